@@ -1,0 +1,58 @@
+"""Errors of the builder.
+
+    cache.errors.Fault
+    └── BuildFault               building, images, sandbox
+        ├── SourceFault          context, base image, URL: what a build reads
+        ├── LayerFault           a tar or a tree that is not what a layer may be
+        ├── SandboxFault         the kernel or the machine did not give what a step needs
+        ├── StepFault            a command of the Dockerfile failed (carries its vertex and the exit code)
+        ├── ImageFault           an image name, config or manifest
+        ├── OutputFault          where the result should go
+        └── Canceled             Ctrl-C, or another step failed first (exit code 130)
+"""
+
+from __future__ import annotations
+
+from cache.digest import Digest
+from cache.errors import Fault
+
+
+class BuildFault(Fault):
+    """Base class of what goes wrong in a build."""
+
+
+class SourceFault(BuildFault):
+    """A context, base image or archive cannot be read, or does not hold what was asked for."""
+
+
+class LayerFault(BuildFault):
+    """A layer or archive is malformed, or tries to leave its root."""
+
+
+class SandboxFault(BuildFault):
+    """A step could not be started: namespaces, mounts, user lookup, missing program."""
+
+
+class ImageFault(BuildFault):
+    """An image, or its name, is not there or not valid."""
+
+
+class OutputFault(BuildFault):
+    """An output cannot be written."""
+
+
+class StepFault(BuildFault):
+    """An operation failed. vertex names it; exit_status is the command's own status, or None."""
+
+    def __init__(
+        self, message: str, vertex: Digest, *, exit_status: int | None = None, hint: str = ""
+    ) -> None:
+        super().__init__(message, hint)
+        self.vertex = vertex
+        self.exit_status = exit_status
+
+
+class Canceled(BuildFault):
+    """The build was told to stop."""
+
+    exit_code = 130

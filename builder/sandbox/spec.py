@@ -1,0 +1,72 @@
+"""SandboxSpec: everything the sandbox must know of one command, as a value that crosses a pipe as JSON."""
+
+from __future__ import annotations
+
+import msgspec
+
+
+class OverlayRoot(msgspec.Struct, frozen=True, tag="overlay"):
+    """An overlay mount (kernel Documentation/filesystems/overlayfs.rst) made inside the sandbox's own namespace.
+
+    base: absolute path of the folder that the other names are relative to (short names keep the option string
+    within one page). lowers: topmost first; may be empty. upper, work: empty folders on one file system.
+    userxattr: marks are kept in user.overlay.* since trusted.* is not to be had in a user namespace.
+    """
+
+    base: str
+    lowers: tuple[str, ...]
+    upper: str
+    work: str
+    userxattr: bool = False
+
+
+class PlainRoot(msgspec.Struct, frozen=True, tag="plain"):
+    """A writable folder that is the whole root. path: absolute."""
+
+    path: str
+
+
+class BindMount(msgspec.Struct, frozen=True, tag="bind"):
+    """source: absolute path on the host, a file or folder that the builder itself made or opened.
+
+    target: absolute path inside. Mounted nosuid,nodev unless it comes from a layer (exec stays allowed).
+    """
+
+    source: str
+    target: str
+    readonly: bool = True
+
+
+class TmpfsMount(msgspec.Struct, frozen=True, tag="tmpfs"):
+    """size: bytes, 0 for the kernel's default. mode: permission bits of its root."""
+
+    target: str
+    size: int = 0
+    mode: int = 0o1777
+
+
+Mount = BindMount | TmpfsMount
+
+
+class SandboxSpec(msgspec.Struct, frozen=True, kw_only=True):
+    """One command in one root.
+
+    argv: argv[0] without a slash is looked up in env's PATH inside the root. env: `NAME=value`, complete but for
+    HOME, which is set from the root's /etc/passwd when absent. cwd: absolute inside the root; created 0755 if absent.
+    user: as in a Dockerfile's USER ("", "name", "1000", "name:group", "0:0"), resolved inside the root.
+    network: "default" and "host" share the machine's network, "none" has a loopback only.
+    hosts: full text of /etc/hosts; resolv_conf: full text of /etc/resolv.conf; both are bound over the root's own
+    and never reach the layer.
+    """
+
+    root: OverlayRoot | PlainRoot
+    argv: tuple[str, ...]
+    env: tuple[str, ...] = ()
+    cwd: str = "/"
+    user: str = ""
+    hostname: str = "buildkitsandbox"
+    network: str = "default"
+    hosts: str = "127.0.0.1\tlocalhost\n::1\tlocalhost\n"
+    resolv_conf: str = ""
+    mounts: tuple[Mount, ...] = ()
+    shm_size: int = 64 << 20
