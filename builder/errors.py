@@ -1,14 +1,14 @@
 """Errors of the builder.
 
-    cache.errors.Fault
-    └── BuildFault               building, images, sandbox
-        ├── SourceFault          context, base image, URL: what a build reads
-        ├── LayerFault           a tar or a tree that is not what a layer may be
-        ├── SandboxFault         the kernel or the machine did not give what a step needs
-        ├── StepFault            a command of the Dockerfile failed (carries its vertex and the exit code)
-        ├── ImageFault           an image name, config or manifest
-        ├── OutputFault          where the result should go
-        └── Canceled             Ctrl-C, or another step failed first (exit code 130)
+cache.errors.Fault
+└── BuildFault               building, images, sandbox
+    ├── SourceFault          context, base image, URL: what a build reads
+    ├── LayerFault           a tar or a tree that is not what a layer may be
+    ├── SandboxFault         the kernel or the machine did not give what a step needs
+    ├── StepFault            a command of the Dockerfile failed (carries its vertex and the exit code)
+    ├── ImageFault           an image name, config or manifest
+    ├── OutputFault          where the result should go
+    └── Canceled             Ctrl-C, or another step failed first (exit code 130)
 """
 
 from __future__ import annotations
@@ -44,9 +44,7 @@ class OutputFault(BuildFault):
 class StepFault(BuildFault):
     """An operation failed. vertex names it; exit_status is the command's own status, or None."""
 
-    def __init__(
-        self, message: str, vertex: Digest, *, exit_status: int | None = None, hint: str = ""
-    ) -> None:
+    def __init__(self, message: str, vertex: Digest, *, exit_status: int | None = None, hint: str = "") -> None:
         super().__init__(message, hint)
         self.vertex = vertex
         self.exit_status = exit_status

@@ -1,0 +1,121 @@
+"""The closed set of operations. Each is a frozen value whose canonical bytes, with its inputs, name what it makes.
+
+Nothing here holds a secret, a host path, a time or a live object: if it decides bytes of a layer it is a field, and
+if it does not, it is not here (display names and source spans live beside the graph, in `graph.VertexInfo`).
+"""
+
+from __future__ import annotations
+
+import msgspec
+
+from cache.digest import Digest
+
+
+class ImageSource(msgspec.Struct, frozen=True, tag="image", kw_only=True):
+    """The file system of an existing image. No inputs.
+
+    diff_ids: its layers, which are its identity; manifest: digest of the manifest they come from.
+    """
+
+    manifest: Digest
+    diff_ids: tuple[Digest, ...]
+
+
+class LocalSource(msgspec.Struct, frozen=True, tag="local", kw_only=True):
+    """A folder of the client, seen through its ignore file. No inputs. name: "context" or a named context's name."""
+
+    name: str
+
+
+class Mount(msgspec.Struct, frozen=True, kw_only=True):
+    """One RUN --mount. kind: bind, cache, tmpfs, secret, ssh.
+
+    input: index into the vertex's inputs for a mount that shows a tree (bind, and cache with from), else None.
+    source: path in that tree. id: of a cache, secret or ssh mount. Fields that a kind does not have keep their default.
+    """
+
+    kind: str
+    target: str
+    input: int | None = None
+    source: str = "/"
+    readonly: bool = True
+    id: str = ""
+    sharing: str = ""
+    mode: int = 0
+    uid: int = 0
+    gid: int = 0
+    size: int = 0
+    required: bool = False
+    env: str = ""
+
+
+class Exec(msgspec.Struct, frozen=True, tag="exec", kw_only=True):
+    """Run one command. inputs[0]: the root (absent for an empty root), further inputs belong to mounts.
+
+    env: `NAME=value`, image ENV and ARGs in scope. network: default, none or host. security: sandbox or insecure.
+    hosts: names (not addresses) given by --add-host.
+    """
+
+    argv: tuple[str, ...]
+    env: tuple[str, ...] = ()
+    cwd: str = "/"
+    user: str = ""
+    network: str = "default"
+    security: str = "sandbox"
+    hostname: str = "buildkitsandbox"
+    hosts: tuple[str, ...] = ()
+    mounts: tuple[Mount, ...] = ()
+    rooted: bool = True  # False: inputs[0] is not a root, the stage is FROM scratch
+
+
+class InlineFile(msgspec.Struct, frozen=True, tag="inline", kw_only=True):
+    """A heredoc of COPY or ADD: a file 0644 0:0 of this name."""
+
+    name: str
+    data: str
+
+
+class Selection(msgspec.Struct, frozen=True, tag="select", kw_only=True):
+    """What one source word selects. input: index into the vertex's inputs.
+
+    path: absolute, cleaned as `/` + path, wildcards of Go's filepath.Match still in it when wildcard is true.
+    """
+
+    input: int
+    path: str
+    wildcard: bool = False
+
+
+class Copy(msgspec.Struct, frozen=True, tag="copy", kw_only=True):
+    """COPY or ADD. inputs[0]: the tree copied onto, unless `rooted` is false; the rest: trees copied from.
+
+    dest: absolute path, a trailing slash kept. chown: as written after expansion ("" for none). chmod: as written.
+    link: copy onto an empty tree. unpack: local archives are extracted (ADD). exclude: ignore patterns.
+    parents: keep the sources' parent directories.
+    """
+
+    sources: tuple[Selection | InlineFile, ...]
+    dest: str
+    chown: str = ""
+    chmod: str = ""
+    link: bool = False
+    parents: bool = False
+    unpack: bool = False
+    exclude: tuple[str, ...] = ()
+    rooted: bool = True
+
+    @property
+    def first_source(self) -> int:
+        """The index in a vertex's inputs of the first tree that is only read."""
+        return 1 if self.rooted else 0
+
+
+class MakeDir(msgspec.Struct, frozen=True, tag="mkdir", kw_only=True):
+    """WORKDIR: make path and its missing parents, 0755, owned by user (USER's text). inputs[0]: the root, if rooted."""
+
+    path: str
+    user: str = ""
+    rooted: bool = True
+
+
+Operation = ImageSource | LocalSource | Exec | Copy | MakeDir
