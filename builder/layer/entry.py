@@ -22,9 +22,7 @@ class Kind(enum.Enum):
     BLOCK = "block"
     FIFO = "fifo"
     WHITEOUT = "whiteout"  # path was deleted (OCI layer.md#whiteouts); path is the plain name, without .wh.
-    OPAQUE = (
-        "opaque"  # path is a directory that hides all of its lower siblings (OCI layer.md#opaque-whiteout)
-    )
+    OPAQUE = "opaque"  # path is a directory that hides all of its lower siblings (OCI layer.md#opaque-whiteout)
 
 
 class Entry(msgspec.Struct, frozen=True, kw_only=True):

@@ -1,0 +1,113 @@
+"""BuildRequest: one `lapstrake build`, as the command line says it, checked for shape and nothing else."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Mapping
+
+import msgspec
+
+from builder.errors import SourceFault
+from builder.oci.reference import Reference
+from builder.source.base import NamedImage
+from cache.errors import Fault
+
+
+class BuildRequest(msgspec.Struct, frozen=True, kw_only=True):
+    """context: folder. file: Dockerfile's path, or None for the default one. epoch: SOURCE_DATE_EPOCH, or None."""
+
+    context: str
+    file: str | None = None
+    tags: tuple[Reference, ...] = ()
+    build_args: tuple[tuple[str, str], ...] = ()
+    target: str = ""
+    labels: tuple[tuple[str, str], ...] = ()
+    no_cache: bool = False
+    network: str = "default"
+    hosts: tuple[tuple[str, str], ...] = ()
+    named_folders: tuple[tuple[str, str], ...] = ()
+    named_images: tuple[tuple[str, NamedImage], ...] = ()
+    outputs: tuple[str, ...] = ()
+    iidfile: str = ""
+    metadata_file: str = ""
+    epoch: int | None = None
+
+
+def pairs(option: str, values: Iterable[str]) -> tuple[tuple[str, str], ...]:
+    """`k=v` words; a later one of the same name wins."""
+    found: dict[str, str] = {}
+    for value in values:
+        name, equals, text = value.partition("=")
+        if not name:
+            raise Fault(f"invalid {option} {value!r}: want NAME=VALUE")
+        found[name] = text
+    return tuple(found.items())
+
+
+def build_args(values: Iterable[str], environment: Mapping[str, str]) -> tuple[tuple[str, str], ...]:
+    """--build-arg words; a name alone takes its value from the environment, or is left out where that has none."""
+    found: dict[str, str] = {}
+    for value in values:
+        name, equals, text = value.partition("=")
+        if not name:
+            raise Fault(f"invalid --build-arg {value!r}: want NAME=VALUE or NAME")
+        if equals:
+            found[name] = text
+        elif name in environment:
+            found[name] = environment[name]
+    if "SOURCE_DATE_EPOCH" in environment:
+        found.setdefault("SOURCE_DATE_EPOCH", environment["SOURCE_DATE_EPOCH"])
+    return tuple(found.items())
+
+
+def epoch(args: Iterable[tuple[str, str]]) -> int | None:
+    """SOURCE_DATE_EPOCH in seconds; "" means that it is not set."""
+    text = dict(args).get("SOURCE_DATE_EPOCH", "")
+    if not text:
+        return None
+    if not text.isascii() or not text.isdigit() or len(text) > 12:
+        raise Fault(f"invalid SOURCE_DATE_EPOCH: {text}", "give whole seconds since 1970-01-01 UTC")
+    return int(text)
+
+
+def host_entry(value: str) -> tuple[str, str]:
+    """--add-host `name:address` or `name=address`, the address of an IPv6 host possibly in brackets."""
+    import ipaddress
+
+    cut = "=" if "=" in value else ":"
+    name, _, address = value.partition(cut)
+    address = address.removeprefix("[").removesuffix("]")
+    if address == "host-gateway":
+        address = "127.0.0.1"  # steps share the machine's network
+    try:
+        ipaddress.ip_address(address)
+    except ValueError:
+        raise Fault(f"invalid --add-host {value!r}", "want NAME:ADDRESS") from None
+    if not name or any(c.isspace() for c in name):
+        raise Fault(f"invalid --add-host {value!r}", "want NAME:ADDRESS")
+    return name, address
+
+
+def named_context(value: str) -> tuple[str, str | NamedImage]:
+    """--build-context `name=source`: a folder, or an image in an OCI layout or a docker archive."""
+    name, equals, source = value.partition("=")
+    if not name or not equals or not source:
+        raise Fault(f"invalid --build-context {value!r}: want NAME=SOURCE")
+    for kind in ("oci-layout", "docker-archive"):
+        if source.startswith(f"{kind}://"):
+            path, selector = _selector(source.removeprefix(f"{kind}://"))
+            return name, NamedImage(kind, os.path.abspath(path), selector)
+    if "://" in source:
+        raise SourceFault(
+            f"build context {name}: {source.partition('://')[0]}:// sources are not supported yet",
+            "give a folder, oci-layout://DIR[:TAG] or docker-archive://FILE",
+        )
+    return name, os.path.abspath(source)
+
+
+def _selector(text: str) -> tuple[str, str]:
+    path, at, digest = text.partition("@")
+    if at:
+        return path, digest
+    head, colon, tag = text.rpartition(":")
+    return (head, tag) if colon and "/" not in tag else (text, "")

@@ -1,0 +1,264 @@
+"""Session: one build from its request to its outputs; the only place where the frontend and the builder meet."""
+
+from __future__ import annotations
+
+import os
+import threading
+import time
+from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from builder.cli.request import BuildRequest
+from builder.errors import SourceFault
+from builder.graph.event import Event, Finished, Started, Warned
+from builder.graph.operation import LocalSource
+from builder.graph.program import Program
+from builder.images.image import Image
+from builder.images.store import ImageStore
+from builder.layer.codec import Codec
+from builder.layer.entry import Item
+from builder.layer.layer import Layer
+from builder.oci.config import DEFAULT_EPOCH
+from builder.oci.platform import host
+from builder.solve.assemble import make_image
+from builder.solve.local import LocalExecutor, Surroundings
+from builder.solve.scheduler import Scheduler
+from builder.solve.trees import Trees, open_trees
+from builder.source.base import BaseImages
+from builder.source.context import LocalContext
+from builder.source.ignore import Ignore, read_patterns
+from cache.digest import Digest
+from cache.stats import StatIndex
+from cache.store import Store
+from frontends.dockerfile.lower import lower, proxy_env
+from frontends.dockerfile.options import LowerOptions
+from frontends.dockerfile.parse import parse
+from frontends.text import Source
+
+if TYPE_CHECKING:
+    from builder.sandbox.launch import Launcher
+
+_DOCKERFILE_LIMIT = 64 << 20  # bytes
+
+
+class Built(msgspec.Struct, frozen=True):
+    """image: the result. tree: its merged file system, for outputs that want files. program: for warnings."""
+
+    image: Image
+    program: Program
+    tree: Callable[[], Iterator[Item]]
+
+
+class Session:
+    """Holds what one build opens; use as a context manager."""
+
+    def __init__(
+        self, request: BuildRequest, store: Store, codec: Codec, rootless: bool, emit: Callable[[Event], None]
+    ) -> None:
+        self._request = request
+        self._store = store
+        self._codec = codec
+        self._rootless = rootless
+        self._start = time.monotonic()
+        self._lock = threading.Lock()
+        self._render = emit
+        self._contexts: dict[str, LocalContext] = {}
+        self._stats: list[tuple[StatIndex, str]] = []
+        self.images = ImageStore(store.root, store.blobs)
+        self._bases = BaseImages(store, self.images, dict(request.named_images))
+        self._trees: Trees | None = None
+
+    def __enter__(self) -> Session:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        for context in self._contexts.values():
+            context.close()
+
+    def clock(self) -> float:
+        """Seconds since the build began."""
+        return time.monotonic() - self._start
+
+    def emit(self, event: Event) -> None:
+        with self._lock:
+            self._render(event)
+
+    def build(self) -> Built:
+        """Run it all but the outputs. Raises the Fault of whatever failed first."""
+        if self._store.index.rebuilt:
+            self.emit(Warned(None, self._store.index.rebuilt, self.clock()))
+        program = self._program()
+        return self._solve(program)
+
+    def _program(self) -> Program:
+        request = self._request
+        name, data = _dockerfile(request)
+        step = self._internal(f"load build definition from {name}")
+        document = parse(Source(name, data), _Memo(self._store))
+        self._done(step)
+        kinds = {n: "local" for n, _ in request.named_folders} | {n: "image" for n, _ in request.named_images}
+        options = LowerOptions(
+            build_args=dict(request.build_args),
+            target=request.target,
+            labels=request.labels,
+            network=request.network,
+            platform=host(),
+            build_platform=host(),
+            hosts=tuple(n for n, _ in request.hosts),
+            contexts=kinds,
+        )
+        return lower(document, options, self._bases.resolve)
+
+    def _solve(self, program: Program) -> Built:
+        target = program.target
+        if target is None:
+            return self._built(program, (), None)
+        self._open_contexts(program)
+        self._trees = open_trees(self._store, self._rootless)
+        executor = self._local_executor(self._trees)
+        scheduler = Scheduler(
+            program.graph,
+            self._store,
+            executor,
+            self._bases.layers,
+            self.emit,
+            self.clock,
+            time.time(),
+            forget=self._request.no_cache,
+        )
+        try:
+            scheduler.run(target)
+        finally:
+            executor.close()
+            self._save_stats()
+        layers = tuple(stratum.wait() for stratum in scheduler.stack(target))
+        return self._built(program, layers, scheduler)
+
+    def _built(self, program: Program, layers: tuple[Layer, ...], scheduler: Scheduler | None) -> Built:
+        image = make_image(program, layers, self._request.epoch)
+        self._store.blobs.put(image.config_raw)
+        self._store.blobs.put(image.manifest_raw)
+
+        def tree() -> Iterator[Item]:
+            if scheduler is None or program.target is None or self._trees is None:
+                return iter(())
+            return self._trees.items(scheduler.stack(program.target))
+
+        return Built(image, program, tree)
+
+    def _open_contexts(self, program: Program) -> None:
+        """Open the client folders that the graph reads."""
+        folders = {"context": self._request.context, **dict(self._request.named_folders)}
+        used = {v.operation.name for v in program.graph.vertices.values() if isinstance(v.operation, LocalSource)}
+        for name in sorted(used):
+            patterns = _ignore_patterns(self._request, folders[name], name == "context")
+            root = os.path.realpath(folders[name])
+            stats = self._stat_index(root)
+            mtime = DEFAULT_EPOCH
+            self._contexts[name] = LocalContext(root, Ignore(patterns) if patterns else None, stats, mtime)
+
+    def _stat_index(self, root: str) -> StatIndex:
+        name = Digest.of(os.fsencode(root)).hex
+        try:
+            device = os.stat(root).st_dev
+        except OSError as error:
+            raise SourceFault(f"unable to prepare context: path {root!r}: {error.strerror}") from error
+        stats = StatIndex(self._store.path("stats", name), device, time.time_ns())
+        self._stats.append((stats, self._store.path("tmp", f"stats-{os.getpid()}-{name}")))
+        return stats
+
+    def _save_stats(self) -> None:
+        for stats, temp in self._stats:
+            stats.save(temp)
+
+    def _local_executor(self, trees: Trees) -> LocalExecutor:
+        request = self._request
+        surroundings = Surroundings(
+            proxy=proxy_env(dict(request.build_args)),
+            addresses=request.hosts,
+            resolv_conf=_resolv_conf(),
+            mtime=DEFAULT_EPOCH,
+        )
+        return LocalExecutor(
+            self._store, trees, self._launch, self._contexts, self._codec, surroundings, self.emit, self.clock
+        )
+
+    def _launch(self) -> Launcher:
+        from builder.sandbox.launch import Launcher
+        from builder.sandbox.seccomp import compiled
+
+        return Launcher(compiled(self._store.root), self._rootless)
+
+    def _internal(self, what: str) -> Digest:
+        name = f"[internal] {what}"
+        digest = Digest.of(name.encode("utf-8", "surrogateescape"))
+        self.emit(Started(digest, name, self.clock()))
+        return digest
+
+    def _done(self, digest: Digest) -> None:
+        self.emit(Finished(digest, self.clock()))
+
+
+class _Memo:
+    """Parsed files, kept in the store's index."""
+
+    def __init__(self, store: Store) -> None:
+        self._index = store.index
+
+    def get(self, key: Digest) -> bytes | None:
+        return self._index.memo("parse", key)
+
+    def put(self, key: Digest, value: bytes) -> None:
+        self._index.put_memo("parse", key, value)
+
+
+def _dockerfile(request: BuildRequest) -> tuple[str, bytes]:
+    """The name as people wrote it, and the text."""
+    if not os.path.isdir(request.context):
+        raise SourceFault(f"unable to prepare context: path {request.context!r} not found", "give a folder")
+    if request.file is not None:
+        paths = [request.file]
+    else:
+        paths = [os.path.join(request.context, name) for name in ("Dockerfile", "dockerfile")]
+    for path in paths:
+        try:
+            with open(path, "rb") as file:
+                data = file.read(_DOCKERFILE_LIMIT + 1)
+        except FileNotFoundError:
+            continue
+        except OSError as error:
+            raise SourceFault(f"failed to read dockerfile: {path}: {error.strerror}") from error
+        if len(data) > _DOCKERFILE_LIMIT:
+            raise SourceFault(f"failed to read dockerfile: {path} has more than {_DOCKERFILE_LIMIT} bytes")
+        return os.path.basename(path), data
+    raise SourceFault(
+        f"failed to read dockerfile: open {os.path.basename(paths[0])}: no such file or directory",
+        "name it with -f, or build in the folder that has it",
+    )
+
+
+def _ignore_patterns(request: BuildRequest, folder: str, main: bool) -> tuple[str, ...]:
+    """<Dockerfile>.dockerignore beside the Dockerfile, else .dockerignore at the context's root."""
+    paths = [os.path.join(folder, ".dockerignore")]
+    if main:
+        beside = request.file or os.path.join(request.context, "Dockerfile")
+        paths.insert(0, f"{beside}.dockerignore")
+    for path in paths:
+        try:
+            with open(path, "rb") as file:
+                return read_patterns(file.read(_DOCKERFILE_LIMIT))
+        except FileNotFoundError:
+            continue
+        except OSError as error:
+            raise SourceFault(f"failed to read {path}: {error.strerror}") from error
+    return ()
+
+
+def _resolv_conf() -> str:
+    try:
+        with open("/etc/resolv.conf", encoding="utf-8", errors="surrogateescape") as file:
+            return file.read(1 << 16)
+    except OSError:
+        return ""

@@ -1,0 +1,64 @@
+"""What an image is written as: the files of an OCI layout, in name order, each as bytes or as a blob to copy."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import msgspec
+
+from builder.images.image import Image
+from builder.images.layoutfile import IMAGE_NAME, INDEX_FILE, LAYOUT, LAYOUT_FILE, REF_NAME
+from builder.oci.descriptor import Descriptor
+from builder.oci.manifest import Index, encode
+from builder.oci.reference import Reference
+from cache.digest import Digest
+
+CREATED = "org.opencontainers.image.created"
+
+
+class File(msgspec.Struct, frozen=True):
+    """data: the bytes, or None where they are the store's blob `digest`. size: in bytes."""
+
+    name: str
+    size: int
+    data: bytes | None = None
+    digest: Digest | None = None
+
+
+def layout_files(image: Image, names: tuple[Reference, ...], docker: bool) -> list[File]:
+    """All files of the layout. docker: with the manifest.json that `docker load` reads."""
+    small = {image.id: image.config_raw, image.descriptor.digest: image.manifest_raw}
+    files = {_path(digest): File(_path(digest), len(raw), data=raw) for digest, raw in small.items()}
+    for blob in image.manifest.layers:
+        files.setdefault(_path(blob.digest), File(_path(blob.digest), blob.size, digest=blob.digest))
+    texts = {INDEX_FILE: _index(image, names), LAYOUT_FILE: LAYOUT}
+    if docker:
+        texts["manifest.json"] = _docker_manifest(image, names)
+    files |= {name: File(name, len(data), data=data) for name, data in texts.items()}
+    return [files[name] for name in sorted(files)]
+
+
+def _path(digest: Digest) -> str:
+    return f"blobs/sha256/{digest.hex}"
+
+
+def _index(image: Image, names: tuple[Reference, ...]) -> bytes:
+    """One entry for each name, since an entry can carry only one."""
+    common = {CREATED: image.config.created} if image.config.created else {}
+    annotations = [{**common, IMAGE_NAME: str(name), REF_NAME: name.tag} for name in names] or [common]
+    entries = [
+        Descriptor(d.media_type, d.digest, d.size, platform=image.config.platform, annotations=notes)
+        for d in (image.descriptor,)
+        for notes in annotations
+    ]
+    return encode(Index(tuple(entries)))
+
+
+def _docker_manifest(image: Image, names: tuple[Reference, ...]) -> bytes:
+    entry: dict[str, Any] = {
+        "Config": _path(image.id),
+        "RepoTags": [name.familiar for name in names] or None,
+        "Layers": [_path(blob.digest) for blob in image.manifest.layers],
+    }
+    return json.dumps([entry], separators=(",", ":")).encode()

@@ -1,0 +1,115 @@
+"""Target: the one file, or the standard output, that an exporter writes to."""
+
+from __future__ import annotations
+
+import os
+import stat
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from typing import Protocol
+
+from builder.errors import OutputFault
+
+
+class Sink(Protocol):
+    def write(self, data: bytes | memoryview, /) -> object: ...
+
+    def fileno(self) -> int: ...
+
+
+class Target:
+    """dest: path, or "-" for `stdout`, a file descriptor. kind: the exporter's name, for messages."""
+
+    def __init__(self, dest: str, kind: str, stdout: int = 1) -> None:
+        self.dest, self._kind, self._stdout = dest, kind, stdout
+
+    def check(self) -> None:
+        """OutputFault if it is a console, a folder, or in a folder that is missing or cannot be written."""
+        if self.dest == "-":
+            if os.isatty(self._stdout):
+                raise OutputFault(
+                    f"dest file is required for {self._kind} exporter. refusing to write to console",
+                    "give dest=FILE, or send the standard output to a file or program",
+                )
+            return
+        if not self.dest:
+            raise OutputFault(f"dest is required for {self._kind} exporter", "give dest=FILE")
+        if os.path.isdir(self.dest):
+            raise OutputFault(f"destination file {self.dest} is a directory", "give the name of a file in it")
+        check_folder(os.path.dirname(self.dest) or ".", self.dest)
+
+    @contextmanager
+    def open(self) -> Iterator[Sink]:
+        """The open output. A file takes its name when the block ends well and is fully on disk; else it vanishes."""
+        self.check()
+        if self.dest == "-":
+            with _faults("standard output"), open(self._stdout, "wb", buffering=0, closefd=False) as out:
+                yield _Whole(out.fileno())
+            return
+        with _faults(self.dest):
+            if _is_special(self.dest):  # /dev/null, a fifo: there is nothing to rename over
+                fd = os.open(self.dest, os.O_WRONLY | os.O_CLOEXEC)
+                try:
+                    yield _Whole(fd)
+                finally:
+                    os.close(fd)
+                return
+            with self._replacing() as fd:
+                yield _Whole(fd)
+
+    @contextmanager
+    def _replacing(self) -> Iterator[int]:
+        final = os.path.realpath(self.dest)  # a link to a file keeps being one
+        temp = f"{final}.tmp-{os.getpid()}"
+        fd = os.open(temp, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o666)
+        try:
+            yield fd
+            os.fsync(fd)
+            os.rename(temp, final)
+        except BaseException:
+            with suppress(OSError):
+                os.unlink(temp)
+            raise
+        finally:
+            os.close(fd)
+
+
+class _Whole:
+    """write() of everything, straight to a descriptor."""
+
+    def __init__(self, fd: int) -> None:
+        self._fd = fd
+
+    def write(self, data: bytes | memoryview, /) -> None:
+        rest = memoryview(data)
+        while rest:
+            rest = rest[os.write(self._fd, rest) :]
+
+    def fileno(self) -> int:
+        return self._fd
+
+
+def check_folder(path: str, dest: str) -> None:
+    """OutputFault unless `path` is a folder that we may write; dest: what it is wanted for."""
+    if not os.path.isdir(path):
+        problem = "is not a directory" if os.path.lexists(path) else "does not exist"
+        raise OutputFault(f"cannot write {dest}: folder {path} {problem}", f"make it with: mkdir -p {path}")
+    if not os.access(path, os.W_OK | os.X_OK):
+        raise OutputFault(f"cannot write {dest}: folder {path} is not writable", "choose another folder for dest=")
+
+
+@contextmanager
+def _faults(dest: str) -> Iterator[None]:
+    try:
+        yield
+    except BrokenPipeError:
+        raise
+    except OSError as error:
+        raise OutputFault(f"cannot write {dest}: {error.strerror}") from error
+
+
+def _is_special(path: str) -> bool:
+    try:
+        return not stat.S_ISREG(os.stat(path).st_mode)
+    except OSError:
+        return False

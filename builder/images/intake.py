@@ -1,0 +1,92 @@
+"""Taking blobs into the store from somewhere else, checking all that they claim to be on the way."""
+
+from __future__ import annotations
+
+import hashlib
+
+from builder.errors import ImageFault, SourceFault
+from builder.images.files import Files, Part
+from builder.layer.layer import Layer
+from builder.layer.plain import open_plain
+from builder.oci.descriptor import OCI_LAYER, OCI_LAYER_GZIP, OCI_LAYER_ZSTD, Descriptor
+from cache.blobs import BlobReader, BlobStore, BlobWriter
+from cache.digest import Digest
+from cache.errors import DigestMismatch, Fault
+
+_CHUNK = 1 << 20
+_MEDIA_TYPES = {"": OCI_LAYER, "gzip": OCI_LAYER_GZIP, "zstd": OCI_LAYER_ZSTD}
+
+
+def take_document(files: Files, name: str, descriptor: Descriptor, limit: int) -> bytes:
+    """A manifest, index or config: read, of the size and digest that its descriptor says; not yet stored."""
+    if descriptor.size > limit:
+        raise ImageFault(f"{files.where}: {name} is said to have {descriptor.size} bytes, more than {limit}")
+    part = _open(files, name, descriptor.size)
+    data = b"".join(iter(lambda: part.read(_CHUNK), b""))
+    if Digest.of(data) != descriptor.digest:
+        raise SourceFault(f"{files.where}: {name} is damaged: its bytes are {Digest.of(data)}")
+    return data
+
+
+def take_layer(
+    files: Files, name: str, blobs: BlobStore, diff_id: Digest, descriptor: Descriptor | None = None
+) -> Layer:
+    """Store a layer and prove its diff_id. descriptor: what it must be; None where only the diff_id is known."""
+    if descriptor is not None and blobs.has(descriptor.digest, descriptor.size):
+        try:
+            with blobs.open(descriptor.digest) as reader:
+                _prove(reader, diff_id, f"blob {descriptor.digest}")
+            return Layer(diff_id, descriptor)
+        except DigestMismatch:
+            blobs.delete(descriptor.digest)  # the store's copy is damaged; here is another one
+    part = _open(files, name, None if descriptor is None else descriptor.size)
+    where = f"{files.where}: {name}"
+    with blobs.writer() as writer:
+        form = _prove(_Tee(part, writer), diff_id, where)
+        if form not in _MEDIA_TYPES:
+            raise SourceFault(f"{where}: a layer compressed with {form} is not supported", "use gzip or zstd")
+        try:
+            digest, size = writer.commit(None if descriptor is None else descriptor.digest)
+        except DigestMismatch as error:
+            raise SourceFault(f"{where} is damaged: {error.message}") from error
+    return Layer(diff_id, descriptor or Descriptor(_MEDIA_TYPES[form], digest, size))
+
+
+def _open(files: Files, name: str, size: int | None) -> Part:
+    part = files.open(name)
+    if part is None:
+        raise SourceFault(f"{files.where}: {name} is missing")
+    if size is not None and part.size != size:
+        raise SourceFault(f"{files.where}: {name} has {part.size} bytes, not {size}")
+    return part
+
+
+def _prove(stream: _Tee | BlobReader, diff_id: Digest, where: str) -> str:
+    """Read all of a layer; raises SourceFault where its plain bytes are not those of diff_id. Returns its form."""
+    hashed = hashlib.sha256()
+    try:
+        plain = open_plain(stream)
+        while data := plain.read(_CHUNK):
+            hashed.update(data)
+        while stream.read(_CHUNK):
+            pass
+    except DigestMismatch:
+        raise
+    except Fault as error:
+        raise SourceFault(f"{where}: {error.message}", error.hint) from error
+    if hashed.hexdigest() != diff_id.hex:
+        raise SourceFault(f"{where} is not the layer {diff_id} that the config names, but sha256:{hashed.hexdigest()}")
+    return plain.form
+
+
+class _Tee:
+    """What is read is written, too."""
+
+    def __init__(self, part: Part, writer: BlobWriter) -> None:
+        self._part, self._writer = part, writer
+
+    def read(self, size: int, /) -> bytes:
+        data = self._part.read(size)
+        if data:
+            self._writer.write(data)
+        return data

@@ -1,0 +1,302 @@
+"""ImageStore: the names of the images in the store, kept as the index.json of an OCI image layout (image-layout.md).
+
+ROOT is such a layout, so `skopeo inspect oci:ROOT:app:1` reads it. One index entry is one name of one image: its
+annotations are org.opencontainers.image.ref.name (`app:1`), io.containerd.image.name (`docker.io/library/app:1`) and
+dev.lapstrake.created, when it was tagged. An image that lost its last name keeps an entry without the first two.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import msgspec
+
+from builder.errors import ImageFault
+from builder.images.image import Image, parse
+from builder.images.layoutfile import CREATED, IMAGE_NAME, INDEX_FILE, LAYOUT, LAYOUT_FILE, REF_NAME
+from builder.images.rebuild import found_images
+from builder.oci.descriptor import INDEXES, MANIFESTS, Descriptor
+from builder.oci.manifest import Index, encode, read_index, read_manifest
+from builder.oci.platform import Platform, host
+from builder.oci.reference import Reference
+from cache.blobs import DOCUMENT_LIMIT, BlobStore
+from cache.digest import Digest
+from cache.errors import CacheFault, Fault
+
+_BACKUP = "index.backup.json"
+_HEX = frozenset("0123456789abcdef")
+
+
+class StoredImage(msgspec.Struct, frozen=True):
+    """descriptor: of a manifest or index. names: familiar, sorted; none for an untagged image. created: RFC 3339."""
+
+    descriptor: Descriptor
+    names: tuple[str, ...]
+    created: str
+
+
+class ImageStore:
+    """rebuilt: what was done about a damaged index, for a person to read; "" if nothing was."""
+
+    def __init__(self, root: str, blobs: BlobStore) -> None:
+        self._root = root
+        self._blobs = blobs
+        self.rebuilt = ""
+        if not os.path.exists(self._path(LAYOUT_FILE)) or not os.path.exists(self._path(INDEX_FILE)):
+            with self._locked():
+                self._write(LAYOUT_FILE, LAYOUT)
+                self._read()
+
+    def list(self) -> tuple[StoredImage, ...]:
+        """All images, in the order of their digests."""
+        entries: dict[Digest, list[Descriptor]] = {}
+        for entry in self._entries():
+            entries.setdefault(entry.digest, []).append(entry)
+        return tuple(_stored(entries[digest]) for digest in sorted(entries))
+
+    def resolve(self, text: str) -> StoredImage | None:
+        """By name, `name@sha256:…`, or the (start of an) image id or manifest digest. A name goes before an id."""
+        images = self.list()
+        named = _by_name(images, text)
+        if named is not None:
+            return named
+        digits = text.removeprefix("sha256:")
+        if not digits or set(digits) - _HEX:
+            return None
+        found = [i for i in images if i.descriptor.digest.hex.startswith(digits) or self._has_id(i, digits)]
+        if len(found) > 1:
+            raise ImageFault(f"multiple images found with provided prefix: {digits}", "give more digits")
+        return found[0] if found else None
+
+    def load(self, descriptor: Descriptor, platform: Platform | None = None) -> Image:
+        """Read an image's documents, checked by digest. An index is followed to `platform`, by default this machine's."""
+        raw = self._blobs.read(descriptor.digest, limit=DOCUMENT_LIMIT)
+        if descriptor.media_type in INDEXES:
+            wanted = platform or host()
+            fitting = [
+                d
+                for d in read_index(raw).manifests
+                if d.media_type in MANIFESTS and (d.platform is None or d.platform.runs_on(wanted))
+            ]
+            if not fitting:
+                raise ImageFault(f"image {descriptor.digest} has no match for platform {wanted}")
+            return self.load(fitting[0], wanted)
+        config = read_manifest(raw).config
+        return parse(raw, self._blobs.read(config.digest, limit=DOCUMENT_LIMIT), descriptor)
+
+    def tag(self, reference: Reference, manifest: Descriptor, created: str) -> None:
+        """Give a name to an image that is in the store; the name leaves the image that had it."""
+        if not self._blobs.has(manifest.digest, manifest.size):
+            raise ImageFault(f"cannot tag {reference.familiar}: manifest {manifest.digest} is not in the store")
+        name = _without_digest(reference)
+        with self._locked():
+            entries = _unnamed(self._read(), name.familiar)
+            entries = [e for e in entries if e.digest != manifest.digest or REF_NAME in e.annotations]
+            annotations = {REF_NAME: name.familiar, IMAGE_NAME: str(name), CREATED: created}
+            self._save([*entries, _entry(manifest, annotations)])
+
+    def keep(self, manifest: Descriptor, created: str) -> None:
+        """List an image without a name, if it has none yet."""
+        with self._locked():
+            entries = self._read()
+            if all(e.digest != manifest.digest for e in entries):
+                self._save([*entries, _entry(manifest, {CREATED: created})])
+
+    def untag(self, reference: Reference) -> bool:
+        """Take a name away; its image stays listed. False if no image had it."""
+        name = _without_digest(reference).familiar
+        with self._locked():
+            entries = self._read()
+            if all(e.annotations.get(REF_NAME) != name for e in entries):
+                return False
+            self._save(_unnamed(entries, name))
+        return True
+
+    def remove(self, text: str, force: bool = False) -> tuple[str, ...]:
+        """Take a name away, or an image by its id; returns lines as `docker rmi` prints them. Blobs stay for prune.
+
+        ImageFault where there is no such image, or an id has several names and force is not given.
+        """
+        image = self.resolve(text)
+        if image is None:
+            raise ImageFault(f"No such image: {_shown(text)}")
+        gone = [n for n in image.names if _names(n, text)] or list(image.names)
+        by_name = _by_name((image,), text) is not None
+        if not by_name and len(image.names) > 1 and not force:
+            raise ImageFault(
+                f"unable to delete {text} (must be forced) - image is referenced in multiple repositories",
+                "remove its names one by one, or use --force",
+            )
+        lines = [f"Untagged: {name}" for name in gone]
+        with self._locked():
+            entries = [
+                e
+                for e in self._read()
+                if e.digest != image.descriptor.digest or e.annotations.get(REF_NAME, "") not in ("", *gone)
+            ]
+            self._save(entries)
+        if all(e.digest != image.descriptor.digest for e in entries):
+            lines.append(f"Deleted: {self.id(image)}")
+        return tuple(lines)
+
+    def forget_untagged(self) -> tuple[StoredImage, ...]:
+        """Drop the entries without a name; returns them."""
+        untagged = tuple(image for image in self.list() if not image.names)
+        if untagged:
+            with self._locked():
+                self._save([e for e in self._read() if REF_NAME in e.annotations])
+        return untagged
+
+    def id(self, image: StoredImage) -> Digest:
+        """The image id: its config's digest, or the digest that it is listed by where that cannot be read."""
+        try:
+            return self.load(image.descriptor).id
+        except Fault:
+            return image.descriptor.digest
+
+    def _has_id(self, image: StoredImage, digits: str) -> bool:
+        return self.id(image).hex.startswith(digits)
+
+    def _path(self, name: str) -> str:
+        return os.path.join(self._root, name)
+
+    @contextmanager
+    def _locked(self) -> Iterator[None]:
+        fd = os.open(self._path("index.lock"), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        try:
+            fcntl.flock(fd, fcntl.LOCK_EX)
+            yield
+        finally:
+            os.close(fd)
+
+    def _entries(self) -> list[Descriptor]:
+        """What index.json holds; a damaged one is set right first."""
+        try:
+            return _load(self._path(INDEX_FILE))
+        except (Fault, OSError):
+            with self._locked():
+                return self._read()
+
+    def _read(self) -> list[Descriptor]:
+        """With the lock held: the entries, from index.json or from what is left if that is damaged or gone."""
+        path, backup = self._path(INDEX_FILE), self._path(_BACKUP)
+        damage = ""
+        try:
+            return _load(path)
+        except FileNotFoundError:
+            if not os.path.exists(backup):
+                self._save([])
+                return []
+            damage = "was missing"
+        except Fault as error:
+            aside = _aside(path)
+            os.rename(path, aside)
+            damage = f"was damaged ({error.message}); it is kept as {aside}"
+        try:
+            entries, how = _load(backup), "its names were restored from a copy"
+        except (Fault, OSError):
+            entries = found_images(self._blobs)
+            how = f"{len(entries)} images were found again, without their names"
+        self._save(entries)
+        self.rebuilt = f"{path} {damage}; {how}"
+        return entries
+
+    def _save(self, entries: list[Descriptor]) -> None:
+        entries = sorted(entries, key=lambda e: (e.annotations.get(REF_NAME, ""), e.digest.hex))
+        raw = encode(Index(tuple(entries)))
+        self._write(INDEX_FILE, raw)
+        self._write(_BACKUP, raw)
+
+    def _write(self, name: str, data: bytes) -> None:
+        temp = self._path(f"tmp/{name}-{os.getpid()}")
+        os.makedirs(os.path.dirname(temp), mode=0o700, exist_ok=True)
+        try:
+            fd = os.open(temp, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o644)
+            with open(fd, "wb") as file:
+                file.write(data)
+                file.flush()
+                os.fsync(fd)
+            os.rename(temp, self._path(name))
+        except OSError as error:
+            raise CacheFault(f"cannot write {self._path(name)}: {error.strerror}") from error
+
+
+def _load(path: str) -> list[Descriptor]:
+    try:
+        with open(path, "rb") as file:
+            raw = file.read(DOCUMENT_LIMIT * 4 + 1)
+    except FileNotFoundError:
+        raise
+    except OSError as error:
+        raise CacheFault(f"cannot read {path}: {error.strerror}") from error
+    return list(read_index(raw).manifests)
+
+
+def _aside(path: str) -> str:
+    number = 1
+    while os.path.exists(f"{path}.damaged-{number}"):
+        number += 1
+    return f"{path}.damaged-{number}"
+
+
+def _entry(manifest: Descriptor, annotations: dict[str, str]) -> Descriptor:
+    return Descriptor(
+        manifest.media_type, manifest.digest, manifest.size, platform=manifest.platform, annotations=annotations
+    )
+
+
+def _stored(entries: list[Descriptor]) -> StoredImage:
+    names = sorted(e.annotations[REF_NAME] for e in entries if REF_NAME in e.annotations)
+    created = max(e.annotations.get(CREATED, "") for e in entries)
+    plain = _entry(entries[0], {})
+    return StoredImage(plain, tuple(names), created)
+
+
+def _unnamed(entries: list[Descriptor], name: str) -> list[Descriptor]:
+    """The entries without that name; the image that had it stays, nameless if it was its last one."""
+    others = [e for e in entries if e.annotations.get(REF_NAME) != name]
+    for entry in entries:
+        if entry.annotations.get(REF_NAME) == name and all(o.digest != entry.digest for o in others):
+            others.append(_entry(entry, {CREATED: entry.annotations.get(CREATED, "")}))
+    return others
+
+
+def _without_digest(reference: Reference) -> Reference:
+    if not reference.tag:
+        raise ImageFault(f"{reference.familiar} is not a name with a tag", "want NAME[:TAG]")
+    return msgspec.structs.replace(reference, digest=None)
+
+
+def _parsed(text: str) -> Reference | None:
+    try:
+        return Reference.parse(text)
+    except ImageFault:
+        return None
+
+
+def _by_name(images: tuple[StoredImage, ...], text: str) -> StoredImage | None:
+    return next((image for image in images if any(_names(name, text, image) for name in image.names)), None)
+
+
+def _names(name: str, text: str, image: StoredImage | None = None) -> bool:
+    """Whether `text` means the image of this name (and, where text has one and image is given, of this digest)."""
+    wanted = _parsed(text)
+    if wanted is None:
+        return False
+    have = _parsed(name)
+    if have is None:
+        return False
+    if wanted.digest and image is not None and image.descriptor.digest != wanted.digest:
+        return False
+    if (have.registry, have.repository) != (wanted.registry, wanted.repository):
+        return False
+    return have.tag == wanted.tag or (not wanted.tag and wanted.digest is not None)
+
+
+def _shown(text: str) -> str:
+    reference = _parsed(text)
+    return reference.familiar if reference else text
+

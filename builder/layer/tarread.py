@@ -1,0 +1,329 @@
+"""A streaming reader of tar archives: ustar, pax, GNU (long names, base-256 numbers, sparse files) and old v7.
+
+POSIX.1-2017 pax interchange format; GNU tar manual, "Basic Tar Format" and "Sparse Formats". Archives are hostile:
+every number is checked, every length is bounded, and every fault names the member it was found at.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import NoReturn, Protocol
+
+import msgspec
+
+from builder.errors import LayerFault
+from builder.layer.entry import Entry, Item, Kind
+from builder.layer.sparse import HOLE, SparseMap, old_gnu_extents, parse_numbers, pax_map
+from builder.layer.tarfmt import BLOCK, XATTR
+
+CHUNK = 1 << 20
+_ZERO = bytes(BLOCK)
+_KINDS = {
+    b"0": Kind.FILE,
+    b"\0": Kind.FILE,
+    b"7": Kind.FILE,
+    b"S": Kind.FILE,
+    b"1": Kind.HARDLINK,
+    b"2": Kind.SYMLINK,
+    b"3": Kind.CHAR,
+    b"4": Kind.BLOCK,
+    b"5": Kind.DIR,
+    b"D": Kind.DIR,
+    b"6": Kind.FIFO,
+}
+_EMPTY = (Kind.SYMLINK, Kind.CHAR, Kind.BLOCK, Kind.FIFO)
+
+
+class Readable(Protocol):
+    """What the reader needs of its input."""
+
+    def read(self, size: int, /) -> bytes:
+        """At most `size` bytes; b"" at the end only."""
+        ...
+
+
+class Limits(msgspec.Struct, frozen=True):
+    """Bounds of one archive. entries: members. size: bytes of all contents, holes included. path, extended: bytes."""
+
+    entries: int = 20_000_000
+    size: int = 1 << 42
+    path: int = 32 << 10
+    extended: int = 1 << 20
+
+
+class TarContent:
+    """The bytes of the current member; what is not read is skipped when the next member is asked for."""
+
+    def __init__(self, reader: TarReader, stored: int, sparse: SparseMap | None) -> None:
+        self._reader, self._sparse = reader, sparse
+        self.left = stored
+
+    def chunks(self) -> Iterator[bytes]:
+        if self._sparse is None:
+            while self.left:
+                yield self.take(min(self.left, CHUNK))
+            return
+        for hole, length in self._sparse.pieces():
+            while length:
+                step = min(length, CHUNK)
+                yield HOLE[:step] if hole else self.take(step)
+                length -= step
+
+    def take(self, size: int) -> bytes:
+        if size > self.left:
+            self._reader.fault("has a sparse map larger than its data")
+        data = self._reader.exactly(size)
+        self.left -= size
+        return data
+
+
+class TarReader:
+    """Iterate to get Items in archive order. A member's content is to be used before the next is asked for."""
+
+    def __init__(self, stream: Readable, limits: Limits = Limits(), *, strip_root: bool = False) -> None:  # noqa: B008
+        """strip_root: take a leading slash off names, as extraction programs do, where else it is a fault."""
+        self._stream, self._limits, self._strip = stream, limits, strip_root
+        self._global: dict[bytes, bytes] = {}
+        self._name = b""
+        self._count = 0
+        self._size = 0
+
+    def __iter__(self) -> Iterator[Item]:
+        while True:
+            member = self._member()
+            if member is None:
+                break
+            entry, content, stored = member
+            if entry is not None:
+                yield entry, content if entry.kind is Kind.FILE else None
+            self._skip(content.left + -stored % BLOCK)
+        # The rest is padding; it is read so that a check at the end of the stream gets to run.
+        while self._stream.read(CHUNK):
+            pass
+
+    def fault(self, problem: str) -> NoReturn:
+        where = f"member {self._name!r}" if self._name else f"member {self._count}"
+        raise LayerFault(f"bad tar archive: {where} {problem}")
+
+    def exactly(self, size: int) -> bytes:
+        """`size` bytes, or a fault if the archive ends before."""
+        data = self._stream.read(size)
+        if len(data) == size:
+            return data
+        parts = [data]
+        size -= len(data)
+        while size and data:
+            data = self._stream.read(size)
+            parts.append(data)
+            size -= len(data)
+        if size:
+            self.fault("is cut short")
+        return b"".join(parts)
+
+    def _skip(self, size: int) -> None:
+        while size:
+            step = min(size, CHUNK)
+            self.exactly(step)
+            size -= step
+
+    def _header(self) -> bytes | None:
+        first = self._stream.read(BLOCK)
+        if not first:
+            return None
+        block = first if len(first) == BLOCK else first + self.exactly(BLOCK - len(first))
+        if block == _ZERO:
+            return None
+        stored = self._number(block[148:156], "checksum")
+        plain = sum(block) - sum(block[148:156]) + 8 * 32
+        if stored != plain and stored != plain - 256 * sum(
+            byte > 127 for byte in block[:148] + block[156:]
+        ):  # old tars summed signed bytes
+            self.fault("has a header with a wrong checksum")
+        return block
+
+    def _member(self) -> tuple[Entry | None, TarContent, int] | None:
+        """The next member with its own and its extended headers; None at the end of the archive."""
+        local: dict[bytes, bytes] = {}
+        offsets: list[bytes] = []
+        self._name = b""
+        while True:
+            block = self._header()
+            if block is None:
+                if local:
+                    self.fault("is announced by an extended header but missing")
+                return None
+            self._count += 1
+            if self._count > self._limits.entries:
+                self.fault(f"is one more than the limit of {self._limits.entries}")
+            kind = block[156:157]
+            if kind not in b"xgLK":
+                break
+            size = self._number(block[124:136], "size")
+            if size > self._limits.extended:
+                self.fault(f"has an extended header of {size} bytes, more than {self._limits.extended}")
+            body = self.exactly(size + -size % BLOCK)[:size]
+            if kind in b"LK":
+                local[b"path" if kind == b"L" else b"linkpath"] = body.rstrip(b"\0")
+            else:
+                self._records(body, local if kind == b"x" else self._global, offsets)
+        return self._read(block, {**self._global, **local}, offsets)
+
+    def _records(self, body: bytes, into: dict[bytes, bytes], offsets: list[bytes]) -> None:
+        at = 0
+        while at < len(body):
+            space = body.find(b" ", at, at + 12)
+            digits = body[at:space] if space > 0 else b""
+            end = at + int(digits) if digits.isdigit() else 0
+            key, equals, value = body[space + 1 : end - 1].partition(b"=")
+            if not space + 3 < end <= len(body) or body[end - 1 : end] != b"\n" or not equals or not key:
+                self.fault("has a malformed pax record")
+            if key in (b"GNU.sparse.offset", b"GNU.sparse.numbytes"):
+                offsets.append(value)  # sparse format 0.0 repeats its keys
+            else:
+                into[key] = value
+            at = end
+
+    def _read(
+        self, block: bytes, pax: dict[bytes, bytes], offsets: list[bytes]
+    ) -> tuple[Entry | None, TarContent, int]:
+        name = pax.get(b"GNU.sparse.name") or pax.get(b"path") or _ustar_name(block)
+        self._name = name[:256]
+        code = block[156:157]
+        if code == b"V":  # a volume label is not a member
+            return None, TarContent(self, 0, None), 0
+        kind = _KINDS.get(code)
+        if kind is None:
+            self.fault(f"is of unknown type {code!r}")
+        if kind is Kind.FILE and name.endswith(b"/"):
+            kind = Kind.DIR  # v7 had no type for folders
+        path = self._path(name)
+        stored = self._pax_number(pax, b"size", self._number(block[124:136], "size"))
+        # Some writers give links and devices a size without data behind it; for links and folders data may follow.
+        stored = 0 if kind in _EMPTY or (kind is Kind.HARDLINK and b"size" not in pax) else stored
+        sparse, used = self._sparse(block, pax, offsets, stored) if kind is Kind.FILE else (None, 0)
+        size = sparse.size if sparse else stored
+        self._size += size if kind is Kind.FILE else stored
+        if self._size > self._limits.size:
+            self.fault(f"makes the archive larger than {self._limits.size} bytes")
+        link = pax.get(b"linkpath", block[157:257].partition(b"\0")[0])
+        if b"\0" in link or len(link) > self._limits.path or (kind is Kind.SYMLINK and not link):
+            self.fault("has an invalid link")
+        entry = Entry(
+            path=path,
+            kind=kind,
+            mode=self._number(block[100:108], "mode") & 0o7777,
+            uid=self._id(pax, b"uid", block[108:116]),
+            gid=self._id(pax, b"gid", block[116:124]),
+            mtime=self._mtime(pax, block),
+            size=size if kind is Kind.FILE else 0,
+            link=self._path(link) if kind is Kind.HARDLINK else link if kind is Kind.SYMLINK else b"",
+            device=self._device(block) if kind in (Kind.CHAR, Kind.BLOCK) else (0, 0),
+            xattrs=_xattrs(pax),
+        )
+        return entry, TarContent(self, stored - used, sparse), stored
+
+    def _sparse(
+        self, block: bytes, pax: dict[bytes, bytes], offsets: list[bytes], stored: int
+    ) -> tuple[SparseMap | None, int]:
+        """The member's map, and how many stored bytes were the map itself."""
+        used = 0
+
+        def more() -> bytes:
+            nonlocal used
+            used += BLOCK
+            if used > min(stored, self._limits.extended * 16):
+                self.fault("has a sparse map that is cut short or too long")
+            return self.exactly(BLOCK)
+
+        try:
+            if block[156:157] == b"S":
+                size = self._number(block[483:495], "size")
+                # Extension blocks of the old form are not counted in the member's size.
+                return SparseMap(size, old_gnu_extents(block, lambda: self.exactly(BLOCK))), 0
+            if pax.get(b"GNU.sparse.major") == b"1":
+                return pax_map(pax, more), used
+            if b"GNU.sparse.size" in pax:
+                listed = b",".join(offsets) or pax.get(b"GNU.sparse.map", b"")
+                return SparseMap(int(pax[b"GNU.sparse.size"]), parse_numbers(listed)), 0
+        except ValueError:
+            self.fault("has a malformed sparse map")
+        return None, 0
+
+    def _path(self, name: bytes) -> bytes:
+        if len(name) > self._limits.path:
+            self.fault(f"has a path of {len(name)} bytes, more than {self._limits.path}")
+        if b"\0" in name or not name:
+            self.fault("has an invalid name")
+        if name[:1] == b"/" and not self._strip and name.strip(b"/."):
+            self.fault("has an absolute path")
+        if b"." not in name and b"//" not in name:
+            return name.strip(b"/")
+        parts = [part for part in name.split(b"/") if part not in (b"", b".")]
+        if b".." in parts:
+            self.fault("leaves its folder by '..'")
+        return b"/".join(parts)
+
+    def _number(self, field: bytes, what: str) -> int:
+        if field[0] & 0x80:  # GNU base-256, big-endian two's complement, the top bit is the mark
+            first = field[0] & 0x7F
+            return int.from_bytes(bytes([first | (first & 0x40) << 1]) + field[1:], "big", signed=True)
+        text = field.strip(b" \0").partition(b"\0")[0].strip()
+        if not text:
+            return 0
+        if text.strip(b"01234567"):
+            self.fault(f"has a malformed {what}")
+        return int(text, 8)
+
+    def _pax_number(self, pax: dict[bytes, bytes], key: bytes, default: int) -> int:
+        text = pax.get(key)
+        if text:
+            if not text.isdigit() or len(text) > 20:
+                self.fault(f"has a malformed {key.decode()}")
+            default = int(text)
+        if default < 0 or default >= 1 << 63:
+            self.fault(f"has a {key.decode()} out of range")
+        return default
+
+    def _id(self, pax: dict[bytes, bytes], key: bytes, field: bytes) -> int:
+        value = self._pax_number(pax, key, self._number(field, key.decode()))
+        if value >= 1 << 32:
+            self.fault(f"has a {key.decode()} out of range")
+        return value
+
+    def _mtime(self, pax: dict[bytes, bytes], block: bytes) -> int:
+        text = pax.get(b"mtime")
+        if not text:
+            value = self._number(block[136:148], "mtime")
+        else:
+            whole, _, fraction = text.partition(b".")
+            if not whole.removeprefix(b"-").isdigit() or len(whole) > 20 or fraction.strip(b"0123456789"):
+                self.fault("has a malformed mtime")
+            value = int(whole)
+            if whole.startswith(b"-") and fraction.strip(b"0"):
+                value -= 1  # whole seconds are rounded down
+        if not -(1 << 63) <= value < 1 << 63:
+            self.fault("has an mtime out of range")
+        return value
+
+    def _device(self, block: bytes) -> tuple[int, int]:
+        major, minor = self._number(block[329:337], "device"), self._number(block[337:345], "device")
+        if not (0 <= major < 1 << 12 and 0 <= minor < 1 << 20):  # what Linux has, makedev(3)
+            self.fault("has a device number out of range")
+        return major, minor
+
+
+def _ustar_name(block: bytes) -> bytes:
+    name = block[:100].partition(b"\0")[0]
+    if block[257:263] == b"ustar\0":
+        prefix = block[345:500].partition(b"\0")[0]
+        if prefix:
+            return prefix + b"/" + name
+    return name
+
+
+def _xattrs(pax: dict[bytes, bytes]) -> tuple[tuple[bytes, bytes], ...]:
+    if not pax:
+        return ()
+    return tuple(
+        sorted((key[len(XATTR) :], value) for key, value in pax.items() if key.startswith(XATTR) and key != XATTR)
+    )

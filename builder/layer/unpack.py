@@ -1,0 +1,363 @@
+"""Members of a layer onto disk, beneath a root descriptor and never outside it.
+
+`apply` writes an overlay layer folder, where marks are kept in overlay's own form. `apply_plain` changes a whole tree,
+where a mark deletes what is below; it never deletes what the same layer wrote. In both, a parent that is a link is
+not followed: one that this layer made is a fault, one from a layer below is replaced by a folder, as overlay would
+show it. Nothing is synced; the caller decides when.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import stat
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterable
+
+import msgspec
+
+from builder.errors import LayerFault
+from builder.layer import inode, whiteout, xattrs
+from builder.layer.entry import Content, Entry, Item, Kind
+from builder.layer.opendirs import OpenDirs
+from builder.layer.remove import remove
+
+_NEW = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
+_HOLE = 64 << 10
+_ZEROS = bytes(1 << 20)
+_UNMAPPED = (errno.EINVAL, errno.EPERM)
+_UNSUPPORTED = (errno.ENOTSUP, errno.EPERM, errno.EINVAL, errno.ENOSPC, errno.E2BIG, errno.ERANGE)
+_NODES = {Kind.CHAR: stat.S_IFCHR, Kind.BLOCK: stat.S_IFBLK, Kind.FIFO: stat.S_IFIFO}
+
+_ABSENT = (None, Kind.WHITEOUT)  # what a folder may be made over
+
+Below = Callable[[bytes], Entry | None]
+
+
+class Unpacked(msgspec.Struct, frozen=True):
+    """What could not be kept, as numbers of members."""
+
+    owners: int = 0
+    devices: int = 0
+    xattrs: int = 0
+
+    def warnings(self) -> tuple[str, ...]:
+        texts = (
+            (self.owners, "the owner of {} files could not be set: this user namespace does not map it"),
+            (self.devices, "{} device nodes were left out: making them needs root"),
+            (self.xattrs, "extended attributes of {} files could not be set"),
+        )
+        return tuple(text.format(count) for count, text in texts if count)
+
+
+def apply(
+    items: Iterable[Item], root_fd: int, *, userxattr: bool = False, devices: bool = True,
+    below: Below | None = None,
+) -> Unpacked:  # fmt: skip
+    """Write a layer's members into the empty folder `root_fd` as an overlay layer.
+
+    userxattr: see whiteout.opaque_xattr. devices: make device nodes, else count them. below(path): the folder of that
+    path in the layers below, whose mode and owner a parent gets that is not a member itself.
+    """
+    with OpenDirs(root_fd) as dirs:
+        return _OverlayTree(dirs, devices, below, userxattr).run(items)
+
+
+def apply_plain(items: Iterable[Item], root_fd: int, *, devices: bool = True, below: Below | None = None) -> Unpacked:
+    """Change the tree at `root_fd` as a layer's members say. Parameters as for `apply`."""
+    with OpenDirs(root_fd) as dirs:
+        return _PlainTree(dirs, devices, below).run(items)
+
+
+class _Tree(ABC):
+    """What both forms share: members become inodes."""
+
+    def __init__(self, dirs: OpenDirs, devices: bool, below: Below | None) -> None:
+        self._dirs, self._devices, self._below = dirs, devices, below
+        self._written: dict[bytes, Kind] = {b"": Kind.DIR}  # and the parents of what was written
+        self._folders: dict[bytes, tuple[int, int | None]] = {}  # mode, mtime: set last
+        self._lost = {"owners": 0, "devices": 0, "xattrs": 0}
+
+    def run(self, items: Iterable[Item]) -> Unpacked:
+        for entry, content in items:
+            try:
+                self._member(entry, content)
+            except OSError as error:
+                raise LayerFault(f"cannot unpack {entry.path!r}: {error.strerror}") from error
+        self._finish()
+        return Unpacked(**self._lost)
+
+    @abstractmethod
+    def whiteout(self, entry: Entry) -> None:
+        """What is below is gone at the entry's path."""
+
+    @abstractmethod
+    def opaque(self, path: bytes) -> None:
+        """What is below is gone in the folder `path`, which is there."""
+
+    @abstractmethod
+    def made_folder(self, path: bytes) -> None:
+        """A folder was made where there was none, or something else."""
+
+    def _member(self, entry: Entry, content: Content | None) -> None:
+        path = entry.path
+        if path.startswith(b"/") or b".." in path.split(b"/"):
+            raise LayerFault(f"layer names a path outside of its root: {path!r}")
+        if entry.kind is Kind.WHITEOUT:
+            self.whiteout(entry)
+        elif entry.kind is Kind.OPAQUE:
+            self._folder(path)
+            self.opaque(path)
+        elif entry.kind is Kind.DIR:
+            self._folder(path, member=True)
+            self._folders[path] = (entry.mode, entry.mtime)
+            self._attributes(self._dirs.fd(path), entry)
+        elif not path:
+            raise LayerFault(f"layer makes its root a {entry.kind.value}")
+        else:
+            self._leaf(entry, content)
+
+    def parent(self, path: bytes) -> tuple[int, bytes]:
+        """The open parent folder of a path, made where it is missing, and the last name."""
+        parent, _, name = path.rpartition(b"/")
+        have = self._written.get(parent)
+        if have in _ABSENT:
+            self._folder(parent)
+        elif have is not Kind.DIR:
+            raise LayerFault(f"{path!r} lies beneath {parent!r}, which this layer made a non-folder")
+        return self._dirs.fd(parent), name
+
+    def _folder(self, path: bytes, *, member: bool = False) -> None:
+        """Make sure of a folder with its parents. Those that are made and no member inherit their mode and owner."""
+        if self._written.get(path) is Kind.DIR:
+            return
+        todo = [path]
+        while self._written.get(above := todo[-1].rpartition(b"/")[0]) in _ABSENT:
+            todo.append(above)
+        for step in reversed(todo):
+            fd, name = self.parent(step)
+            if not self._exists(fd, name):
+                os.mkdir(name, 0o700, dir_fd=fd)
+                self._written[step] = Kind.DIR
+                if not (member and step == path):
+                    self._inherit(step)
+                self.made_folder(step)
+            self._written[step] = Kind.DIR
+
+    def _exists(self, fd: int, name: bytes) -> bool:
+        """Whether there is a folder of that name; anything else of that name is removed."""
+        try:
+            st = inode.lstat(fd, name)
+        except FileNotFoundError:
+            return False
+        if stat.S_ISDIR(st.st_mode):
+            return True
+        os.unlink(name, dir_fd=fd)
+        return False
+
+    def _inherit(self, path: bytes) -> None:
+        """Mode and owner of a folder that is not a member: as below, else root's and 0755."""
+        model = self._below(path) if self._below else None
+        if model is None or model.kind is not Kind.DIR:
+            model = Entry(path=path, kind=Kind.DIR, mode=0o755)
+            self._folders[path] = (model.mode, None)
+        else:
+            self._folders[path] = (model.mode, model.mtime)
+        self._attributes(self._dirs.fd(path), model)
+
+    def _leaf(self, entry: Entry, content: Content | None) -> None:
+        fd, name = self.parent(entry.path)
+        try:
+            made = self._make(fd, name, entry, content)
+        except FileExistsError:
+            self._forget(entry.path)
+            remove(fd, name)
+            made = self._make(fd, name, entry, content)
+        if made:
+            self._written[entry.path] = entry.kind
+
+    def _forget(self, path: bytes) -> None:
+        """Something is written over `path`; if that was a folder, what this layer wrote there is gone."""
+        if self._written.pop(path, None) is Kind.DIR:
+            beneath = path + b"/"
+            for table in (self._written, self._folders):
+                for gone in [key for key in table if key.startswith(beneath)]:
+                    del table[gone]
+            self._folders.pop(path, None)
+
+    def _make(self, fd: int, name: bytes, entry: Entry, content: Content | None) -> bool:
+        kind = entry.kind
+        if kind is Kind.FILE:
+            self._file(fd, name, entry, content)
+            return True
+        if kind is Kind.HARDLINK:
+            self._hardlink(fd, name, entry)
+            return True
+        if kind is Kind.SYMLINK:
+            os.symlink(entry.link, name, dir_fd=fd)
+        else:
+            if kind is not Kind.FIFO and (not self._devices or entry.device == whiteout.DEVICE):
+                self._lost["devices"] += 1
+                return False
+            try:
+                os.mknod(name, _NODES[kind] | 0o600, os.makedev(*entry.device), dir_fd=fd)
+            except PermissionError:
+                self._lost["devices"] += 1
+                return False
+        self._owner(lambda: os.chown(name, entry.uid, entry.gid, dir_fd=fd, follow_symlinks=False))
+        if kind is not Kind.SYMLINK:
+            os.chmod(inode.proc_path(fd, name), entry.mode)
+        times = (entry.mtime * 1_000_000_000,) * 2
+        os.utime(name, ns=times, dir_fd=fd, follow_symlinks=False)
+        return True
+
+    def _file(self, dir_fd: int, name: bytes, entry: Entry, content: Content | None) -> None:
+        fd = os.open(name, _NEW, 0o600, dir_fd=dir_fd)
+        try:
+            if entry.size:
+                _write(fd, entry, content)
+            self._attributes(fd, entry)
+            os.fchmod(fd, entry.mode)
+            os.utime(fd, ns=(entry.mtime * 1_000_000_000,) * 2)
+        finally:
+            os.close(fd)
+
+    def _hardlink(self, fd: int, name: bytes, entry: Entry) -> None:
+        target, _, last = entry.link.rpartition(b"/")
+        if b".." in entry.link.split(b"/") or entry.link.startswith(b"/"):
+            raise LayerFault(f"hard link {entry.path!r} leaves the root: {entry.link!r}")
+        try:
+            # A copy of the descriptor, since opening the target's folder may close the one that it was.
+            own = os.dup(fd)
+            try:
+                os.link(last, name, src_dir_fd=self._dirs.fd(target), dst_dir_fd=own, follow_symlinks=False)
+            finally:
+                os.close(own)
+        except FileExistsError:
+            raise
+        except OSError as error:
+            raise LayerFault(f"hard link {entry.path!r} points to {entry.link!r}: {error.strerror}") from error
+
+    def _attributes(self, fd: int, entry: Entry) -> None:
+        self._owner(lambda: os.fchown(fd, entry.uid, entry.gid))
+        lost = False
+        for name, value in entry.xattrs:
+            if not xattrs.kept(name):
+                continue
+            try:
+                os.setxattr(fd, name, value)
+            except OSError as error:
+                if error.errno not in _UNSUPPORTED:
+                    raise
+                lost = True
+        self._lost["xattrs"] += lost
+
+    def _owner(self, change: Callable[[], None]) -> None:
+        try:
+            change()
+        except OSError as error:
+            if error.errno not in _UNMAPPED:
+                raise
+            self._lost["owners"] += 1
+
+    def _finish(self) -> None:
+        # Children first: a folder without permission bits would bar the way to them, and their making sets its time.
+        for path in sorted(self._folders, key=_components, reverse=True):
+            mode, mtime = self._folders[path]
+            fd = self._dirs.fd(path)
+            os.fchmod(fd, mode)
+            if mtime is not None:
+                os.utime(fd, ns=(mtime * 1_000_000_000,) * 2)
+
+
+class _OverlayTree(_Tree):
+    """An overlay layer folder: a whiteout is a device node, an opaque folder has an attribute."""
+
+    def __init__(self, dirs: OpenDirs, devices: bool, below: Below | None, userxattr: bool) -> None:
+        super().__init__(dirs, devices, below)
+        self._xattr = whiteout.opaque_xattr(userxattr)
+        self._gone: set[bytes] = set()
+
+    def whiteout(self, entry: Entry) -> None:
+        path = entry.path
+        if not path:
+            raise LayerFault("layer deletes its own root")
+        self._gone.add(path)
+        have = self._written.get(path)
+        if have is Kind.DIR:
+            self.opaque(path)
+        elif have is None:
+            fd, name = self.parent(path)
+            os.mknod(name, stat.S_IFCHR | 0o600, os.makedev(*whiteout.DEVICE), dir_fd=fd)
+            self._written[path] = Kind.WHITEOUT
+
+    def opaque(self, path: bytes) -> None:
+        os.setxattr(self._dirs.fd(path), self._xattr, whiteout.OPAQUE_VALUE)
+
+    def made_folder(self, path: bytes) -> None:
+        # Deleted and made again by one layer: nothing of the one below may shine through.
+        if path in self._gone:
+            self.opaque(path)
+
+
+class _PlainTree(_Tree):
+    """A whole tree: marks delete, but for what this layer wrote."""
+
+    def whiteout(self, entry: Entry) -> None:
+        path = entry.path
+        if not path:
+            raise LayerFault("layer deletes its own root")
+        have = self._written.get(path)
+        if have is Kind.DIR:
+            self.opaque(path)
+        if have is not None:
+            return
+        parent, _, name = path.rpartition(b"/")
+        try:
+            fd = self._dirs.fd(parent)
+            remove(fd, name)
+        except (FileNotFoundError, NotADirectoryError):
+            return  # there is nothing to delete
+        except OSError as error:
+            if error.errno != errno.ELOOP:
+                raise
+
+    def made_folder(self, path: bytes) -> None:
+        pass
+
+    def opaque(self, path: bytes) -> None:
+        todo = [path]
+        while todo:
+            folder = todo.pop()
+            fd = self._dirs.fd(folder)
+            for name in map(os.fsencode, os.listdir(fd)):
+                child = folder + b"/" + name if folder else name
+                have = self._written.get(child)
+                if have is None:
+                    remove(fd, name)
+                elif have is Kind.DIR:
+                    todo.append(child)
+
+
+def _components(path: bytes) -> list[bytes]:
+    return path.split(b"/") if path else []
+
+
+def _write(fd: int, entry: Entry, content: Content | None) -> None:
+    left = entry.size
+    hole = False
+    for data in content.chunks() if content is not None else ():
+        left -= len(data)
+        if left < 0:
+            break
+        hole = len(data) >= _HOLE and _ZEROS.startswith(data)
+        if hole:
+            os.lseek(fd, len(data), os.SEEK_CUR)
+            continue
+        view = memoryview(data)
+        while view:
+            view = view[os.write(fd, view) :]
+    if left:
+        raise LayerFault(f"content of {entry.path!r} is not as long as its entry says")
+    if hole:
+        os.ftruncate(fd, entry.size)

@@ -1,0 +1,89 @@
+"""COPY and ADD: where each selected member lands, as the items of one layer (by the rules of BuildKit's file op)."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+
+from builder.graph.operation import Copy, InlineFile
+from builder.layer.entry import BytesContent, Content, Entry, Item, Kind
+from builder.layer.tree import Tree, resolve
+from builder.solve.owner import owner
+from builder.solve.placement import EmptyTree, Placement
+from builder.solve.select import Selected
+from builder.solve.unpacking import Archive, extracted, is_archive
+
+Source = tuple[Tree, Selected] | InlineFile
+
+
+def place(base: Tree, operation: Copy, sources: list[Source], mtime: int) -> Iterator[Item]:
+    """The items of the layer that lays sources onto base. SourceFault where a file meets a folder, or for an owner."""
+    ids = owner(base, operation.chown, default_group_is_id=True) if operation.chown else None
+    placement = Placement(EmptyTree() if operation.link else base, operation, ids, mtime)
+    archives = [operation.unpack and _is_archive(source) for source in sources]
+    dest, is_folder = destination(placement, operation, sources, any(archives))
+    for source, archive in zip(sources, archives, strict=True):
+        if isinstance(source, InlineFile):
+            data = source.data.encode("utf-8", "surrogateescape")
+            entry = Entry(path=b"", kind=Kind.FILE, mode=0o644, mtime=mtime, size=len(data))
+            target = _join(dest, os.fsencode(source.name)) if is_folder else dest
+            placement.put_file(target, entry, BytesContent(data))
+        elif archive:
+            Archive(source[0], source[1].members[0].path).plan(placement, dest, ids)
+        else:
+            _place_selected(placement, dest, is_folder, *source)
+    return extracted(placement) if any(archives) else placement.items()
+
+
+def _is_archive(source: Source) -> bool:
+    return not isinstance(source, InlineFile) and not source[1].is_dir and is_archive(source[0], source[1].members[0])
+
+
+def destination(placement: Placement, operation: Copy, sources: list[Source], archives: bool) -> tuple[bytes, bool]:
+    """The resolved destination, and whether it is a folder that things land in."""
+    written = os.fsencode(operation.dest)
+    dest = resolve(placement, written)
+    existing = placement.lookup(dest)
+    is_folder = (
+        archives
+        or written.endswith(b"/")
+        or not dest
+        or (existing is not None and existing.kind is Kind.DIR)
+        or len(operation.sources) > 1
+        or len(sources) > 1
+        or any(not isinstance(s, InlineFile) and s[1].is_dir for s in sources)
+    )
+    if is_folder and sources:
+        placement.make_dir(dest)
+    return dest, is_folder
+
+
+def _place_selected(placement: Placement, dest: bytes, is_folder: bool, tree: Tree, selected: Selected) -> None:
+    if not selected.is_dir:
+        entry = selected.members[0]
+        target = _join(dest, selected.name) if is_folder else dest
+        if entry.kind is Kind.DIR:
+            placement.put_dir(target, entry)
+        else:
+            placement.put_file(target, entry, _content(tree, entry))
+        return
+    landed: dict[bytes, bytes] = {}  # where the first name of each file went
+    for entry in selected.members:
+        target = _join(dest, selected.below(entry.path))
+        if entry.kind is Kind.DIR:
+            placement.put_dir(target, entry)
+            continue
+        link = landed.get(entry.link, b"") if entry.kind is Kind.HARDLINK else b""
+        placement.put_file(target, entry, None if link else _content(tree, entry), link)
+        if entry.kind in (Kind.FILE, Kind.HARDLINK):
+            landed.setdefault(entry.path, target)
+            if entry.kind is Kind.HARDLINK and not link:
+                landed[entry.link] = target
+
+
+def _content(tree: Tree, entry: Entry) -> Content | None:
+    return tree.content(entry.path) if entry.kind in (Kind.FILE, Kind.HARDLINK) else None
+
+
+def _join(folder: bytes, name: bytes) -> bytes:
+    return folder + b"/" + name if folder else name

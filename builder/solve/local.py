@@ -1,0 +1,221 @@
+"""LocalExecutor: does the work of a Task on this machine, in the thread that calls it."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterable
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from builder.errors import BuildFault, Canceled, StepFault
+from builder.graph.event import Event, Log
+from builder.graph.operation import Copy, Exec, InlineFile, LocalSource, MakeDir, Selection
+from builder.layer.codec import Codec
+from builder.layer.entry import Entry, Item
+from builder.layer.layer import Layer
+from builder.layer.pack import pack
+from builder.layer.tree import Tree
+from builder.sandbox.spec import OverlayRoot, PlainRoot, SandboxSpec
+from builder.solve.copying import Source, place
+from builder.solve.executor import Stack, Task
+from builder.solve.folders import make_folders
+from builder.solve.placement import EmptyTree
+from builder.solve.select import Selected, select, selection_digest
+from builder.solve.stratum import Stratum
+from builder.solve.trees import Trees
+from builder.source.context import LocalContext
+from cache.digest import Digest
+from cache.store import Store
+
+if TYPE_CHECKING:
+    from builder.sandbox.launch import Launcher
+
+_PACKERS = 2  # layers packed at once: each keeps all cores busy, more would only hold memory
+
+
+class Surroundings(msgspec.Struct, frozen=True, kw_only=True):
+    """What every step of a build is given and no key holds.
+
+    proxy: `NAME=value` of the predefined proxy arguments. addresses: of the names of --add-host. resolv_conf: text
+    of /etc/resolv.conf. mtime: seconds, of every file that the builder itself makes or takes from a client folder.
+    """
+
+    proxy: tuple[str, ...] = ()
+    addresses: tuple[tuple[str, str], ...] = ()
+    resolv_conf: str = ""
+    mtime: int = 0
+
+
+class LocalExecutor:
+    """launch: starts the sandbox helper; called at most once, by prepare(), when the first command is to run."""
+
+    def __init__(
+        self,
+        store: Store,
+        trees: Trees,
+        launch: Callable[[], Launcher],
+        contexts: dict[str, LocalContext],
+        codec: Codec,
+        surroundings: Surroundings,
+        emit: Callable[[Event], None],
+        clock: Callable[[], float],
+    ) -> None:
+        self._store = store
+        self._trees = trees
+        self._launch = launch
+        self._launcher: Launcher | None = None
+        self._contexts = contexts
+        self._codec = codec
+        self._surroundings = surroundings
+        self._emit = emit
+        self._clock = clock
+        self._packers = threading.Semaphore(_PACKERS)
+        self._canceled = threading.Event()
+        self._selected: dict[Digest, list[tuple[Tree, list[Selected]]]] = {}
+
+    def cancel(self) -> None:
+        self._canceled.set()
+        if self._launcher is not None:
+            self._launcher.kill_all()
+
+    def close(self) -> None:
+        if self._launcher is not None:
+            self._launcher.close()
+
+    def prepare(self, task: Task) -> None:
+        if self._launcher is None and isinstance(task.vertex.operation, Exec):
+            self._launcher = self._launch()
+
+    def measure(self, task: Task) -> tuple[Digest, ...]:
+        operation = task.vertex.operation
+        assert isinstance(operation, Copy)
+        found = self._select(task, operation)
+        self._selected[task.digest] = found
+        return tuple(selection_digest(selected, lambda e, t=tree: _file_digest(t, e)) for tree, selected in found)
+
+    def perform(self, task: Task) -> Callable[[], Layer]:
+        if self._canceled.is_set():
+            raise Canceled("canceled")
+        operation = task.vertex.operation
+        if isinstance(operation, Exec):
+            return self._exec(task, operation)
+        if isinstance(operation, Copy):
+            return self._copy(task, operation)
+        if isinstance(operation, MakeDir):
+            items = make_folders(self._tree(task.below), operation, self._surroundings.mtime)
+            return self._listed(task, items)
+        raise BuildFault(f"cannot perform {type(operation).__name__}")
+
+    def _exec(self, task: Task, operation: Exec) -> Callable[[], Layer]:
+        draft = self._trees.begin(task.below)
+        try:
+            assert self._launcher is not None
+            status = self._launcher.run(
+                self._spec(operation, draft.root),
+                lambda data: self._emit(Log(task.digest, bytes(data), self._clock())),
+            )
+            if self._canceled.is_set():
+                raise Canceled("canceled")
+            if status.failure:
+                raise StepFault(_failed(operation, status.failure), task.digest, hint=status.hint)
+            if status.exit_code:
+                text = f"exit code: {status.exit_code}"
+                raise StepFault(_failed(operation, text), task.digest, exit_status=status.exit_code)
+            folder = draft.commit()
+        except BaseException:
+            draft.discard()
+            raise
+        stratum = _stratum(task)
+        stratum.folder = folder
+
+        def finish() -> Layer:
+            layer = self._pack(folder.changes())
+            self._trees.register(layer.diff_id, folder)
+            return layer
+
+        return finish
+
+    def _spec(self, operation: Exec, root: OverlayRoot | PlainRoot) -> SandboxSpec:
+        given = self._surroundings
+        hosts = "127.0.0.1\tlocalhost buildkitsandbox\n::1\tlocalhost ip6-localhost ip6-loopback\n"
+        hosts += "".join(f"{address}\t{name}\n" for name, address in given.addresses)
+        names = {pair.partition("=")[0] for pair in operation.env}
+        return SandboxSpec(
+            root=root,
+            argv=operation.argv,
+            env=operation.env + tuple(p for p in given.proxy if p.partition("=")[0] not in names),
+            cwd=operation.cwd,
+            user=operation.user,
+            hostname=operation.hostname,
+            network=operation.network,
+            hosts=hosts,
+            resolv_conf=given.resolv_conf,
+        )
+
+    def _copy(self, task: Task, operation: Copy) -> Callable[[], Layer]:
+        found = self._selected.pop(task.digest, None) or self._select(task, operation)
+        base = self._tree(task.below)
+        sources: list[Source] = []
+        left = iter(found)
+        for word in operation.sources:
+            if isinstance(word, InlineFile):
+                sources.append(word)
+            else:
+                tree, selected = next(left)
+                sources += [(tree, one) for one in selected]
+        return self._listed(task, place(base, operation, sources, self._surroundings.mtime))
+
+    def _listed(self, task: Task, items: Iterable[Item]) -> Callable[[], Layer]:
+        """Pack now, since the layer's list of entries is what later steps look at."""
+        stratum = _stratum(task)
+        listing: list[Entry] = []
+        layer = self._pack(items, listing)
+        stratum.listing = listing
+        stratum.pack_done(layer)
+        return lambda: layer
+
+    def _pack(self, items: Iterable[Item], listing: list[Entry] | None = None) -> Layer:
+        with self._packers:
+            if self._canceled.is_set():
+                raise Canceled("canceled")
+            with self._store.blobs.writer() as sink:
+                return pack(items, self._codec, sink, None if listing is None else listing.append)
+
+    def _select(self, task: Task, operation: Copy) -> list[tuple[Tree, list[Selected]]]:
+        found = []
+        for word in operation.sources:
+            if isinstance(word, Selection):
+                tree = self._source(task, word.input)
+                found.append((tree, select(tree, word, operation.exclude)))
+        return found
+
+    def _source(self, task: Task, index: int) -> Tree:
+        digest = task.vertex.inputs[index]
+        operation = task.local.get(digest)
+        if isinstance(operation, LocalSource):
+            return self._contexts[operation.name]
+        return self._tree(task.reads[digest])
+
+    def _tree(self, stack: Stack) -> Tree:
+        return self._trees.view(stack) if stack else EmptyTree()
+
+
+def _file_digest(tree: Tree, entry: Entry) -> str:
+    if isinstance(tree, LocalContext):
+        return tree.digest(entry.path)
+    import hashlib
+
+    hasher = hashlib.sha256()
+    for chunk in tree.content(entry.path).chunks():
+        hasher.update(chunk)
+    return hasher.hexdigest()
+
+
+def _stratum(task: Task) -> Stratum:
+    assert task.stratum is not None
+    return task.stratum
+
+
+def _failed(operation: Exec, what: str) -> str:
+    return f'process "{" ".join(operation.argv)}" did not complete successfully: {what}'

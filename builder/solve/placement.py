@@ -1,0 +1,181 @@
+"""Placement: the members that a COPY or ADD puts on a tree, collected by path before one byte is read.
+
+Nothing is written and no tree needs to be on disk: the tree copied onto is only asked what it has.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import msgspec
+
+from builder.errors import LayerFault, SourceFault
+from builder.graph.operation import Copy
+from builder.layer.entry import Content, Entry, Item, Kind
+from builder.layer.tree import Tree
+from builder.solve.chmod import mode_change, octal
+
+Member = tuple[Entry, Content | tuple[Any, int] | None]
+"""An entry, and its bytes: a Content, or (archive, number of the member in it)."""
+
+
+class EmptyTree:
+    """The tree under a FROM scratch stage, and under a linked copy."""
+
+    def lookup(self, path: bytes) -> Entry | None:
+        return Entry(path=b"", kind=Kind.DIR, mode=0o755) if not path else None
+
+    def names(self, path: bytes) -> list[bytes]:
+        return []
+
+    def walk(self, path: bytes) -> Iterator[Entry]:
+        return iter(())
+
+    def content(self, path: bytes) -> Content:
+        raise LayerFault(f"/{path.decode(errors='replace')} is not there")
+
+
+class Placement:
+    """Collects the members of one layer by their path; a later source replaces what an earlier one put there."""
+
+    def __init__(self, base: Tree, operation: Copy, ids: tuple[int, int] | None, mtime: int) -> None:
+        self._base = base
+        self._ids = ids
+        self._mtime = mtime
+        self._change = mode_change(operation.chmod)
+        self._new_dir_mode = octal(operation.chmod) if operation.chmod else None
+        self._items: dict[bytes, Member] = {}
+
+    @property
+    def ids(self) -> tuple[int, int] | None:
+        """The owner that --chown gives to everything, if it was given."""
+        return self._ids
+
+    def members(self) -> Iterator[Member]:
+        """Everything collected, parents first, in byte order of the names."""
+        return (self._items[path] for path in sorted(self._items, key=_order))
+
+    def own(self, path: bytes) -> Member | None:
+        """What this layer puts at path."""
+        return self._items.get(path)
+
+    def items(self) -> Iterator[Item]:
+        """Parents first, in byte order of their names; a hard link after its target."""
+        late: list[Item] = []
+        for entry, content in self.members():
+            assert not isinstance(content, tuple)  # archives are emitted by unpacking.extracted()
+            if entry.kind is Kind.HARDLINK:
+                late.append((entry, content))
+            else:
+                yield entry, content
+        yield from late
+
+    def lookup(self, path: bytes) -> Entry | None:
+        """What is at path once the layer lies on the base."""
+        mine = self._items.get(path)
+        if mine is not None:
+            return mine[0]
+        parent = path
+        while parent:
+            parent = parent.rpartition(b"/")[0]
+            mine = self._items.get(parent)
+            if mine is not None and mine[0].kind is not Kind.DIR:
+                return None
+        return self._base.lookup(path)
+
+    # The rest of the Tree interface is not needed by resolve(), which only looks up.
+    def names(self, path: bytes) -> list[bytes]:
+        return self._base.names(path)
+
+    def walk(self, path: bytes) -> Iterator[Entry]:
+        return self._base.walk(path)
+
+    def content(self, path: bytes) -> Content:
+        return self._base.content(path)
+
+    def make_parents(self, path: bytes) -> None:
+        """See that every folder above path is in the layer: as the base has it, else new."""
+        parent = path.rpartition(b"/")[0]
+        if parent or path:
+            self.make_dir(parent)
+
+    def make_dir(self, path: bytes) -> None:
+        if not path or path in self._items:
+            return
+        self.make_parents(path)
+        existing = self._base_folder(path)
+        uid, gid = self._ids or (0, 0)
+        mode = 0o755 if self._new_dir_mode is None else self._new_dir_mode
+        new = Entry(path=path, kind=Kind.DIR, mode=mode, uid=uid, gid=gid, mtime=self._mtime)
+        self._items[path] = (existing or new, None)
+
+    def _base_folder(self, path: bytes) -> Entry | None:
+        entry = self._base.lookup(path)
+        if entry is not None and entry.kind is not Kind.DIR:
+            raise SourceFault(f"cannot copy to non-directory: /{path.decode(errors='backslashreplace')}")
+        return entry
+
+    def put_dir(self, path: bytes, source: Entry) -> None:
+        """A nested folder of a source: its mode, owner and xattrs replace those of an existing one."""
+        existing = self.lookup(path)
+        if existing is not None and existing.kind is not Kind.DIR:
+            raise SourceFault(f"cannot copy to non-directory: /{path.decode(errors='backslashreplace')}")
+        self.make_parents(path)
+        self._items[path] = (self._as_mine(path, source, b""), None)
+
+    def put_file(self, path: bytes, source: Entry, content: Content | None, link: bytes = b"") -> None:
+        """Anything but a folder. link: new path of a hard link's target."""
+        self._make_way(path)
+        self._items[path] = (self._as_mine(path, source, link), content)
+
+    def put_member(
+        self, path: bytes, source: Entry, link: bytes, ids: tuple[int, int] | None, origin: tuple[Any, int]
+    ) -> None:
+        """A member of an archive: as the archive has it, but for --chown."""
+        if source.kind is Kind.DIR:
+            existing = self.lookup(path)
+            if existing is not None and existing.kind is not Kind.DIR:
+                raise SourceFault(f"cannot copy to non-directory: /{path.decode(errors='backslashreplace')}")
+            self.make_parents(path)
+        else:
+            self._make_way(path)
+        uid, gid = ids or (source.uid, source.gid)
+        self._items[path] = (
+            msgspec.structs.replace(source, path=path, uid=uid, gid=gid, link=link or source.link),
+            origin,
+        )
+
+    def _make_way(self, path: bytes) -> None:
+        existing = self.lookup(path)
+        if existing is not None and existing.kind is Kind.DIR:
+            raise SourceFault(f"cannot replace to directory /{path.decode(errors='backslashreplace')} with file")
+        if path.rpartition(b"/")[2].startswith(b".wh."):
+            raise LayerFault(
+                f"/{path.decode(errors='backslashreplace')} cannot be in a layer: names with .wh. mark deleted files",
+                "rename the file, or list it in .dockerignore",
+            )
+        self.make_parents(path)
+
+    def _as_mine(self, path: bytes, source: Entry, link: bytes) -> Entry:
+        uid, gid = self._ids or (source.uid, source.gid)
+        kind = source.kind
+        mode = source.mode if kind is Kind.SYMLINK else self._change(source.mode, kind is Kind.DIR)
+        if kind is Kind.HARDLINK and not link:
+            kind = Kind.FILE
+        return Entry(
+            path=path,
+            kind=kind,
+            mode=mode,
+            uid=uid,
+            gid=gid,
+            mtime=source.mtime,
+            size=source.size if kind is Kind.FILE else 0,
+            link=source.link if kind is Kind.SYMLINK else link,
+            device=source.device,
+            xattrs=source.xattrs,
+        )
+
+
+def _order(path: bytes) -> bytes:
+    return path.replace(b"/", b"\0")

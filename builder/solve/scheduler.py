@@ -1,0 +1,304 @@
+"""Scheduler: one thread owns all state, asks the store, starts what is missing, and gathers outcomes.
+
+A vertex goes through: demanded -> (measured, if its key needs the content of a source) -> cached, or: waiting for
+what it stands on and reads -> running -> its tree is there (what waits for it may go on) -> packed (its layer is in
+the store). Only what the target needs is demanded; what is cached demands nothing but the layers below it.
+"""
+
+from __future__ import annotations
+
+import os
+import queue
+import threading
+from collections import deque
+from collections.abc import Callable
+
+import msgspec
+
+from builder.errors import Canceled
+from builder.graph.event import Cached, Event, Failed, Finished, Started
+from builder.graph.graph import BuildGraph, Vertex
+from builder.graph.operation import ImageSource, LocalSource
+from builder.layer.layer import Layer
+from builder.solve import result
+from builder.solve.executor import Executor, Task
+from builder.solve.keys import Keys, read_by_path, root_of, standing_on
+from builder.solve.stratum import Stratum
+from cache.digest import Digest
+from cache.errors import Fault
+from cache.store import Store
+
+_AT_LEAST = 4  # steps that may run at once on few cores: some of them only wait
+
+Clock = Callable[[], float]
+
+
+class _Node:
+    """What the scheduler knows of a demanded vertex."""
+
+    __slots__ = ("done", "measuring", "packed", "stratum", "submitted", "waiting")
+
+    def __init__(self) -> None:
+        self.waiting: set[Digest] = set()
+        self.submitted = False
+        self.measuring = False
+        self.done = False  # its tree can be used
+        self.packed = False
+        self.stratum: Stratum | None = None
+
+
+class _Outcome(msgspec.Struct):
+    """What a worker thread reports. stage: measured, tree or packed."""
+
+    vertex: Digest
+    stage: str
+    contents: tuple[Digest, ...] = ()
+    error: BaseException | None = None
+
+
+class Scheduler:
+    """Runs one graph once. base_layers: of each ImageSource, by its vertex. forget: find no result (--no-cache)."""
+
+    def __init__(
+        self,
+        graph: BuildGraph,
+        store: Store,
+        executor: Executor,
+        base_layers: Callable[[ImageSource], tuple[Layer, ...]],
+        emit: Callable[[Event], None],
+        clock: Clock,
+        now: float,
+        forget: bool = False,
+    ) -> None:
+        self._graph = graph
+        self._store = store
+        self._executor = executor
+        self._base_layers = base_layers
+        self._emit = emit
+        self._clock = clock
+        self._now = now
+        self._forget = forget
+        self._keys = Keys(graph, store)
+        self._nodes: dict[Digest, _Node] = {}
+        self._bases: dict[Digest, tuple[Stratum, ...]] = {}
+        self._dependents: dict[Digest, list[Digest]] = {}
+        self._ready: deque[Digest] = deque()
+        self._outcomes: queue.SimpleQueue[_Outcome] = queue.SimpleQueue()
+        self._limit = max(_AT_LEAST, os.cpu_count() or 1)
+        self._slots = 0
+        self._threads = 0
+        self._canceled = threading.Event()
+        self._hits: list[Digest] = []
+        self._by_key: dict[Digest, Digest] = {}
+
+    def run(self, target: Digest) -> None:
+        """Make the layers of target's whole chain. Raises the first failure, after everything has stopped."""
+        failure: BaseException | None = None
+        try:
+            self._demand(target)
+            self._start_ready()
+            while self._threads:
+                failure = self._take(self._outcomes.get()) or failure
+                if failure is not None:
+                    break
+                self._start_ready()
+        except BaseException as error:
+            failure = error
+        if failure is not None:
+            self._stop()
+            raise failure
+        self._store.index.touch_results(self._hits, self._now)
+
+    def layer(self, vertex: Digest) -> Layer:
+        """The layer that a vertex of the target's chain made, after run()."""
+        stratum = self._nodes[vertex].stratum
+        assert stratum is not None
+        return stratum.wait()
+
+    def stack(self, vertex: Digest) -> tuple[Stratum, ...]:
+        """The layers of a vertex's tree, bottom first."""
+        layers: list[tuple[Stratum, ...]] = []
+        at: Digest | None = vertex
+        while at is not None:
+            own = self._nodes[at].stratum
+            layers.append(self._bases.get(at, (own,) if own else ()))
+            at = root_of(self._graph.vertices[at])
+        return tuple(stratum for part in reversed(layers) for stratum in part)
+
+    @property
+    def missed(self) -> bool:
+        """Whether any step had to run."""
+        return any(node.submitted for node in self._nodes.values())
+
+    def _demand(self, target: Digest) -> None:
+        chain = [target]
+        while (below := root_of(self._graph.vertices[chain[-1]])) is not None and below not in self._nodes:
+            chain.append(below)
+        for digest in reversed(chain):
+            if digest not in self._nodes:
+                self._nodes[digest] = _Node()
+                self._advance(digest)
+
+    def _advance(self, digest: Digest) -> None:
+        node, vertex = self._nodes[digest], self._graph.vertices[digest]
+        if node.done or node.submitted or node.measuring:
+            return
+        if isinstance(vertex.operation, ImageSource):
+            self._show_image(digest, vertex.operation)
+            return
+        if isinstance(vertex.operation, LocalSource):
+            node.done = node.packed = True
+            return
+        key = self._keys.key(digest)
+        if key is None:
+            if self._keys.contents(digest) is None:
+                self._measure(digest, vertex)
+            else:
+                self._require(digest, standing_on(vertex))
+            return
+        if self._hit(digest, key):
+            return
+        self._require(digest, (*standing_on(vertex), *read_by_path(vertex)))
+        if not node.waiting:
+            node.submitted = True
+            self._ready.append(digest)
+
+    def _show_image(self, digest: Digest, operation: ImageSource) -> None:
+        self._emit(Started(digest, self._name(digest), self._clock()))
+        self._bases[digest] = tuple(Stratum(layer) for layer in self._base_layers(operation))
+        self._nodes[digest].packed = True
+        self._emit(Finished(digest, self._clock()))
+        self._tree_ready(digest)
+
+    def _measure(self, digest: Digest, vertex: Vertex) -> None:
+        self._require(digest, read_by_path(vertex))
+        if not self._nodes[digest].waiting:
+            self._nodes[digest].measuring = True
+            self._spawn(self._task(digest), self._run_measure)
+
+    def _hit(self, digest: Digest, key: Digest) -> bool:
+        twin = self._by_key.setdefault(key, digest)
+        if twin != digest:  # equal work by another definition: share what it makes
+            self._require(digest, (twin,))
+            if self._nodes[digest].waiting:
+                return True
+            self._nodes[digest].stratum = self._nodes[twin].stratum
+        else:
+            found = None if self._forget else result.find(self._store, key)
+            if found is None:
+                return False
+            self._nodes[digest].stratum = Stratum(found.layer)
+            self._hits.append(key)
+        self._emit(Cached(digest, self._name(digest), self._clock()))
+        self._nodes[digest].packed = True
+        self._tree_ready(digest)
+        return True
+
+    def _require(self, digest: Digest, inputs: tuple[Digest, ...]) -> None:
+        """Wait for the trees of inputs, and demand them."""
+        node = self._nodes[digest]
+        for one in inputs:
+            self._demand(one)
+            if not self._nodes[one].done and one not in node.waiting:
+                node.waiting.add(one)
+                self._dependents.setdefault(one, []).append(digest)
+
+    def _tree_ready(self, digest: Digest) -> None:
+        self._nodes[digest].done = True
+        for waiting in self._dependents.pop(digest, ()):
+            node = self._nodes[waiting]
+            node.waiting.discard(digest)
+            if not node.waiting:
+                self._advance(waiting)
+
+    def _start_ready(self) -> None:
+        while self._ready and self._slots < self._limit:
+            digest = self._ready.popleft()
+            self._nodes[digest].stratum = Stratum()
+            self._emit(Started(digest, self._name(digest), self._clock()))
+            self._slots += 1
+            task = self._task(digest)
+            self._executor.prepare(task)
+            self._spawn(task, self._run_step)
+
+    def _task(self, digest: Digest) -> Task:
+        vertex = self._graph.vertices[digest]
+        below = root_of(vertex)
+        return Task(
+            digest=digest,
+            vertex=vertex,
+            below=self.stack(below) if below is not None else (),
+            reads={i: self.stack(i) for i in vertex.inputs if i in self._nodes},
+            local={i: op for i in vertex.inputs if isinstance(op := self._graph.vertices[i].operation, LocalSource)},
+            stratum=self._nodes[digest].stratum,
+        )
+
+    def _spawn(self, task: Task, work: Callable[[Task], None]) -> None:
+        self._threads += 1
+        threading.Thread(target=work, args=(task,), name=f"step-{task.digest.short}", daemon=True).start()
+
+    def _run_measure(self, task: Task) -> None:
+        try:
+            self._outcomes.put(_Outcome(task.digest, "measured", contents=self._executor.measure(task)))
+        except BaseException as error:
+            self._outcomes.put(_Outcome(task.digest, "measured", error=error))
+
+    def _run_step(self, task: Task) -> None:
+        assert task.stratum is not None
+        try:
+            pack = self._executor.perform(task)
+        except BaseException as error:
+            task.stratum.pack_done(None)
+            self._outcomes.put(_Outcome(task.digest, "failed", error=error))
+            return
+        self._outcomes.put(_Outcome(task.digest, "tree"))
+        try:
+            layer = pack()
+            key = self._keys.key(task.digest)
+            assert key is not None
+            result.file(self._store, key, result.Result(layer), self._now)
+            task.stratum.pack_done(layer)
+            self._outcomes.put(_Outcome(task.digest, "packed"))
+        except BaseException as error:
+            task.stratum.pack_done(None)
+            self._outcomes.put(_Outcome(task.digest, "packed", error=error))
+
+    def _take(self, outcome: _Outcome) -> BaseException | None:
+        node = self._nodes[outcome.vertex]
+        if outcome.stage in ("measured", "failed", "packed"):
+            self._threads -= 1
+        if outcome.stage in ("tree", "failed"):
+            self._slots -= 1
+        if outcome.error is not None:
+            self._fail(outcome, outcome.error)
+            return outcome.error
+        if self._canceled.is_set():
+            return None
+        if outcome.stage == "measured":
+            node.measuring = False
+            self._keys.learn(outcome.vertex, outcome.contents)
+            self._advance(outcome.vertex)
+        elif outcome.stage == "tree":
+            self._emit(Finished(outcome.vertex, self._clock()))
+            self._tree_ready(outcome.vertex)
+        else:
+            node.packed = True
+        return None
+
+    def _fail(self, outcome: _Outcome, error: BaseException) -> None:
+        if not self._nodes[outcome.vertex].submitted:  # its key could not be made: it was never announced
+            self._emit(Started(outcome.vertex, self._name(outcome.vertex), self._clock()))
+        canceled = isinstance(error, Canceled) or self._canceled.is_set()
+        message = error.message if isinstance(error, Fault) else f"{type(error).__name__}: {error}"
+        self._emit(Failed(outcome.vertex, message, canceled, self._clock()))
+
+    def _stop(self) -> None:
+        """End what runs and wait for it; results that were already being packed are still filed."""
+        self._canceled.set()
+        self._executor.cancel()
+        while self._threads:
+            self._take(self._outcomes.get())
+
+    def _name(self, digest: Digest) -> str:
+        info = self._graph.info.get(digest)
+        return info.name if info is not None else type(self._graph.vertices[digest].operation).__name__

@@ -1,0 +1,132 @@
+"""What the source words of a COPY select in a tree, and the digest of it that stands in the step's key."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections.abc import Callable, Iterator
+
+import msgspec
+
+from builder.errors import SourceFault
+from builder.graph.operation import Selection
+from builder.layer.entry import Entry, Kind
+from builder.layer.tree import Tree, resolve
+from builder.source.ignore import Ignore, match_wildcard
+from cache.digest import Digest
+
+SELECTION_VERSION = b"lapstrake-selection-1\n"  # decides keys: a change of the form below needs a new number
+
+
+class Selected(msgspec.Struct, frozen=True):
+    """One source: a folder's contents, or one other member.
+
+    root: resolved path in its tree. name: its base name as it was written. is_dir: whether members are what is
+    below root; else members is the one entry. members: entries with paths from the tree's root, parents first.
+    """
+
+    root: bytes
+    name: bytes
+    is_dir: bool
+    members: tuple[Entry, ...]
+
+    def below(self, path: bytes) -> bytes:
+        """The path of a member relative to root."""
+        return path[len(self.root) + 1 :] if self.root else path
+
+
+def select(tree: Tree, selection: Selection, exclude: tuple[str, ...]) -> list[Selected]:
+    """Find the sources, in name order; none for a wildcard that matches nothing.
+
+    Raises SourceFault where a plain path does not exist.
+    """
+    path = os.fsencode(selection.path).strip(b"/")
+    matches = _expand(tree, path) if selection.wildcard else None
+    paths = [path] if matches is None else [found for found in matches if not _dangling(tree, found)]
+    ignore = Ignore(exclude) if exclude else None
+    chosen = [_select_one(tree, path, ignore) for path in paths]
+    return [one for one in chosen if one is not None]
+
+
+def _select_one(tree: Tree, path: bytes, ignore: Ignore | None) -> Selected | None:
+    real = resolve(tree, path)
+    entry = tree.lookup(real)
+    name = path.rpartition(b"/")[2]
+    if entry is None:
+        shown = path.decode(errors="backslashreplace")
+        raise SourceFault(
+            f'failed to calculate checksum of ref: "/{shown}": not found',
+            "the path is relative to the build context, and .dockerignore may exclude it",
+        )
+    if entry.kind is not Kind.DIR:
+        if ignore is not None and ignore.excluded(os.fsdecode(name)):
+            return None
+        return Selected(real, name, False, (entry,))
+    members = tree.walk(real)
+    if ignore is not None:
+        members = _without(members, real, ignore)
+    return Selected(real, name, True, tuple(members))
+
+
+def _without(members: Iterator[Entry], root: bytes, ignore: Ignore) -> Iterator[Entry]:
+    """Drop what is excluded; a folder stays if something below it does."""
+    held: list[Entry] = []  # excluded folders, outermost first, that are shown once something below them is
+    skip = len(root) + 1 if root else 0
+    for entry in members:
+        while held and not entry.path.startswith(held[-1].path + b"/"):
+            held.pop()
+        if ignore.excluded(os.fsdecode(entry.path[skip:])):
+            if entry.kind is Kind.DIR:
+                held.append(entry)
+            continue
+        yield from held
+        held.clear()
+        yield entry
+
+
+def _expand(tree: Tree, pattern: bytes) -> list[bytes]:
+    """Paths that match a pattern of Go's filepath.Match, one segment at a time."""
+    found = [b""]
+    for part in pattern.split(b"/"):
+        below: list[bytes] = []
+        for folder in found:
+            entry = tree.lookup(real := resolve(tree, folder))
+            if entry is None or entry.kind is not Kind.DIR:
+                continue
+            prefix = folder + b"/" if folder else b""
+            text = os.fsdecode(part)
+            below += [prefix + name for name in tree.names(real) if match_wildcard(text, os.fsdecode(name))]
+        found = below
+    return found
+
+
+def _dangling(tree: Tree, path: bytes) -> bool:
+    return tree.lookup(resolve(tree, path)) is None
+
+
+def selection_digest(selected: list[Selected], file_digest: Callable[[Entry], str]) -> Digest:
+    """A digest over all that a copy takes from its sources: names, kinds, modes, owners, links, xattrs and bytes.
+
+    Not in it: times, inodes, the name of a folder whose contents are taken. file_digest: hex sha256 of a file.
+    """
+    hasher = hashlib.sha256(SELECTION_VERSION)
+    update = hasher.update
+    for one in selected:
+        update(b"dir\n" if one.is_dir else b"member %d %s\n" % (len(one.name), one.name))
+        for entry in one.members:
+            path = one.below(entry.path) if one.is_dir else b""
+            kind = entry.kind
+            update(b"%d %s\0%s %o %d %d " % (len(path), path, kind.value.encode(), entry.mode, entry.uid, entry.gid))
+            if kind is Kind.FILE:
+                update(file_digest(entry).encode())
+            elif kind is Kind.HARDLINK:
+                target = one.below(entry.link) if one.is_dir else b""
+                update(b"%d %s %s" % (len(target), target, file_digest(entry).encode()))
+            elif kind is Kind.SYMLINK:
+                update(b"%d %s" % (len(entry.link), entry.link))
+            else:
+                update(b"%d:%d" % entry.device)
+            for name, value in entry.xattrs:
+                update(b"\0%d %s=%d %s" % (len(name), name, len(value), value))
+            update(b"\n")
+    return Digest(hasher.hexdigest())

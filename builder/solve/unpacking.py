@@ -1,0 +1,123 @@
+"""ADD: local archives among the sources are extracted; what is in them lands as BuildKit's file op would put it.
+
+An archive is read twice: once for its member list, so that a name that comes twice counts once and links inside it
+are followed inside the root, and once for the bytes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from builder.errors import LayerFault
+from builder.layer.entry import Content, Entry, Item, Kind
+from builder.layer.plain import open_plain
+from builder.layer.tarread import TarReader
+from builder.layer.tree import Tree, resolve
+from builder.solve.placement import Placement
+
+_TAR_MAGIC_AT = 257
+_BLOCK = 512
+
+
+class Archive:
+    """A file that is a tar archive, plain or compressed, and where its members land. folder: resolved destination."""
+
+    def __init__(self, tree: Tree, path: bytes) -> None:
+        self._tree = tree
+        self._path = path
+        self._landed: list[bytes] = []
+
+    def plan(self, placement: Placement, folder: bytes, ids: tuple[int, int] | None) -> None:
+        """First reading: put every member's place."""
+        placement.make_dir(folder)
+        for number, (entry, _) in enumerate(self._members()):
+            parent, _, name = _clean(entry.path).rpartition(b"/")
+            at = resolve(placement, folder + b"/" + parent)
+            target = (at + b"/" + name if at else name) if name else folder
+            self._landed.append(target)
+            if not target:
+                continue
+            link = b""
+            if entry.kind is Kind.HARDLINK:
+                link = resolve(placement, folder + b"/" + _clean(entry.link), follow_last=False)
+                if placement.own(link) is None:
+                    raise LayerFault(f"{self._name()}: {entry.path!r} is a hard link to {entry.link!r}, not there")
+            placement.put_member(target, entry, link, ids, (self, number))
+
+    def contents(self) -> Iterator[tuple[int, bytes, Content | None]]:
+        """Second reading: (number, where it landed, bytes) of every member in archive order."""
+        for number, ((_, content), target) in enumerate(zip(self._members(), self._landed, strict=True)):
+            yield number, target, content
+
+    def _members(self) -> Iterator[Item]:
+        yield from TarReader(open_plain(_Stream(self._tree.content(self._path))), strip_root=True)
+
+    def _name(self) -> str:
+        return self._path.decode(errors="backslashreplace")
+
+
+def is_archive(tree: Tree, entry: Entry) -> bool:
+    """Whether a file's content is a tar archive, whatever it is called; only its first bytes are read."""
+    if entry.kind not in (Kind.FILE, Kind.HARDLINK) or not entry.size:
+        return False
+    try:
+        stream = open_plain(_Stream(tree.content(entry.path)))
+        head = b""
+        while len(head) < _BLOCK and (more := stream.read(_BLOCK - len(head))):
+            head += more
+    except LayerFault:
+        return False
+    return len(head) == _BLOCK and _is_header(head)
+
+
+def extracted(placement: Placement) -> Iterator[Item]:
+    """The items of a placement that holds archive members: folders first, then files, then what is in archives."""
+    archives: list[Archive] = []
+    for entry, origin in placement.members():
+        if isinstance(origin, tuple) and origin[0] not in archives:
+            archives.append(origin[0])
+        if entry.kind is Kind.DIR:
+            yield entry, None
+    for entry, origin in placement.members():
+        if entry.kind is not Kind.DIR and not isinstance(origin, tuple):
+            yield entry, origin
+    for archive in archives:
+        for number, target, content in archive.contents():
+            mine = placement.own(target)
+            if mine is not None and mine[0].kind is not Kind.DIR and mine[1] == (archive, number):
+                yield mine[0], content
+
+
+def _is_header(head: bytes) -> bool:
+    try:
+        stated = int(head[148:156].split(b"\0")[0].strip() or b"0", 8)
+    except ValueError:
+        return False
+    return stated == sum(head[:148]) + 8 * 32 + sum(head[156:]) and (
+        head[_TAR_MAGIC_AT : _TAR_MAGIC_AT + 5] == b"ustar" or head[:1] != b"\0"
+    )
+
+
+def _clean(path: bytes) -> bytes:
+    """The path without empty and `.` parts, `..` stopping at the root."""
+    done: list[bytes] = []
+    for part in path.split(b"/"):
+        if part == b"..":
+            del done[-1:]
+        elif part not in (b"", b"."):
+            done.append(part)
+    return b"/".join(done)
+
+
+class _Stream:
+    """A Content as something to read() from."""
+
+    def __init__(self, content: Content) -> None:
+        self._chunks = content.chunks()
+        self._data = b""
+
+    def read(self, size: int, /) -> bytes:
+        if not self._data:
+            self._data = next(self._chunks, b"")
+        part, self._data = self._data[:size], self._data[size:]
+        return part

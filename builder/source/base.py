@@ -1,0 +1,105 @@
+"""BaseImages: an image's name, as a FROM or --from has it, to a pinned image in the store."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+
+import msgspec
+
+from builder.errors import ImageFault, SourceFault
+from builder.graph.operation import ImageSource
+from builder.graph.program import ResolvedImage
+from builder.images.archive import import_archive
+from builder.images.image import Image, parse
+from builder.images.layout import import_layout
+from builder.images.store import ImageStore
+from builder.layer.layer import Layer
+from builder.oci.descriptor import Descriptor
+from builder.oci.manifest import read_manifest
+from builder.oci.platform import Platform
+from builder.oci.reference import Reference
+from cache import record
+from cache.digest import Digest
+from cache.store import Store
+
+
+class NamedImage(msgspec.Struct, frozen=True):
+    """A --build-context that is an image. kind: oci-layout or docker-archive. selector: tag or digest, or ""."""
+
+    kind: str
+    path: str
+    selector: str = ""
+
+
+class BaseImages:
+    """Resolves each name once a build; what lies outside the store is taken into it, checked, before it is used."""
+
+    def __init__(self, store: Store, images: ImageStore, named: Mapping[str, NamedImage]) -> None:
+        self._store = store
+        self._images = images
+        self._named = named
+        self._resolved: dict[tuple[str, Platform], ResolvedImage] = {}
+        self._by_manifest: dict[Digest, Image] = {}
+
+    def resolve(self, name: str, platform: Platform) -> ResolvedImage:
+        """The image of this name for platform; raises SourceFault where there is none."""
+        known = self._resolved.get((name, platform))
+        if known is None:
+            image = self._named_image(name, platform) if name in self._named else self._stored(name)
+            self._by_manifest[image.descriptor.digest] = image
+            known = ResolvedImage(name, image.descriptor.digest, image.config)
+            self._resolved[name, platform] = known
+        return known
+
+    def layers(self, operation: ImageSource) -> tuple[Layer, ...]:
+        """The layers of an image that resolve() has shown."""
+        return self._by_manifest[operation.manifest].layers
+
+    def _stored(self, name: str) -> Image:
+        reference = Reference.parse(name)
+        stored = self._images.resolve(name)
+        if stored is None:
+            raise SourceFault(
+                f"failed to resolve source metadata for {reference}: {reference}: not found",
+                "the image is not in the local store: build it under this name, or give it with --build-context",
+            )
+        return self._images.load(stored.descriptor)
+
+    def _named_image(self, name: str, platform: Platform) -> Image:
+        source = self._named[name]
+        memo = _memo_key(source, platform)
+        known = self._store.index.memo("import", memo)
+        if known is not None:
+            image = self._load(record.decode(known, Descriptor))
+            if image is not None:
+                return image
+        if source.kind == "oci-layout":
+            descriptor = import_layout(source.path, source.selector, self._store.blobs, platform)
+        else:
+            descriptor = import_archive(source.path, self._store.blobs, platform, source.selector)
+        self._store.index.put_memo("import", memo, record.encode(descriptor))
+        image = self._load(descriptor)
+        if image is None:
+            raise ImageFault(f"the image of {source.path} did not arrive whole")
+        return image
+
+    def _load(self, descriptor: Descriptor) -> Image | None:
+        blobs = self._store.blobs
+        if not blobs.has(descriptor.digest, descriptor.size):
+            return None
+        raw = blobs.read(descriptor.digest)
+        manifest = read_manifest(raw)
+        if not all(blobs.has(d.digest, d.size) for d in (manifest.config, *manifest.layers)):
+            return None
+        return parse(raw, blobs.read(manifest.config.digest), descriptor)
+
+
+def _memo_key(source: NamedImage, platform: Platform) -> Digest:
+    path = os.path.join(source.path, "index.json") if source.kind == "oci-layout" else source.path
+    try:
+        status = os.stat(path)
+    except OSError as error:
+        raise SourceFault(f"unable to read build context {source.path}: {error.strerror}") from error
+    times = (status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns, status.st_ctime_ns)
+    return record.digest((source, str(platform), times))

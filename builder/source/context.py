@@ -1,0 +1,251 @@
+"""LocalContext: a folder of the client as a Tree, seen through its ignore rules, its files hashed at most once.
+
+The folder is hostile: links in it are never followed by the kernel, each folder on the way to a file is opened by
+name beneath its parent's descriptor (openat(2) with O_NOFOLLOW).
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import stat as _stat
+import threading
+from collections import OrderedDict
+from collections.abc import Iterator
+
+from builder.errors import SourceFault
+from builder.layer.entry import Content, Entry, Kind
+from builder.source.ignore import Ignore
+from cache.stats import StatIndex
+
+_CHUNK = 1 << 20
+_OPEN_FOLDERS = 64  # descriptors kept of folders looked at last
+_KINDS = {
+    _stat.S_IFREG: Kind.FILE,
+    _stat.S_IFDIR: Kind.DIR,
+    _stat.S_IFLNK: Kind.SYMLINK,
+    _stat.S_IFCHR: Kind.CHAR,
+    _stat.S_IFBLK: Kind.BLOCK,
+    _stat.S_IFIFO: Kind.FIFO,
+}
+_FOLDER_FLAGS = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
+
+Xattrs = tuple[tuple[bytes, bytes], ...]
+
+
+class LocalContext:
+    """root: absolute path of a folder. ignore: None shows everything. mtime: what every member is dated."""
+
+    def __init__(self, root: str, ignore: Ignore | None, stats: StatIndex, mtime: int) -> None:
+        self._root = root
+        self._ignore = ignore
+        self._stats = stats
+        self._mtime = mtime
+        self._seen: dict[bytes, os.stat_result] = {}
+        self._folders: OrderedDict[bytes, int] = OrderedDict()
+        self._lock = threading.RLock()  # a folder's descriptor lives as long as it is held
+        try:
+            self._fd = os.open(root, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        except OSError as error:
+            raise SourceFault(f"unable to read context {root}: {error.strerror}") from error
+
+    def close(self) -> None:
+        for fd in self._folders.values():
+            os.close(fd)
+        self._folders.clear()
+        os.close(self._fd)
+
+    def lookup(self, path: bytes) -> Entry | None:
+        hidden = bool(path) and self._hidden(path)
+        if hidden and not self._reaches_below(path):
+            return None
+        parent, _, name = path.rpartition(b"/")
+        try:
+            with self._lock:
+                folder = self._folder(parent)
+                status = os.stat(name, dir_fd=folder, follow_symlinks=False) if name else os.fstat(folder)
+                entry = self._entry(path, name, folder, status, {})
+        except (FileNotFoundError, NotADirectoryError):
+            return None
+        except OSError as error:
+            raise self._unreadable(path, error) from error
+        if hidden and (entry is None or entry.kind is not Kind.DIR or next(self.walk(path), None) is None):
+            return None
+        return entry
+
+    def names(self, path: bytes) -> list[bytes]:
+        try:
+            with self._lock:
+                found = sorted(os.fsencode(name) for name in os.listdir(self._folder(path)))
+        except OSError as error:
+            raise self._unreadable(path, error) from error
+        prefix = path + b"/" if path else b""
+        return [name for name in found if self.lookup(prefix + name) is not None]
+
+    def walk(self, path: bytes) -> Iterator[Entry]:
+        yield from self._walk(path, {})
+
+    def content(self, path: bytes) -> Content:
+        return _FileContent(self, path)
+
+    def digest(self, path: bytes) -> str:
+        """Hex of the sha256 of a file that lookup or walk has shown."""
+        status = self._seen[path]
+        known = self._stats.get(path, status)
+        if known is not None:
+            return known[4]
+        digest = self._hash(path, status)
+        self._stats.put(path, status, digest, self._xattrs_of(path))
+        return digest
+
+    def _walk(self, path: bytes, inodes: dict[tuple[int, int], bytes]) -> Iterator[Entry]:
+        for entry, hidden in self._members(path, inodes):
+            if entry.kind is not Kind.DIR:
+                yield entry
+            elif not hidden:
+                yield entry
+                yield from self._walk(entry.path, inodes)
+            else:  # an exception may name something below: then the folder itself is shown too
+                below = self._walk(entry.path, inodes)
+                first = next(below, None)
+                if first is not None:
+                    yield entry
+                    yield first
+                    yield from below
+
+    def _members(self, path: bytes, inodes: dict[tuple[int, int], bytes]) -> list[tuple[Entry, bool]]:
+        """What one folder shows, and the hidden folders in it (True) that may have something to show."""
+        prefix = path + b"/" if path else b""
+        members: list[tuple[Entry, bool]] = []
+        try:
+            with self._lock:
+                folder = self._folder(path)
+                with os.scandir(folder) as scan:
+                    found = [(os.fsencode(item.name), item.stat(follow_symlinks=False)) for item in scan]
+                found.sort(key=_name)
+                for name, status in found:
+                    member = prefix + name
+                    hidden = self._hidden(member)
+                    if hidden and not (_stat.S_ISDIR(status.st_mode) and self._reaches_below(member)):
+                        continue
+                    entry = self._entry(member, name, folder, status, inodes)
+                    if entry is not None:
+                        members.append((entry, hidden))
+        except OSError as error:
+            raise self._unreadable(path, error) from error
+        return members
+
+    def _hidden(self, path: bytes) -> bool:
+        return self._ignore is not None and self._ignore.excluded(os.fsdecode(path))
+
+    def _reaches_below(self, path: bytes) -> bool:
+        return self._ignore is not None and self._ignore.descend(os.fsdecode(path))
+
+    def _entry(
+        self, path: bytes, name: bytes, folder: int, status: os.stat_result, inodes: dict[tuple[int, int], bytes]
+    ) -> Entry | None:
+        kind = _KINDS.get(_stat.S_IFMT(status.st_mode))
+        if kind is None:
+            return None  # a socket
+        link, size, device = b"", 0, (0, 0)
+        if kind is Kind.FILE:
+            self._seen[path] = status
+            size = status.st_size
+            if status.st_nlink > 1:
+                first = inodes.setdefault((status.st_dev, status.st_ino), path)
+                if first is not path:
+                    kind, link = Kind.HARDLINK, first
+        elif kind is Kind.SYMLINK:
+            link = os.fsencode(os.readlink(name, dir_fd=folder))
+        elif kind is not Kind.DIR and kind is not Kind.FIFO:
+            device = (os.major(status.st_rdev), os.minor(status.st_rdev))
+        return Entry(
+            path=path,
+            kind=kind,
+            mode=_stat.S_IMODE(status.st_mode),
+            mtime=self._mtime,
+            size=size,
+            link=link,
+            device=device,
+            xattrs=self._xattrs(path, name, folder, status, kind),
+        )
+
+    def _xattrs(self, path: bytes, name: bytes, folder: int, status: os.stat_result, kind: Kind) -> Xattrs:
+        if kind is Kind.FILE:
+            known = self._stats.get(path, status)
+            if known is not None:
+                return known[5]
+        elif kind is not Kind.DIR:
+            return ()
+        return _read_xattrs(b"/proc/self/fd/%d/%s" % (folder, name))
+
+    def _xattrs_of(self, path: bytes) -> Xattrs:
+        parent, _, name = path.rpartition(b"/")
+        with self._lock:
+            return _read_xattrs(b"/proc/self/fd/%d/%s" % (self._folder(parent), name))
+
+    def _hash(self, path: bytes, status: os.stat_result) -> str:
+        hasher = hashlib.sha256()
+        for chunk in self.content(path).chunks():
+            hasher.update(chunk)
+        return hasher.hexdigest()
+
+    def _folder(self, path: bytes) -> int:
+        """A descriptor of the folder, valid until _OPEN_FOLDERS others have been asked for."""
+        if not path:
+            return self._fd
+        fd = self._folders.get(path)
+        if fd is None:
+            parent, _, name = path.rpartition(b"/")
+            fd = os.open(name, _FOLDER_FLAGS, dir_fd=self._folder(parent))
+            self._folders[path] = fd
+            if len(self._folders) > _OPEN_FOLDERS:
+                os.close(self._folders.popitem(last=False)[1])
+        else:
+            self._folders.move_to_end(path)
+        return fd
+
+    def open(self, path: bytes) -> int:
+        """A descriptor of a regular file; never a link, never blocks on a fifo. The caller closes it."""
+        parent, _, name = path.rpartition(b"/")
+        try:
+            flags = os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK
+            with self._lock:
+                return os.open(name, flags, dir_fd=self._folder(parent))
+        except OSError as error:
+            raise self._unreadable(path, error) from error
+
+    def _unreadable(self, path: bytes, error: OSError) -> SourceFault:
+        name = os.path.join(self._root, path.decode(errors="backslashreplace"))
+        return SourceFault(
+            f"failed to read {name} in the build context: {error.strerror}", "or list it in .dockerignore"
+        )
+
+
+class _FileContent:
+    __slots__ = ("_context", "_path")
+
+    def __init__(self, context: LocalContext, path: bytes) -> None:
+        self._context = context
+        self._path = path
+
+    def chunks(self) -> Iterator[bytes]:
+        fd = self._context.open(self._path)
+        try:
+            while data := os.read(fd, _CHUNK):
+                yield data
+        finally:
+            os.close(fd)
+
+
+def _name(found: tuple[bytes, os.stat_result]) -> bytes:
+    return found[0]
+
+
+def _read_xattrs(path: bytes) -> Xattrs:
+    try:
+        names = os.listxattr(path, follow_symlinks=False)
+        kept = [n for n in names if n.startswith("user.") or n == "security.capability"]
+        return tuple(sorted((os.fsencode(n), os.getxattr(path, n, follow_symlinks=False)) for n in kept))
+    except OSError:
+        return ()  # a file system without them

@@ -1,0 +1,183 @@
+"""BlobStore: bytes by digest, laid out as `blobs/sha256/<hex>` like an OCI image layout (image-layout.md#blobs).
+
+Order of a write, which decides what a crash leaves: bytes to `tmp/`, hashed on the way; fsync; rename to the final
+name. A name under `blobs/` therefore always stands for whole bytes; a leftover in `tmp/` is garbage that prune
+removes. Lock order in all of lapstrake: store lock, then a key's lock, then a blob; this file takes none.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import itertools
+import os
+from types import TracebackType
+from typing import Self
+
+from cache.digest import Digest
+from cache.errors import CacheFault, DigestMismatch
+
+_serial = itertools.count()
+DOCUMENT_LIMIT = 4 << 20  # bytes of a manifest, index or config that we are willing to hold in memory
+
+
+class BlobStore:
+    """Blobs below `root`. Safe for many writers at once: equal bytes meet under one name."""
+
+    def __init__(self, root: str) -> None:
+        self._blobs = os.path.join(root, "blobs", "sha256")
+        self._tmp = os.path.join(root, "tmp")
+
+    def path(self, digest: Digest) -> str:
+        """Where the blob is, or would be."""
+        return f"{self._blobs}/{digest.hex}"
+
+    def has(self, digest: Digest, size: int | None = None) -> bool:
+        """Whether the blob is there, and of this many bytes if size is given; a stat, no read."""
+        try:
+            there = os.stat(self.path(digest)).st_size
+        except OSError:
+            return False
+        return size is None or there == size
+
+    def size(self, digest: Digest) -> int:
+        """Bytes of a blob that is there; CacheFault if it is not."""
+        try:
+            return os.stat(self.path(digest)).st_size
+        except FileNotFoundError:
+            raise _missing(digest) from None
+
+    def writer(self) -> BlobWriter:
+        """A new blob; use as a context manager, it vanishes unless committed."""
+        return BlobWriter(self._tmp, self._blobs)
+
+    def put(self, data: bytes) -> tuple[Digest, int]:
+        """Store bytes that are in memory already."""
+        digest = Digest.of(data)
+        if not self.has(digest, len(data)):
+            with self.writer() as writer:
+                writer.write(data)
+                writer.commit()
+        return digest, len(data)
+
+    def open(self, digest: Digest) -> BlobReader:
+        """Read a blob; the reader raises DigestMismatch at its end if the bytes are not what the name says."""
+        try:
+            return BlobReader(os.open(self.path(digest), os.O_RDONLY | os.O_CLOEXEC), digest)
+        except FileNotFoundError:
+            raise _missing(digest) from None
+
+    def read(self, digest: Digest, limit: int = DOCUMENT_LIMIT) -> bytes:
+        """A whole small blob, verified; CacheFault if it is larger than limit bytes."""
+        if self.size(digest) > limit:
+            raise CacheFault(f"blob {digest} is larger than {limit} bytes, which a document may not be")
+        with self.open(digest) as reader:
+            data = reader.read(limit + 1)
+            reader.finish()
+        return data
+
+    def delete(self, digest: Digest) -> int:
+        """Remove a blob; returns the bytes it had, 0 if it was not there."""
+        try:
+            size = os.stat(self.path(digest)).st_size
+            os.unlink(self.path(digest))
+        except FileNotFoundError:
+            return 0
+        return size
+
+    def digests(self) -> list[Digest]:
+        """All blobs, in name order; names that are no digest are left out."""
+        names = sorted(os.listdir(self._blobs))
+        return [Digest(name) for name in names if len(name) == 64 and not set(name) - set("0123456789abcdef")]
+
+
+def _missing(digest: Digest) -> CacheFault:
+    return CacheFault(f"blob {digest} is not in the store", "build again: what is missing is made anew")
+
+
+class BlobWriter:
+    """Hashes and counts what passes through. write() may come from one thread at a time."""
+
+    def __init__(self, tmp: str, blobs: str) -> None:
+        self._blobs = blobs
+        self._temp = f"{tmp}/blob-{os.getpid()}-{next(_serial)}"
+        self._fd = os.open(self._temp, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+        self._hash = hashlib.sha256()
+        self._size = 0
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, value: object, trace: TracebackType | None) -> None:
+        if self._fd >= 0:
+            os.close(self._fd)
+            self._fd = -1
+            os.unlink(self._temp)
+
+    def write(self, data: bytes | bytearray | memoryview) -> int:
+        self._hash.update(data)
+        rest = memoryview(data)
+        while rest:
+            rest = rest[os.write(self._fd, rest) :]
+        self._size += len(data)
+        return len(data)
+
+    def commit(self, expected: Digest | None = None) -> tuple[Digest, int]:
+        """Make the blob visible under its digest; returns it with its size. DigestMismatch if it is not expected."""
+        digest = Digest(self._hash.hexdigest())
+        if expected is not None and digest != expected:
+            raise DigestMismatch(f"want {expected}, the bytes are {digest}")
+        os.fsync(self._fd)
+        os.fchmod(self._fd, 0o644)
+        os.close(self._fd)
+        self._fd = -1
+        os.rename(self._temp, f"{self._blobs}/{digest.hex}")
+        return digest, self._size
+
+
+class BlobReader:
+    """A blob's bytes, checked against its name when the end is reached; finish() reads what is left and checks."""
+
+    def __init__(self, fd: int, digest: Digest) -> None:
+        self._fd = fd
+        self._digest = digest
+        self._hash = hashlib.sha256()
+        self._ended = False
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, value: object, trace: TracebackType | None) -> None:
+        self.close()
+
+    def read(self, size: int = -1) -> bytes:
+        if size < 0:
+            return b"".join(iter(lambda: self.read(1 << 20), b""))
+        data = os.read(self._fd, min(size, 1 << 20))
+        if data or size == 0:
+            self._hash.update(data)
+            return data
+        if not self._ended and self._hash.hexdigest() != self._digest.hex:
+            raise DigestMismatch(
+                f"blob {self._digest} is damaged: its bytes are sha256:{self._hash.hexdigest()}",
+                "the damaged blob is removed and made anew by the next build",
+            )
+        self._ended = True
+        return b""
+
+    def readinto(self, buffer: bytearray | memoryview) -> int:
+        data = self.read(len(buffer))
+        buffer[: len(data)] = data
+        return len(data)
+
+    def finish(self) -> None:
+        """Read to the end, so that the check runs."""
+        while self.read(1 << 20):
+            pass
+
+    def close(self) -> None:
+        if self._fd >= 0:
+            os.close(self._fd)
+            self._fd = -1
+
+    def readable(self) -> bool:
+        return True

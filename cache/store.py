@@ -1,0 +1,62 @@
+"""Store: the folder that holds everything lapstrake keeps, opened and checked.
+
+ROOT/            0700, owned by its user
+  oci-layout index.json blobs/sha256/<hex>     together an OCI image layout (builder.images.store writes the first two)
+  index.db       results and memos (cache.index)
+  stats/<hex>    what was known of a context's files (cache.stats)
+  tmp/           files being written
+  snapshots/     trees on disk (builder.snapshot)
+  store.lock     flock: shared by builds, exclusive by prune
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from cache.blobs import BlobStore
+from cache.errors import CacheFault
+from cache.index import Index
+
+
+class Store:
+    """root: absolute path. blobs, index: its parts. Opening makes what is missing; raises CacheFault, StoreTooNew."""
+
+    def __init__(self, root: str) -> None:
+        self.root = os.path.abspath(root)
+        _prepare(self.root)
+        self.blobs = BlobStore(self.root)
+        self.index = Index(os.path.join(self.root, "index.db"))
+
+    def path(self, *names: str) -> str:
+        return os.path.join(self.root, *names)
+
+    def close(self) -> None:
+        self.index.close()
+
+    @contextmanager
+    def lock(self, exclusive: bool = False) -> Iterator[None]:
+        """Hold the store: builds share it, prune has it alone. CacheFault where that is not to be had."""
+        fd = os.open(self.path("store.lock"), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        try:
+            fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB if exclusive else fcntl.LOCK_SH)
+            yield
+        except BlockingIOError:
+            raise CacheFault("the store is in use by a running build", "try again when it has ended") from None
+        finally:
+            os.close(fd)
+
+
+def _prepare(root: str) -> None:
+    try:
+        os.makedirs(root, mode=0o700, exist_ok=True)
+        owner = os.stat(root).st_uid
+        for name in ("blobs/sha256", "tmp", "stats", "snapshots"):
+            if not os.path.isdir(f"{root}/{name}"):
+                os.makedirs(f"{root}/{name}", mode=0o700, exist_ok=True)
+    except OSError as error:
+        raise CacheFault(f"the store {root} cannot be used: {error.strerror}", "choose a folder with --root") from error
+    if owner != os.geteuid():
+        raise CacheFault(f"the store {root} belongs to uid {owner}, not to you", "choose a folder with --root")

@@ -1,0 +1,94 @@
+"""Values written as Go's fmt package writes them, since history entries are its output to the letter."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from frontends.errors import ParseFault
+
+_NAMED = {"\a": r"\a", "\b": r"\b", "\f": r"\f", "\n": r"\n", "\r": r"\r", "\t": r"\t", "\v": r"\v"}
+_NAMED |= {"\\": "\\\\", '"': '\\"'}
+_UNITS = {"ns": 1, "us": 1_000, "µs": 1_000, "μs": 1_000, "ms": 10**6, "s": 10**9, "m": 60 * 10**9, "h": 3600 * 10**9}
+_MAXIMUM = 2**63 - 1
+
+
+def quote(text: str) -> str:
+    """Go's %q of a string (strconv.Quote)."""
+    if text.isprintable() and "\\" not in text and '"' not in text:
+        return f'"{text}"'
+    return '"' + "".join(map(_quoted, text)) + '"'
+
+
+def _quoted(ch: str) -> str:
+    if ch in _NAMED:
+        return _NAMED[ch]
+    if ch.isprintable():
+        return ch
+    code = ord(ch)
+    if code < 0x20 or code == 0x7F:
+        return f"\\x{code:02x}"
+    return f"\\u{code:04x}" if code < 0x10000 else f"\\U{code:08x}"
+
+
+def quoted_list(texts: Iterable[str]) -> str:
+    """Go's %q of a []string: `["a" "b"]`."""
+    return f"[{' '.join(map(quote, texts))}]"
+
+
+def plain_list(texts: Iterable[str]) -> str:
+    """Go's %v of a []string: `[a b]`."""
+    return f"[{' '.join(texts)}]"
+
+
+def duration(nanoseconds: int) -> str:
+    """Go's time.Duration.String: `1m30s`, `1.5s`, `100ms`, `0s`."""
+    if nanoseconds == 0:
+        return "0s"
+    sign, rest = ("-" if nanoseconds < 0 else ""), abs(nanoseconds)
+    if rest < 10**9:
+        unit, size = next((u, s) for u, s in (("ms", 10**6), ("µs", 1_000), ("ns", 1)) if rest >= s)
+        return f"{sign}{_decimal(rest, size)}{unit}"
+    minutes, seconds = divmod(rest, 60 * 10**9)
+    hours, minutes = divmod(minutes, 60)
+    head = f"{hours}h{minutes}m" if hours else f"{minutes}m" if minutes else ""
+    return f"{sign}{head}{_decimal(seconds, 10**9)}s"
+
+
+def _decimal(value: int, unit: int) -> str:
+    whole, part = divmod(value, unit)
+    digits = str(part).rjust(len(str(unit)) - 1, "0").rstrip("0") if part else ""
+    return f"{whole}.{digits}" if digits else str(whole)
+
+
+def parse_duration(text: str) -> int:
+    """Go's time.ParseDuration, in nanoseconds. Raises ParseFault in Go's words."""
+    sign = -1 if text.startswith("-") else 1
+    rest = text[1:] if text[:1] in ("-", "+") else text
+    if rest == "0":
+        return 0
+    total = 0
+    invalid = ParseFault(f"time: invalid duration {quote(text)}", "write it as 30s, 1m30s or 500ms")
+    while rest:
+        number, rest = _leading(rest, "0123456789.")
+        unit, rest = _leading_unit(rest)
+        whole, _, part = number.partition(".")
+        if "." in part or not (whole or part) or len(number) > 40:
+            raise invalid
+        if not unit:
+            raise ParseFault(f"time: missing unit in duration {quote(text)}", invalid.hint)
+        if unit not in _UNITS:
+            raise ParseFault(f"time: unknown unit {quote(unit)} in duration {quote(text)}", invalid.hint)
+        total += int(whole or "0") * _UNITS[unit] + (int(part) * _UNITS[unit] // 10 ** len(part) if part else 0)
+    if not text or text in ("-", "+") or total > _MAXIMUM:
+        raise invalid
+    return sign * total
+
+
+def _leading(text: str, letters: str) -> tuple[str, str]:
+    rest = text.lstrip(letters)
+    return text[: len(text) - len(rest)], rest
+
+
+def _leading_unit(text: str) -> tuple[str, str]:
+    end = next((i for i, ch in enumerate(text) if ch in "0123456789."), len(text))
+    return text[:end], text[end:]

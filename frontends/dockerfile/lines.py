@@ -1,0 +1,163 @@
+"""Logical lines: a Dockerfile's text cut into instructions, with comments, continuation and heredocs settled.
+
+Written by hand and not as a grammar, since the text itself names its escape character and its heredocs' end marks.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator
+
+import msgspec
+
+from frontends.dockerfile import heredoc
+from frontends.dockerfile.directives import Directives
+from frontends.dockerfile.instructions import Document
+from frontends.errors import FrontendFault, ParseFault
+from frontends.text import Lines, Source
+
+LONGEST_LINE = 65535  # bytes, the limit of BuildKit's reader
+# Go's unicode.IsSpace: what is trimmed from instructions.
+SPACE = "\t\n\v\f\r \x85\xa0\u1680\u2000\u2001\u2002\u2003\u2004\u2005\u2006\u2007\u2008\u2009\u200a\u2028\u2029\u202f\u205f\u3000"
+BLANKS = re.compile(r"[\t\v\f\r ]+")
+_WITH_HEREDOCS = ("run", "copy", "add")
+_FLAGS = re.compile(r"(?:--\S*\s+)*")
+
+
+class LogicalLine(msgspec.Struct, frozen=True):
+    """One instruction: its lines joined, without the bodies of its heredocs, which are in documents.
+
+    blank: a continuation line was empty.
+    """
+
+    text: str
+    lines: Lines
+    comments: tuple[str, ...]
+    documents: tuple[Document, ...]
+    blank: bool
+
+
+class Reader:
+    """Cuts one source; directives are known once the first line has been asked for."""
+
+    def __init__(self, source: Source) -> None:
+        self.directives = Directives()
+        self._source = source
+        data = source.data.removeprefix(b"\xef\xbb\xbf")
+        self._raw = data.split(b"\n")
+        if self._raw[-1] == b"":
+            self._raw.pop()
+        self._at = 0
+
+    def __iter__(self) -> Iterator[LogicalLine]:
+        """Raises ParseFault with the place of what cannot be read."""
+        comments: list[str] = []
+        while self._at < len(self._raw):
+            first = self._at + 1
+            try:
+                line = self._next().strip("\r").lstrip(SPACE)
+                if self.directives.read(line):
+                    continue
+                if line.startswith("#"):
+                    text = _readable(line[1:].strip(SPACE))
+                    comments = [*comments, text] if text else []
+                elif not line:
+                    comments = []
+                else:
+                    yield self._logical(line, first, tuple(comments))
+                    comments = []
+            except FrontendFault as error:
+                raise error.at(self._source, Lines(first, max(self._at, first))) from None
+
+    def _logical(self, line: str, first: int, comments: tuple[str, ...]) -> LogicalLine:
+        text, more = self._continued(line)
+        parts, blank = [text], False
+        while more and self._at < len(self._raw):
+            line = self._next().rstrip("\r")
+            bare = line.lstrip(SPACE)
+            if bare.startswith("#"):
+                continue
+            if not bare:
+                blank = True
+                continue
+            text, more = self._continued(line)
+            parts.append(text)
+        joined = "".join(parts)
+        if not joined.isascii() and any("\udc80" <= ch <= "\udcff" for ch in joined):
+            raise ParseFault("instruction is not valid UTF-8", "save the file as UTF-8")
+        documents = tuple(self._documents(joined)) if "<<" in joined else ()
+        return LogicalLine(joined, Lines(first, self._at), comments, documents, blank)
+
+    def _next(self) -> str:
+        raw = self._raw[self._at]
+        self._at += 1
+        if len(raw) > LONGEST_LINE:
+            raise ParseFault(f"dockerfile line greater than max allowed size of {LONGEST_LINE}")
+        return raw.decode("utf-8", "surrogateescape")
+
+    def _continued(self, line: str) -> tuple[str, bool]:
+        """The line without its continuation mark, and whether it had one. A doubled mark is none."""
+        escape = self.directives.escape
+        bare = line.rstrip(" \t")
+        if bare.endswith(escape) and not bare.endswith(escape * 2):
+            return bare[:-1], True
+        return line, False
+
+    def _documents(self, text: str) -> Iterator[Document]:
+        if not _may_have_heredocs(text):
+            return
+        for mark in heredoc.marks(text):
+            body: list[str] = []
+            while True:
+                if self._at >= len(self._raw):
+                    raise ParseFault("unterminated heredoc", f"end it with a line that holds {mark.name} alone")
+                line = self._next()
+                end = line.rstrip("\r")
+                if (end.lstrip("\t") if mark.chomp else end) == mark.name:
+                    break
+                body.append(line + "\n")
+            data = "".join(body)
+            if not data.isascii() and any("\udc80" <= ch <= "\udcff" for ch in data):
+                raise ParseFault("heredoc is not valid UTF-8", "save the file as UTF-8")
+            yield Document(mark.name, mark.expand, mark.chomp, data)
+
+
+def split_instruction(text: str) -> tuple[str, str]:
+    """The instruction's word as written, and the rest; both without blanks around."""
+    word, *rest = BLANKS.split(text.strip(SPACE), maxsplit=1)
+    return word, rest[0].strip(SPACE) if rest else ""
+
+
+def string_array(text: str) -> tuple[str, ...] | None:
+    """A JSON array of strings, or None where the text is no JSON array. Raises ParseFault where it holds others."""
+    text = text.lstrip(SPACE)
+    if not text.startswith("["):
+        return None
+    try:
+        values = json.loads(text, parse_constant=_refuse)
+    except (ValueError, RecursionError):
+        return None
+    if not all(isinstance(value, str) for value in values):
+        raise ParseFault("when using JSON array syntax, arrays must be comprised of strings only")
+    # A lone surrogate can be written in JSON but not in UTF-8; Go reads it as U+FFFD.
+    return tuple(v.encode("utf-16", "surrogatepass").decode("utf-16", "replace") for v in values)
+
+
+def _refuse(constant: str) -> None:
+    raise ValueError(constant)
+
+
+def _may_have_heredocs(text: str) -> bool:
+    word, rest = split_instruction(text)
+    if word.lower() == "onbuild":
+        word, rest = split_instruction(rest)
+    if word.lower() not in _WITH_HEREDOCS:
+        return False
+    flags = _FLAGS.match(rest)
+    return string_array(rest[flags.end() :] if flags else rest) is None
+
+
+def _readable(comment: str) -> str:
+    """A comment is kept as UTF-8 whatever its bytes are."""
+    return comment.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
