@@ -16,7 +16,9 @@ from frontends.text import Lines, Source
 class FrontendFault(Fault):
     """lines: first and last line at fault, counted from 1, or None where the whole file is."""
 
-    def __init__(self, message: str, hint: str = "", *, source: Source | None = None, lines: Lines | None = None) -> None:
+    def __init__(
+        self, message: str, hint: str = "", *, source: Source | None = None, lines: Lines | None = None
+    ) -> None:
         super().__init__(message, hint)
         self.source = source
         self.lines = lines

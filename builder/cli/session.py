@@ -5,27 +5,30 @@ from __future__ import annotations
 import os
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING
 
 import msgspec
 
+from builder.cli.delivery import Delivery, write_id, write_metadata
 from builder.cli.request import BuildRequest
 from builder.errors import SourceFault
+from builder.export.options import OutputSpec
 from builder.graph.event import Event, Finished, Started, Warned
 from builder.graph.operation import LocalSource
 from builder.graph.program import Program
 from builder.images.image import Image
 from builder.images.store import ImageStore
-from builder.layer.codec import Codec
+from builder.layer.codec import Codec, codec
 from builder.layer.entry import Item
 from builder.layer.layer import Layer
 from builder.oci.config import DEFAULT_EPOCH
 from builder.oci.platform import host
-from builder.solve.assemble import make_image
+from builder.oci.reference import Reference
+from builder.solve.assemble import make_image, rfc3339
 from builder.solve.local import LocalExecutor, Surroundings
 from builder.solve.scheduler import Scheduler
-from builder.solve.trees import Trees, open_trees
+from builder.solve.trees import Trees
 from builder.source.base import BaseImages
 from builder.source.context import LocalContext
 from builder.source.ignore import Ignore, read_patterns
@@ -39,6 +42,7 @@ from frontends.text import Source
 
 if TYPE_CHECKING:
     from builder.sandbox.launch import Launcher
+    from builder.snapshot.snapshots import Snapshots
 
 _DOCKERFILE_LIMIT = 64 << 20  # bytes
 
@@ -55,19 +59,25 @@ class Session:
     """Holds what one build opens; use as a context manager."""
 
     def __init__(
-        self, request: BuildRequest, store: Store, codec: Codec, rootless: bool, emit: Callable[[Event], None]
+        self,
+        request: BuildRequest,
+        store: Store,
+        outputs: Sequence[OutputSpec],
+        rootless: bool,
+        emit: Callable[[Event], None],
     ) -> None:
         self._request = request
         self._store = store
-        self._codec = codec
+        self._deliveries = [Delivery(spec, store) for spec in outputs]
+        self._codec = _codec(outputs)
         self._rootless = rootless
         self._start = time.monotonic()
         self._lock = threading.Lock()
         self._render = emit
         self._contexts: dict[str, LocalContext] = {}
         self._stats: list[tuple[StatIndex, str]] = []
-        self.images = ImageStore(store.root, store.blobs)
-        self._bases = BaseImages(store, self.images, dict(request.named_images))
+        self._images = ImageStore(store.root, store.blobs)
+        self._bases = BaseImages(store, self._images, dict(request.named_images))
         self._trees: Trees | None = None
 
     def __enter__(self) -> Session:
@@ -76,6 +86,8 @@ class Session:
     def __exit__(self, *_: object) -> None:
         for context in self._contexts.values():
             context.close()
+        if self._trees is not None:
+            self._trees.close()
 
     def clock(self) -> float:
         """Seconds since the build began."""
@@ -85,12 +97,42 @@ class Session:
         with self._lock:
             self._render(event)
 
-    def build(self) -> Built:
-        """Run it all but the outputs. Raises the Fault of whatever failed first."""
-        if self._store.index.rebuilt:
-            self.emit(Warned(None, self._store.index.rebuilt, self.clock()))
+    def run(self) -> Image:
+        """Build and deliver. Raises the Fault of whatever failed first."""
+        for delivery in self._deliveries:
+            delivery.check()
+        for problem in (self._store.index.rebuilt, self._images.rebuilt):
+            if problem:
+                self.emit(Warned(None, problem, self.clock()))
         program = self._program()
-        return self._solve(program)
+        for warning in program.warnings:
+            self.emit(Warned(None, f"{warning.rule}: {warning.message}", self.clock()))
+        built = self._solve(program)
+        self._deliver(built)
+        return built.image
+
+    def _deliver(self, built: Built) -> None:
+        request, image = self._request, built.image
+        step = self._internal("exporting to image")
+        created = rfc3339(int(time.time()))
+        if not self._deliveries:
+            self._keep(image, request.tags, created)
+        for delivery in self._deliveries:
+            base = len(built.program.config.diff_ids)
+            delivery.deliver(image, base, built.tree, request.tags)
+            if delivery.spec.kind == "image":
+                self._keep(image, delivery.names(request.tags), created)
+        if request.iidfile:
+            write_id(request.iidfile, image)
+        if request.metadata_file:
+            write_metadata(request.metadata_file, request, image, request.epoch)
+        self._done(step)
+
+    def _keep(self, image: Image, names: tuple[Reference, ...], created: str) -> None:
+        for name in names:
+            self._images.tag(name, image.descriptor, created)
+        if not names:
+            self._images.keep(image.descriptor, created)
 
     def _program(self) -> Program:
         request = self._request
@@ -116,7 +158,7 @@ class Session:
         if target is None:
             return self._built(program, (), None)
         self._open_contexts(program)
-        self._trees = open_trees(self._store, self._rootless)
+        self._trees = Trees(self._open_snapshots, self._store.blobs)
         executor = self._local_executor(self._trees)
         scheduler = Scheduler(
             program.graph,
@@ -185,6 +227,12 @@ class Session:
             self._store, trees, self._launch, self._contexts, self._codec, surroundings, self.emit, self.clock
         )
 
+    def _open_snapshots(self) -> Snapshots:
+        from builder.sandbox.stub import make_stub
+        from builder.snapshot.snapshots import open_snapshots
+
+        return open_snapshots(self._store.root, make_stub)
+
     def _launch(self) -> Launcher:
         from builder.sandbox.launch import Launcher
         from builder.sandbox.seccomp import compiled
@@ -199,6 +247,14 @@ class Session:
 
     def _done(self, digest: Digest) -> None:
         self.emit(Finished(digest, self.clock()))
+
+
+def _codec(outputs: Sequence[OutputSpec]) -> Codec:
+    """The form that new layers are packed in: that of the first output, so that they need not be packed again."""
+    for spec in outputs:
+        if spec.compression:
+            return codec(spec.compression, spec.level)
+    return codec("gzip")
 
 
 class _Memo:

@@ -18,10 +18,11 @@ from builder.oci.reference import Reference
 class LocalExporter:
     """Existing files are overwritten, none is removed, and no link in `dest` is followed.
 
-    All files belong to the user, as with `docker buildx build -o`; device nodes are left out, warn() says how many.
+    All files belong to the user, as with `docker buildx build -o`. Device nodes are left out; warn() gets a line about
+    that, and about what else could not be kept.
     """
 
-    def __init__(self, dest: str, tree: TreeSource, warn: Callable[[str], None]) -> None:
+    def __init__(self, dest: str, tree: TreeSource, warn: Callable[[str], None] | None = None) -> None:
         self._dest, self._tree, self._warn = dest, tree, warn
 
     def check(self) -> None:
@@ -41,8 +42,9 @@ class LocalExporter:
         except (OSError, LayerFault) as error:
             problem = error.message if isinstance(error, LayerFault) else error.strerror
             raise OutputFault(f"cannot write {self._dest}: {problem}") from error
-        for text in unpacked.warnings():
-            self._warn(f"{self._dest}: {text}")
+        if self._warn is not None:
+            for text in unpacked.warnings():
+                self._warn(f"{self._dest}: {text}")
 
 
 def _owned(items: Iterator[Item], uid: int, gid: int) -> Iterator[Item]:

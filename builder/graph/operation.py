@@ -49,11 +49,19 @@ class Mount(msgspec.Struct, frozen=True, kw_only=True):
     env: str = ""
 
 
+class InlineFile(msgspec.Struct, frozen=True, tag="inline", kw_only=True):
+    """A heredoc as a file 0:0 of this plain name: mode 0644 for COPY and ADD, 0755 for RUN."""
+
+    name: str
+    data: str
+
+
 class Exec(msgspec.Struct, frozen=True, tag="exec", kw_only=True):
     """Run one command. inputs[0]: the root (absent for an empty root), further inputs belong to mounts.
 
     env: `NAME=value`, image ENV and ARGs in scope. network: default, none or host. security: sandbox or insecure.
-    hosts: names (not addresses) given by --add-host.
+    hosts: names (not addresses) given by --add-host. files: heredocs that begin with `#!`, seen by the command as
+    read-only files of mode 0755 under /dev/pipes, which is never in the layer.
     """
 
     argv: tuple[str, ...]
@@ -65,14 +73,8 @@ class Exec(msgspec.Struct, frozen=True, tag="exec", kw_only=True):
     hostname: str = "buildkitsandbox"
     hosts: tuple[str, ...] = ()
     mounts: tuple[Mount, ...] = ()
+    files: tuple[InlineFile, ...] = ()
     rooted: bool = True  # False: inputs[0] is not a root, the stage is FROM scratch
-
-
-class InlineFile(msgspec.Struct, frozen=True, tag="inline", kw_only=True):
-    """A heredoc of COPY or ADD: a file 0644 0:0 of this name."""
-
-    name: str
-    data: str
 
 
 class Selection(msgspec.Struct, frozen=True, tag="select", kw_only=True):

@@ -1,7 +1,7 @@
 """Reading an image out of one file: what `docker save` wrote, in its old and new forms, or an OCI layout as a tar.
 
-manifest.json is that of Docker's image spec v1.2 ("Combined Image JSON + Filesystem Changeset Format"). Where an archive
-is both, the OCI half is read, since it has the manifest that the image was pushed or built with.
+manifest.json is that of Docker's image spec v1.2 ("Combined Image JSON + Filesystem Changeset Format"). Where an
+archive is both, the OCI half is read, since it has the manifest that the image was pushed or built with.
 """
 
 from __future__ import annotations

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import posixpath
 import stat
-import tempfile
 from types import TracebackType
 from typing import Protocol, Self
 
@@ -121,6 +120,8 @@ class TarFiles(_Opened):
     def _plain(self, fd: int, size: int, scratch: str) -> tuple[int, int]:
         if not sniff(os.pread(fd, 8, 0).ljust(8, b"\0")):
             return fd, size
+        import tempfile
+
         with tempfile.TemporaryFile(dir=scratch) as spool:
             plain = open_plain(Part(fd, 0, size), ratio=_RATIO)
             while data := plain.read(_CHUNK):

@@ -37,9 +37,7 @@ class Image(msgspec.Struct, frozen=True):
         return len(self.manifest_raw) + self.manifest.config.size + sum(blob.size for blob in self.manifest.layers)
 
 
-def assemble(
-    config: ImageConfig, layers: tuple[Layer, ...], annotations: dict[str, str] | None = None
-) -> Image:
+def assemble(config: ImageConfig, layers: tuple[Layer, ...], annotations: dict[str, str] | None = None) -> Image:
     """Make an image of a config and its layers, bottom first; the config's diff_ids are taken from the layers."""
     config = msgspec.structs.replace(config, diff_ids=tuple(layer.diff_id for layer in layers))
     config_raw = encode_config(config)

@@ -25,7 +25,7 @@ def import_layout(path: str, selector: str, blobs: BlobStore, platform: Platform
     for the only image, else the one called latest. platform: chosen from indexes. Raises SourceFault, ImageFault.
     """
     if not os.path.isdir(path):
-        raise SourceFault(f"OCI layout {path}: no such directory", "give the folder that holds oci-layout and index.json")
+        raise SourceFault(f"OCI layout {path}: no such directory", "give the folder that has oci-layout and index.json")
     with FolderFiles(path) as files:
         return import_from(files, selector, blobs, platform)
 

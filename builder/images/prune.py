@@ -13,6 +13,8 @@ from collections.abc import Iterator
 import msgspec
 
 from builder.images.store import ImageStore
+from builder.layer.opendirs import OpenDirs
+from builder.layer.remove import remove
 from builder.oci.descriptor import INDEXES, Descriptor
 from builder.oci.manifest import read_index, read_manifest
 from cache.blobs import DOCUMENT_LIMIT, BlobStore
@@ -45,8 +47,8 @@ def prune(store: Store, images: ImageStore, everything: bool) -> Pruned:
     untagged = len(images.forget_untagged())
     blobs, reclaimed = sweep(store, images)
     if everything:
-        reclaimed += remove_contents(store.path("snapshots")) + remove_contents(store.path("stats"))
-    reclaimed += remove_contents(store.path("tmp"))
+        reclaimed += _empty(store.path("snapshots")) + _empty(store.path("stats"))
+    reclaimed += _empty(store.path("tmp"))
     return Pruned(untagged, results, blobs, reclaimed)
 
 
@@ -82,3 +84,37 @@ def _reach(blobs: BlobStore, descriptor: Descriptor, depth: int) -> Iterator[Dig
         return  # a manifest that is gone or damaged names nothing that could be used
     yield from (d.digest for d in (manifest.config, *manifest.layers))
 
+
+def _empty(path: str) -> int:
+    """Remove all that is in a folder; returns the bytes of disk that it took."""
+    reclaimed = _usage(path)
+    fd = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        for name in os.listdir(fd):
+            remove(fd, os.fsencode(name))
+    finally:
+        os.close(fd)
+    return reclaimed
+
+
+def _usage(path: str) -> int:
+    """Bytes of disk of all files below a folder, a file of several names counted once."""
+    size = 0
+    seen: set[tuple[int, int]] = set()
+    with OpenDirs(path) as dirs:
+        todo = [b""]
+        while todo:
+            folder = todo.pop()
+            with os.scandir(dirs.fd(folder)) as found:
+                for child in found:
+                    name = os.fsencode(child.name)
+                    if child.is_dir(follow_symlinks=False):
+                        todo.append(folder + b"/" + name if folder else name)
+                    status = child.stat(follow_symlinks=False)
+                    inode = (status.st_dev, status.st_ino)
+                    if status.st_nlink > 1 and inode in seen:
+                        continue
+                    if status.st_nlink > 1:
+                        seen.add(inode)
+                    size += status.st_blocks * 512
+    return size

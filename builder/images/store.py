@@ -28,6 +28,7 @@ from cache.errors import CacheFault, Fault
 
 _BACKUP = "index.backup.json"
 _HEX = frozenset("0123456789abcdef")
+_Entries = list[Descriptor]
 
 
 class StoredImage(msgspec.Struct, frozen=True):
@@ -72,7 +73,7 @@ class ImageStore:
         return found[0] if found else None
 
     def load(self, descriptor: Descriptor, platform: Platform | None = None) -> Image:
-        """Read an image's documents, checked by digest. An index is followed to `platform`, by default this machine's."""
+        """Read an image's documents, checked by digest. An index is followed to platform, by default this machine's."""
         raw = self._blobs.read(descriptor.digest, limit=DOCUMENT_LIMIT)
         if descriptor.media_type in INDEXES:
             wanted = platform or host()
@@ -172,7 +173,7 @@ class ImageStore:
         finally:
             os.close(fd)
 
-    def _entries(self) -> list[Descriptor]:
+    def _entries(self) -> _Entries:
         """What index.json holds; a damaged one is set right first."""
         try:
             return _load(self._path(INDEX_FILE))
@@ -180,7 +181,7 @@ class ImageStore:
             with self._locked():
                 return self._read()
 
-    def _read(self) -> list[Descriptor]:
+    def _read(self) -> _Entries:
         """With the lock held: the entries, from index.json or from what is left if that is damaged or gone."""
         path, backup = self._path(INDEX_FILE), self._path(_BACKUP)
         damage = ""
@@ -204,7 +205,7 @@ class ImageStore:
         self.rebuilt = f"{path} {damage}; {how}"
         return entries
 
-    def _save(self, entries: list[Descriptor]) -> None:
+    def _save(self, entries: _Entries) -> None:
         entries = sorted(entries, key=lambda e: (e.annotations.get(REF_NAME, ""), e.digest.hex))
         raw = encode(Index(tuple(entries)))
         self._write(INDEX_FILE, raw)
@@ -299,4 +300,3 @@ def _names(name: str, text: str, image: StoredImage | None = None) -> bool:
 def _shown(text: str) -> str:
     reference = _parsed(text)
     return reference.familiar if reference else text
-

@@ -63,7 +63,8 @@ class _Walk:
     def root(self, before: Entry) -> Iterator[Item]:
         fd = self._dirs.fd(b"")
         st = os.fstat(fd)
-        entry = inode.entry_of(fd, b"", b"", st, inode.attribute_names(fd, b"", st))
+        at = inode.proc_path(fd, b"")
+        entry = inode.entry_of(at, b"", st, inode.attribute_names(at, st))
         if entry is not None and (entry.mode, entry.uid, entry.gid, entry.xattrs) != (
             before.mode, before.uid, before.gid, before.xattrs,
         ):  # fmt: skip
@@ -104,15 +105,15 @@ class _Walk:
         return self._hides is None or self._hides(path)
 
     def _member(self, parent: bytes, name: bytes, path: bytes, st: os.stat_result) -> Item | None:
-        fd = self._dirs.fd(parent)
-        attributes = inode.attribute_names(fd, name, st)
+        at = inode.proc_path(self._dirs.fd(parent), name)
+        attributes = inode.attribute_names(at, st)
         for attribute in attributes:
             if attribute.startswith(self._marks) and attribute[len(self._marks) :] in _REDIRECTS:
                 raise LayerFault(
                     f"{path!r} was written by an overlay with {attribute.decode()}, which no layer can hold",
                     "turn redirect_dir and metacopy of the overlay module off",
                 )
-        entry = inode.entry_of(fd, name, path, st, attributes)
+        entry = inode.entry_of(at, path, st, attributes)
         if entry is None or entry.kind is Kind.DIR:
             return (entry, None) if entry else None
         if st.st_nlink > 1:

@@ -88,8 +88,7 @@ class Gzip:
         level = self._level
 
         def member(block: bytes) -> bytes:
-            data: bytes = gzip_compress(block, level)
-            return data
+            return bytes(gzip_compress(block, level))
 
         some = False
         for data in _in_order(member, blocks(plain), self._threads):

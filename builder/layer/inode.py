@@ -21,7 +21,7 @@ _KINDS = {
     stat.S_IFBLK: Kind.BLOCK,
     stat.S_IFIFO: Kind.FIFO,
 }
-_OPEN = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC
+OPEN = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC
 
 
 def lstat(dir_fd: int, name: bytes) -> os.stat_result:
@@ -36,16 +36,19 @@ def proc_path(dir_fd: int, name: bytes) -> bytes:
     return b"/proc/self/fd/%d/%b" % (dir_fd, name or b".")
 
 
-def attribute_names(dir_fd: int, name: bytes, st: os.stat_result) -> list[bytes]:
+def attribute_names(at: bytes, st: os.stat_result) -> list[bytes]:
     """Names of the extended attributes. Only files and folders can have those that matter (xattr(7))."""
     kind = stat.S_IFMT(st.st_mode)
     if kind == stat.S_IFREG or kind == stat.S_IFDIR:
-        return xattrs.names(proc_path(dir_fd, name))
+        return xattrs.names(at)
     return []
 
 
-def entry_of(dir_fd: int, name: bytes, path: bytes, st: os.stat_result, attributes: list[bytes]) -> Entry | None:
-    """The Entry of an inode; None for a socket, which no layer can hold. attributes: names found on it."""
+def entry_of(at: bytes, path: bytes, st: os.stat_result, attributes: list[bytes]) -> Entry | None:
+    """The Entry of an inode; None for a socket, which no layer can hold.
+
+    at: where it is, as an absolute path or by `proc_path`. attributes: names of those found on it.
+    """
     kind = _KINDS.get(stat.S_IFMT(st.st_mode))
     if kind is None:
         return None
@@ -57,9 +60,9 @@ def entry_of(dir_fd: int, name: bytes, path: bytes, st: os.stat_result, attribut
         gid=st.st_gid,
         mtime=st.st_mtime_ns // 1_000_000_000,
         size=st.st_size if kind is Kind.FILE else 0,
-        link=os.readlink(name, dir_fd=dir_fd) if kind is Kind.SYMLINK else b"",
+        link=os.readlink(at) if kind is Kind.SYMLINK else b"",
         device=(os.major(st.st_rdev), os.minor(st.st_rdev)) if kind in (Kind.CHAR, Kind.BLOCK) else (0, 0),
-        xattrs=xattrs.image_xattrs(proc_path(dir_fd, name), attributes) if attributes else (),
+        xattrs=xattrs.image_xattrs(at, attributes) if attributes else (),
     )
 
 
@@ -73,18 +76,23 @@ class InodeContent:
 
     def chunks(self) -> Iterator[bytes]:
         try:
-            fd = os.open(self._name, _OPEN, dir_fd=self._dirs.fd(self._parent))
+            fd = os.open(self._name, OPEN, dir_fd=self._dirs.fd(self._parent))
         except OSError as error:
             raise LayerFault(f"cannot read {self._name!r} in {self._parent!r}: {error.strerror}") from error
         try:
-            left = self._size
-            while True:
-                # One byte more than is expected, so that a file that grew is seen and the end costs no extra call.
-                data = os.read(fd, min(CHUNK, left + 1))
-                if data:
-                    yield data
-                left -= len(data)
-                if not data or left < 0 or (left == 0 and len(data) < CHUNK):
-                    return
+            yield from read_chunks(fd, self._size)
         finally:
             os.close(fd)
+
+
+def read_chunks(fd: int, size: int) -> Iterator[bytes]:
+    """The bytes of an open file that is expected to have `size` of them; stops early or late if it has not."""
+    left = size
+    while True:
+        # One byte more than is expected, so that a file that grew is seen and the end costs no extra call.
+        data = os.read(fd, min(CHUNK, left + 1))
+        if data:
+            yield data
+        left -= len(data)
+        if not data or left < 0 or (left == 0 and len(data) < CHUNK):
+            return

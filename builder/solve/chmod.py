@@ -58,7 +58,9 @@ def _apply(mode: int, is_dir: bool, who: str, sign: str, what: str) -> int:
         return mode & ~mask
     clear = 0
     for one in set(who):
-        clear |= 7 << _SHIFT[one] | {"u": 0o4000, "g": 0o2000, "o": 0}[one] * (not is_dir)
+        clear |= 7 << _SHIFT[one] | (0o1000 if one == "o" else 0)
+        if not is_dir:  # like chmod(1), which keeps these of a folder unless they are named
+            clear |= {"u": 0o4000, "g": 0o2000}.get(one, 0)
     return mode & ~clear | mask
 
 

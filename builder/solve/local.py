@@ -130,8 +130,8 @@ class LocalExecutor:
         stratum.folder = folder
 
         def finish() -> Layer:
-            layer = self._pack(folder.changes())
-            self._trees.register(layer.diff_id, folder)
+            layer = self._pack(draft.changes())
+            self._trees.keep(task.below, layer, folder)
             return layer
 
         return finish

@@ -1,14 +1,101 @@
-"""Trees: stacks of layers as something to look at (a view) or to run in (a draft), made on disk only when that is asked."""
+"""Trees: stacks of layers as something to look at, or to run in; on disk only when that is asked for."""
 
 from __future__ import annotations
 
+import threading
+from collections.abc import Callable, Iterator
+
 from builder.layer import whiteout
+from builder.layer.entry import Content, Item, Kind
 from builder.layer.layer import Layer
 from builder.layer.plain import open_plain
 from builder.layer.tarread import TarReader
 from builder.layer.tree import Tree
+from builder.snapshot.listedlayer import ListedLayer
 from builder.snapshot.snapshots import Draft, Folder, Snapshots
+from builder.snapshot.tree import LayerView, MergedTree
 from builder.solve.stratum import Stratum
 from cache.blobs import BlobStore
-from cache.digest import Digest
-from cache.errors import DigestMismatch, Fault
+
+Stack = tuple[Stratum, ...]
+
+
+class Trees:
+    """Knows where the layers of a build are; safe for many threads."""
+
+    def __init__(self, open_snapshots: Callable[[], Snapshots], blobs: BlobStore) -> None:
+        """open_snapshots: called once, when the first tree is wanted; a build that finds everything needs none."""
+        self._open = open_snapshots
+        self._opened: Snapshots | None = None
+        self._lock = threading.Lock()
+        self._blobs = blobs
+
+    @property
+    def _snapshots(self) -> Snapshots:
+        with self._lock:
+            if self._opened is None:
+                self._opened = self._open()
+            return self._opened
+
+    def view(self, stack: Stack) -> Tree:
+        """The merged tree, to look at. No layer is unpacked for it unless the bytes of its files are asked for."""
+        return MergedTree([self._layer_view(stack[: n + 1]) for n in reversed(range(len(stack)))])
+
+    def begin(self, stack: Stack) -> Draft:
+        """A writable tree on the stack."""
+        return self._snapshots.begin(self.folders(stack))
+
+    def keep(self, below: Stack, layer: Layer, folder: Folder) -> None:
+        """Remember that a folder is the layer on top of below, for later builds."""
+        self._snapshots.register((*(s.wait().diff_id for s in below), layer.diff_id), folder)
+
+    def items(self, stack: Stack) -> Iterator[Item]:
+        """Every member of the merged tree, parents first."""
+        tree = self.view(stack)
+        for entry in tree.walk(b""):
+            content: Content | None = tree.content(entry.path) if entry.kind is Kind.FILE else None
+            yield entry, content
+
+    def folders(self, stack: Stack) -> tuple[Folder, ...]:
+        """The stack on disk, bottom first; what is not there is unpacked from its blob, digests checked."""
+        made: list[Folder] = []
+        for n, stratum in enumerate(stack):
+            with stratum.lock:
+                if stratum.folder is None:
+                    stratum.folder = self._folder(stack[: n + 1], tuple(made))
+                made.append(stratum.folder)
+        return tuple(made)
+
+    def close(self) -> None:
+        if self._opened is not None:
+            self._opened.close()
+
+    def _folder(self, stack: Stack, below: tuple[Folder, ...]) -> Folder:
+        layer = stack[-1].wait()
+        chain = tuple(s.wait().diff_id for s in stack)
+        found = self._snapshots.find(chain)
+        return found or self._snapshots.unpack(chain, self._members(layer), below)[0]
+
+    def _members(self, layer: Layer) -> Iterator[Item]:
+        """The layer's members, read from its blob; ends with the check of both digests."""
+        with self._blobs.open(layer.blob.digest) as reader:
+            yield from whiteout.from_oci(TarReader(open_plain(reader)))
+            reader.finish()
+
+    def _layer_view(self, stack: Stack) -> LayerView:
+        stratum = stack[-1]
+        with stratum.lock:
+            folder = stratum.folder
+            if folder is None and stratum.listing is None:
+                chain = tuple(s.wait().diff_id for s in stack)
+                folder = stratum.folder = self._snapshots.find(chain)
+            if folder is None and stratum.listing is None:
+                stratum.listing = [entry for entry, _ in self._members(stratum.wait())]
+        if folder is not None:
+            return self._snapshots.layers((folder,))[0]
+        assert stratum.listing is not None
+        return ListedLayer(stratum.listing, lambda path: self._content(stack, path))
+
+    def _content(self, stack: Stack, path: bytes) -> Content:
+        """Bytes of a file of a layer that was only listed: now it is worth a folder."""
+        return self._snapshots.layers((self.folders(stack)[-1],))[0].content(path)

@@ -13,7 +13,7 @@ from frontends.text import Lines
 
 
 class Instruction(msgspec.Struct, frozen=True, array_like=True, kw_only=True):
-    """keyword: as written, `Run`; comments: texts of the comment lines directly above, for `check=` and descriptions."""
+    """keyword: as written, `Run`. comments: the texts of comment lines directly above, for `check=` and the like."""
 
     keyword: str
     lines: Lines

@@ -19,7 +19,7 @@ from frontends.text import Lines, Source
 
 LONGEST_LINE = 65535  # bytes, the limit of BuildKit's reader
 # Go's unicode.IsSpace: what is trimmed from instructions.
-SPACE = "\t\n\v\f\r \x85\xa0\u1680\u2000\u2001\u2002\u2003\u2004\u2005\u2006\u2007\u2008\u2009\u200a\u2028\u2029\u202f\u205f\u3000"
+SPACE = "\t\n\v\f\r \x85\xa0\u1680\u2028\u2029\u202f\u205f\u3000" + "".join(map(chr, range(0x2000, 0x200B)))
 BLANKS = re.compile(r"[\t\v\f\r ]+")
 _WITH_HEREDOCS = ("run", "copy", "add")
 _FLAGS = re.compile(r"(?:--\S*\s+)*")
@@ -84,8 +84,9 @@ class Reader:
             text, more = self._continued(line)
             parts.append(text)
         joined = "".join(parts)
-        if not joined.isascii() and any("\udc80" <= ch <= "\udcff" for ch in joined):
-            raise ParseFault("instruction is not valid UTF-8", "save the file as UTF-8")
+        _check_text(joined, "instruction")
+        if "\0" in joined:
+            raise ParseFault("instruction holds a NUL byte", "no path, variable or argument can hold one")
         documents = tuple(self._documents(joined)) if "<<" in joined else ()
         return LogicalLine(joined, Lines(first, self._at), comments, documents, blank)
 
@@ -118,8 +119,7 @@ class Reader:
                     break
                 body.append(line + "\n")
             data = "".join(body)
-            if not data.isascii() and any("\udc80" <= ch <= "\udcff" for ch in data):
-                raise ParseFault("heredoc is not valid UTF-8", "save the file as UTF-8")
+            _check_text(data, "heredoc")
             yield Document(mark.name, mark.expand, mark.chomp, data)
 
 
@@ -140,8 +140,15 @@ def string_array(text: str) -> tuple[str, ...] | None:
         return None
     if not all(isinstance(value, str) for value in values):
         raise ParseFault("when using JSON array syntax, arrays must be comprised of strings only")
+    if any("\0" in value for value in values):
+        raise ParseFault("instruction holds a NUL byte", "no path, variable or argument can hold one")
     # A lone surrogate can be written in JSON but not in UTF-8; Go reads it as U+FFFD.
     return tuple(v.encode("utf-16", "surrogatepass").decode("utf-16", "replace") for v in values)
+
+
+def _check_text(text: str, what: str) -> None:
+    if not text.isascii() and any("\udc80" <= ch <= "\udcff" for ch in text):
+        raise ParseFault(f"{what} is not valid UTF-8", "save the file as UTF-8")
 
 
 def _refuse(constant: str) -> None:

@@ -44,7 +44,7 @@ class Dockerfile(msgspec.Struct, frozen=True):
 
 def parse(source: Source, memo: Memo | None = None) -> Dockerfile:
     """Parse a Dockerfile. Raises ParseFault with the place, worded as BuildKit does."""
-    memo = memo or Forgetful()
+    memo = Forgetful() if memo is None else memo
     key = Digest.of(b"dockerfile\0%d\0" % PARSE_VERSION + source.data)
     known = memo.get(key)
     if known is not None:

@@ -1,4 +1,4 @@
-"""A logical line to its instruction: the shape of each instruction's arguments, checked (BuildKit's instructions/parse.go)."""
+"""A logical line to its instruction: the shape of each one's arguments (BuildKit's instructions/parse.go)."""
 
 from __future__ import annotations
 
@@ -76,8 +76,8 @@ class Statement:
         """A JSON array for exec, else one string for the shell."""
         array = string_array(self.rest)
         if array is not None:
-            return Command(array, shell=False)
-        return Command((self.rest,) if self.rest else (), shell=True, documents=self.documents)
+            return Command(array, False)
+        return Command((self.rest,) if self.rest else (), True, self.documents)
 
     def single(self) -> str:
         """The rest, which must be there."""
@@ -105,7 +105,7 @@ def instruction(line: LogicalLine, escape: str) -> AnyInstruction:
 
 
 def _from(s: Statement) -> From:
-    words = tuple(BLANKS.split(s.rest)) if s.rest else ()
+    words = BLANKS.split(s.rest) if s.rest else []
     stage = ""
     if len(words) == 3 and words[1].lower() == "as":
         stage = words[2].lower()
@@ -253,6 +253,11 @@ def _inline(mark: heredoc.Mark, document: Document | None) -> InlineSource:
 
 def _copy(s: Statement) -> Copy:
     flags = Flags(s.flags, _COPY_FLAGS)
+    if not isinstance(s.grammar.word(flags.text("from")), str):
+        raise ParseFault(
+            "variable expansion is not supported for --from, define a new stage with FROM using ARG from global scope "
+            "as a workaround"
+        )
     paths, inlines, dest = _sources(s)
     return Copy(
         keyword=s.keyword,

@@ -1,0 +1,141 @@
+"""`lapstrake build`: options as in `docker buildx build`."""
+
+from __future__ import annotations
+
+import os
+import sys
+import time
+from typing import TYPE_CHECKING
+
+import click
+
+from builder.cli.request import BuildRequest, build_args, epoch, host_entry, named_context, pairs
+from builder.cli.root import store_root
+from builder.oci.reference import Reference
+
+if TYPE_CHECKING:
+    from builder.source.base import NamedImage
+
+_HELP = """Build an image from a Dockerfile.
+
+CONTEXT is the folder that COPY and ADD read. Without -o the image goes into the local image store under its tags.
+
+\b
+Examples:
+  lapstrake build -t app .
+  lapstrake build -t app:1.2 -o type=docker,dest=app.tar .
+  lapstrake build --target test --build-arg VERSION=3 -f ci/Dockerfile .
+"""
+
+
+@click.command("build", help=_HELP, context_settings={"help_option_names": ["-h", "--help"]})
+@click.argument("context", metavar="CONTEXT")
+@click.option("-f", "--file", metavar="FILE", help="Name of the Dockerfile (default: CONTEXT/Dockerfile).")
+@click.option("-t", "--tag", "tags", multiple=True, metavar="NAME[:TAG]", help="Name of the image; repeatable.")
+@click.option("--build-arg", "args", multiple=True, metavar="NAME[=VALUE]", help="Set a build-time variable.")
+@click.option("--target", default="", metavar="STAGE", help="Build this stage (default: the last one).")
+@click.option("--label", "labels", multiple=True, metavar="NAME=VALUE", help="Set metadata of the image.")
+@click.option("--no-cache", is_flag=True, help="Run every step anew.")
+@click.option(
+    "--network",
+    type=click.Choice(["default", "none", "host"]),
+    default="default",
+    show_default=True,
+    help="Network of RUN steps.",
+)
+@click.option("--add-host", "hosts", multiple=True, metavar="HOST:IP", help="Add a line to /etc/hosts of RUN steps.")
+@click.option("--build-context", "contexts", multiple=True, metavar="NAME=SOURCE", help="Another folder or image.")
+@click.option(
+    "-o", "--output", "outputs", multiple=True, metavar="type=TYPE[,dest=PATH]", help="Where the result goes."
+)
+@click.option("--iidfile", default="", metavar="FILE", help="Write the image id to this file.")
+@click.option("--metadata-file", default="", metavar="FILE", help="Write facts about the build to this file, as JSON.")
+@click.option("-q", "--quiet", is_flag=True, help="Print nothing but the image id.")
+@click.option(
+    "--progress",
+    type=click.Choice(["auto", "plain", "tty", "quiet", "rawjson"]),
+    default=lambda: os.environ.get("BUILDKIT_PROGRESS", "auto"),
+    help="How progress is shown (default: auto).",
+)
+@click.option("--root", "root", metavar="FOLDER", help="Where lapstrake keeps everything.")
+@click.pass_context
+def command(
+    ctx: click.Context,
+    context: str,
+    file: str | None,
+    tags: tuple[str, ...],
+    args: tuple[str, ...],
+    target: str,
+    labels: tuple[str, ...],
+    no_cache: bool,
+    network: str,
+    hosts: tuple[str, ...],
+    contexts: tuple[str, ...],
+    outputs: tuple[str, ...],
+    iidfile: str,
+    metadata_file: str,
+    quiet: bool,
+    progress: str,
+    root: str | None,
+) -> None:
+    folders, images = _contexts(contexts)
+    arguments = build_args(args, os.environ)
+    request = BuildRequest(
+        context=context,
+        file=file,
+        tags=tuple(Reference.parse(tag) for tag in tags),
+        build_args=arguments,
+        target=target,
+        labels=pairs("--label", labels),
+        no_cache=no_cache,
+        network=network,
+        hosts=tuple(host_entry(h) for h in hosts),
+        named_folders=folders,
+        named_images=images,
+        outputs=outputs,
+        iidfile=iidfile,
+        metadata_file=metadata_file,
+        epoch=epoch(arguments),
+    )
+    given = root or (ctx.obj or {}).get("root")
+    run(request, store_root(given, os.environ, os.geteuid()), "quiet" if quiet else progress, quiet)
+
+
+def _contexts(values: tuple[str, ...]) -> tuple[tuple[tuple[str, str], ...], tuple[tuple[str, NamedImage], ...]]:
+    folders: list[tuple[str, str]] = []
+    images: list[tuple[str, NamedImage]] = []
+    for value in values:
+        name, source = named_context(value)
+        if isinstance(source, str):
+            folders.append((name, source))
+        else:
+            images.append((name, source))
+    return tuple(folders), tuple(images)
+
+
+def run(request: BuildRequest, root: str, progress: str, quiet: bool) -> None:
+    """Build and deliver; raises the Fault of what failed after the renderer has shown it."""
+    from builder.cli.session import Session
+    from builder.export.options import parse_output
+    from builder.progress.choose import choose
+    from builder.sandbox import namespace
+    from cache.store import Store
+
+    begin = time.monotonic()
+    specs = [parse_output(text) for text in request.outputs]
+    identity = namespace.enter()
+    store = Store(root)
+    renderer = choose(progress, sys.stderr, os.environ)
+    try:
+        with store.lock(), Session(request, store, specs, identity.rootless, renderer.event) as session:
+            image = session.run()
+    except BaseException:
+        renderer.close(None)
+        raise
+    finally:
+        store.close()
+    renderer.close(
+        Summary(image.descriptor.digest, image.size, tuple(t.familiar for t in request.tags), time.monotonic() - begin)
+    )
+    if quiet:
+        click.echo(str(image.id))

@@ -1,0 +1,110 @@
+"""Delivery: a built image to its outputs, and the files that speak of it."""
+
+from __future__ import annotations
+
+import json
+import os
+import secrets
+
+import msgspec
+
+from builder.cli.request import BuildRequest
+from builder.errors import OutputFault
+from builder.export.docker import DockerExporter
+from builder.export.exporter import Exporter, TreeSource
+from builder.export.local import LocalExporter
+from builder.export.oci import OciFolderExporter, OciTarExporter
+from builder.export.options import OutputSpec
+from builder.export.recompress import IndexVariants, recompress
+from builder.export.tar import TarExporter
+from builder.export.target import Target
+from builder.export.transfer import Transfer
+from builder.images.image import Image, assemble
+from builder.layer.codec import codec
+from builder.oci.reference import Reference
+from builder.solve.assemble import rfc3339
+from cache.store import Store
+
+
+class Delivery:
+    """One -o. check() before the build, deliver() after it."""
+
+    def __init__(self, spec: OutputSpec, store: Store) -> None:
+        self.spec = spec
+        self._store = store
+        self._names = tuple(Reference.parse(name) for name in spec.names)
+        if spec.compression or spec.level is not None:
+            codec(spec.compression or "gzip", spec.level)  # a wrong level is said before the build, not after
+
+    def check(self) -> None:
+        if self.spec.kind not in ("image", "cacheonly"):
+            self._exporter(lambda: iter(())).check()
+
+    def deliver(self, image: Image, base_layers: int, tree: TreeSource, tags: tuple[Reference, ...]) -> None:
+        """Write the image; the lowest base_layers layers are the base's and keep their form unless it is forced."""
+        if self.spec.kind in ("image", "cacheonly"):
+            return
+        self._exporter(tree).write(self._in_form(image, base_layers), self._names or tags)
+
+    def names(self, tags: tuple[Reference, ...]) -> tuple[Reference, ...]:
+        return self._names or tags
+
+    def _exporter(self, tree: TreeSource) -> Exporter:
+        spec, transfer = self.spec, Transfer(self._store.blobs)
+        if spec.kind == "local":
+            return LocalExporter(spec.dest, tree)
+        if spec.kind == "oci" and not spec.tar:
+            return OciFolderExporter(spec.dest, transfer)
+        target = Target(spec.dest, spec.kind)
+        if spec.kind == "tar":
+            return TarExporter(target, tree)
+        return DockerExporter(target, transfer) if spec.kind == "docker" else OciTarExporter(target, transfer)
+
+    def _in_form(self, image: Image, base_layers: int) -> Image:
+        if not self.spec.compression and self.spec.level is None:
+            return image
+        form = codec(self.spec.compression or "gzip", self.spec.level)
+        variants = IndexVariants(self._store.index)
+        keep = 0 if self.spec.force else base_layers
+        layers = tuple(
+            layer
+            if n < keep
+            else recompress(layer, form, self._store.blobs, variants, exact=self.spec.level is not None)
+            for n, layer in enumerate(image.layers)
+        )
+        made = assemble(image.config, layers)
+        self._store.blobs.put(made.manifest_raw)
+        return made
+
+
+def write_id(path: str, image: Image) -> None:
+    """--iidfile: the image id, without a newline."""
+    _write(path, str(image.id).encode())
+
+
+def write_metadata(path: str, request: BuildRequest, image: Image, epoch: int | None) -> None:
+    """--metadata-file: facts of the build under BuildKit's keys."""
+    descriptor = msgspec.to_builtins(image.descriptor, enc_hook=str)
+    descriptor["annotations"] = {
+        "config.digest": str(image.id),
+        "org.opencontainers.image.created": image.config.created or rfc3339(epoch or 0),
+    }
+    data = {
+        "buildx.build.ref": f"lapstrake/lapstrake/{secrets.token_hex(12)}",
+        "containerimage.config.digest": str(image.id),
+        "containerimage.descriptor": descriptor,
+        "containerimage.digest": str(image.descriptor.digest),
+    }
+    if request.tags:
+        data["image.name"] = ",".join(str(tag) for tag in request.tags)
+    _write(path, json.dumps(data, indent=2, sort_keys=True).encode() + b"\n")
+
+
+def _write(path: str, data: bytes) -> None:
+    temp = f"{path}.{os.getpid()}.tmp"
+    try:
+        with open(temp, "wb") as file:
+            file.write(data)
+        os.replace(temp, path)
+    except OSError as error:
+        raise OutputFault(f"cannot write {path}: {error.strerror}", "its folder must exist and be writable") from error

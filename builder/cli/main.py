@@ -1,0 +1,141 @@
+"""The command line: finds the command, imports that one alone, and is the one place that turns an error into words."""
+
+from __future__ import annotations
+
+import importlib
+import os
+import sys
+
+import click
+
+from cache.errors import Fault
+
+_COMMANDS = {
+    "build": "builder.cli.build",
+    "images": "builder.cli.images",
+    "pin": "builder.cli.pin",
+    "prune": "builder.cli.prune",
+    "rmi": "builder.cli.rmi",
+    "tag": "builder.cli.tag",
+}
+_SUMMARIES = {
+    "build": "Build an image from a Dockerfile.",
+    "images": "List the images in the local image store.",
+    "pin": "Write the digests of base images into a Dockerfile.",
+    "prune": "Remove what is not needed any more.",
+    "rmi": "Remove images, or names of images.",
+    "tag": "Give an image another name.",
+}
+_INTERNAL = 100
+_CANCELED = 130
+_PIPE = 141  # 128 + SIGPIPE, what a shell shows for a program that died of it
+
+
+class Commands(click.Group):
+    """Commands by name, each in a module of its own, imported when it is called (its `command`)."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return sorted(_COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        module = _COMMANDS.get(cmd_name)
+        if module is None:
+            return None
+        found: click.Command = importlib.import_module(module).command
+        return found
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        if args and args[0] not in _COMMANDS and not args[0].startswith("-"):
+            raise click.UsageError(f"unknown command {args[0]!r}{_suggestion(args[0])}", ctx)
+        return super().resolve_command(ctx, args)
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, _SUMMARIES[name]) for name in self.list_commands(ctx)])
+
+
+def _suggestion(word: str) -> str:
+    import difflib
+
+    close = difflib.get_close_matches(word, _COMMANDS, 1)
+    return f" (did you mean {close[0]}?)" if close else ""
+
+
+def _version(ctx: click.Context, parameter: click.Parameter, value: bool) -> None:
+    if value and not ctx.resilient_parsing:
+        from importlib.metadata import version
+
+        click.echo(f"lapstrake {version('lapstrake')}")
+        ctx.exit()
+
+
+@click.group("lapstrake", cls=Commands, context_settings={"help_option_names": ["-h", "--help"]})
+@click.option("--root", metavar="FOLDER", help="Where lapstrake keeps everything (else $LAPSTRAKE_ROOT).")
+@click.option(
+    "--version", is_flag=True, is_eager=True, expose_value=False, callback=_version, help="Print the version."
+)
+@click.pass_context
+def cli(ctx: click.Context, root: str | None) -> None:
+    """Build container images from Dockerfiles: no daemon, no root where the kernel allows it."""
+    ctx.obj = {"root": root}
+
+
+def main(args: list[str] | None = None) -> None:
+    """Run the command line and exit. Every error ends here: a line, a hint, an exit status (docs/exit-codes.md)."""
+    sys.exit(run(args))
+
+
+def run(args: list[str] | None = None) -> int:
+    """The same, giving the exit status."""
+    try:
+        result = cli.main(args, prog_name="lapstrake", standalone_mode=False)
+        sys.stdout.flush()
+    except click.exceptions.Exit as error:
+        return error.exit_code
+    except click.Abort:
+        return _say("canceled", "", _CANCELED)
+    except click.ClickException as error:
+        error.show()
+        return error.exit_code
+    except Fault as error:
+        return _say(error.message, error.hint, error.exit_code)
+    except KeyboardInterrupt:
+        return _say("canceled", "", _CANCELED)
+    except BrokenPipeError:
+        # The interpreter flushes once more on its way out; there must be somewhere to flush to.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+        return _PIPE
+    except Exception as error:
+        return _internal(error)
+    return result if isinstance(result, int) else 0
+
+
+def _internal(error: Exception) -> int:
+    if os.environ.get("LAPSTRAKE_DEBUG") == "1":
+        import traceback
+
+        traceback.print_exc()
+    if isinstance(error, OSError) and error.strerror:
+        where = f" {error.filename!r}" if error.filename else ""
+        return _say(f"{error.strerror}{where}", "set LAPSTRAKE_DEBUG=1 to see where this comes from", 1)
+    kind = type(error).__name__
+    hint = "please report this, with what LAPSTRAKE_DEBUG=1 prints"
+    return _say(f"internal error: {kind}: {error}", hint, _INTERNAL)
+
+
+def _say(message: str, hint: str, status: int) -> int:
+    from builder.progress.clean import clean
+
+    try:
+        click.echo("\n".join(clean(line) for line in f"ERROR: {message}".split("\n")), err=True)
+        if hint:
+            click.echo(f"hint: {clean(hint)}", err=True)
+    except BrokenPipeError:
+        pass
+    return status
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,51 @@
+"""`lapstrake pin`: a Dockerfile whose FROM lines name digests."""
+
+from __future__ import annotations
+
+import os
+
+import click
+
+from builder.cli.opened import opened
+from builder.errors import OutputFault, SourceFault
+from cache.errors import Fault
+
+_LIMIT = 16 << 20
+
+
+@click.command("pin", help="Print the Dockerfile FILE with each base image named by its digest in the local store.")
+@click.argument("file", default="Dockerfile")
+@click.option("-w", "--write", is_flag=True, help="Change FILE instead of printing.")
+@click.pass_context
+def command(ctx: click.Context, file: str, write: bool) -> None:
+    from frontends.dockerfile.pin import pin
+
+    try:
+        with open(file, "rb") as source:
+            text = source.read(_LIMIT)
+    except OSError as error:
+        raise SourceFault(f"cannot read {file}: {error.strerror}", "name the Dockerfile") from error
+    with opened(ctx) as (_, images):
+
+        def resolve(name: str) -> str:
+            image = images.resolve(name)
+            if image is None:
+                raise Fault(f"cannot pin {name}: it is not in the local image store", "build it, or leave it as it is")
+            return str(image.descriptor.digest)
+
+        pinned = pin(text, resolve)
+    if not write:
+        click.get_binary_stream("stdout").write(pinned)
+    elif pinned != text:
+        _replace(file, pinned)
+
+
+def _replace(path: str, data: bytes) -> None:
+    temp = f"{path}.tmp-{os.getpid()}"
+    try:
+        with open(temp, "xb") as out:
+            out.write(data)
+            os.fchmod(out.fileno(), os.stat(path).st_mode & 0o7777)
+        os.rename(temp, path)
+    except OSError as error:
+        raise OutputFault(f"cannot write {path}: {error.strerror}") from error

@@ -1,0 +1,24 @@
+"""`lapstrake tag`: one more name for an image."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+import click
+
+from builder.cli.opened import opened
+from builder.errors import ImageFault
+from builder.oci.reference import Reference
+
+
+@click.command("tag", help="Give the image SOURCE (name or id) the name TARGET, too.")
+@click.argument("source")
+@click.argument("target")
+@click.pass_context
+def command(ctx: click.Context, source: str, target: str) -> None:
+    name = Reference.parse(target)
+    with opened(ctx) as (_, images):
+        image = images.resolve(source)
+        if image is None:
+            raise ImageFault(f"No such image: {source}", "lapstrake images lists what there is")
+        images.tag(name, image.descriptor, image.created or datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ"))

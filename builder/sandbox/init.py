@@ -1,0 +1,331 @@
+"""The sandbox's own program: a single-threaded helper that forks one init process per step.
+
+    builder ── helper (this program, started once) ── init (PID 1 of a step) ── the command
+
+Run as `python -I -S init.py CONTROL BUILDER`: CONTROL is the descriptor of a SOCK_SEQPACKET socket, BUILDER the
+process that must stay alive. First message: the seccomp program. Then one message a step, with two descriptors: where
+output goes, and the step's own stream socket. On that one the builder sends the spec (4 bytes of length, JSON) and
+init answers with lines of JSON: {"warning": text}, then {"exit": code}, {"signal": number} or {"error": text,
+"hint": text}. Its end of file means that the step must end.
+
+Standard library only, and no more of it than is needed: start-up is on the hot path. init is PID 1 of a new pid
+namespace, so its end is the end of all that the command left behind. It is not dumpable (prctl(2)): the command, even
+as root, cannot reach its /proc/1/exe, root, fd or memory.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+
+if __name__ == "__main__":
+    sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__)))))
+
+import array
+import fcntl
+import gc
+import json
+import select
+import signal
+import socket
+import struct
+from typing import Any, NoReturn
+
+from builder.sandbox import capabilities, linux, mounts
+from builder.sandbox.inroot import InRoot, Stub
+from builder.sandbox.passwd import UnknownUser, User, find_user
+
+_SIOCGIFFLAGS, _SIOCSIFFLAGS, _IFF_UP = 0x8913, 0x8914, 1
+_PROGRAM_LIMIT = 1 << 20
+_FORBIDDEN = "this kernel forbids namespaces here: the step runs in a bare chroot, with the machine's processes in sight"
+
+
+class Refused(Exception):
+    """The step cannot start. args: text, hint."""
+
+
+def main(control_fd: int, builder: int) -> None:
+    """Serve until the builder closes the socket or dies."""
+    linux.prctl(linux.PR_SET_PDEATHSIG, signal.SIGKILL)
+    if os.getppid() != builder:
+        return
+    linux.prctl(linux.PR_SET_DUMPABLE, 0)
+    signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # the kernel reaps: init tells of itself on its socket
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the builder's to act on
+    control = socket.socket(fileno=control_fd)
+    program = control.recv(_PROGRAM_LIMIT)
+    own = os.open("/proc/self/ns/pid", os.O_RDONLY | os.O_CLOEXEC)
+    gc.disable()
+    gc.freeze()
+    while True:
+        message, descriptors, _, _ = control.recvmsg(16, socket.CMSG_SPACE(2 * 4))
+        if not message:
+            return
+        log, status = _two(descriptors)
+        pid = _fork_init(own)
+        if pid == 0:
+            control.close()
+            _run_init(log, status, program)
+        os.close(log)
+        os.close(status)
+
+
+def _two(descriptors: list[tuple[int, int, bytes]]) -> tuple[int, int]:
+    found = array.array("i")
+    for _, _, data in descriptors:
+        found.frombytes(data)
+    return found[0], found[1]
+
+
+def _fork_init(own: int) -> int:
+    """Fork into a new pid namespace, where the kernel allows one; ours stays what it was."""
+    try:
+        linux.unshare(linux.CLONE_NEWPID)
+    except PermissionError:
+        return os.fork()
+    try:
+        return os.fork()
+    finally:
+        if os.getpid() != 1:
+            linux.setns(own, linux.CLONE_NEWPID)
+
+
+def _run_init(log: int, status: int, program: bytes) -> NoReturn:
+    code = 1
+    try:
+        stream = socket.socket(fileno=status)
+        linux.prctl(linux.PR_SET_PDEATHSIG, signal.SIGKILL)
+        linux.prctl(linux.PR_SET_DUMPABLE, 0)
+        signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+        try:
+            answer = Step(stream, log, program).run(_receive(stream))
+        except Refused as error:
+            answer = {"error": error.args[0], "hint": error.args[1]}
+        except UnknownUser as error:
+            answer = {"error": str(error), "hint": "USER names a user of the image's own /etc/passwd"}
+        except OSError as error:
+            answer = {"error": _story(error), "hint": _hint(error)}
+        _send(stream, answer)
+        code = 0
+    finally:
+        os._exit(code)
+
+
+def _receive(stream: socket.socket) -> dict[str, Any]:
+    data = b""
+    while len(data) < 4 or len(data) < 4 + struct.unpack("<I", data[:4])[0]:
+        more = stream.recv(1 << 16)
+        if not more:
+            os._exit(1)  # the builder gave up
+        data += more
+    spec: dict[str, Any] = json.loads(data[4:])
+    return spec
+
+
+def _send(stream: socket.socket, answer: dict[str, Any]) -> None:
+    try:
+        stream.sendall(json.dumps(answer).encode() + b"\n")
+    except OSError:
+        pass  # nobody listens any more
+
+
+def _story(error: OSError) -> str:
+    where = f"{error.filename}: " if error.filename else ""
+    return f"cannot prepare the sandbox: {where}{error.strerror}"
+
+
+def _hint(error: OSError) -> str:
+    if isinstance(error, PermissionError):
+        return "the kernel or a security module forbids it to this process"
+    return ""
+
+
+class Step:
+    """One command, from the point of view of its init process."""
+
+    def __init__(self, stream: socket.socket, log: int, program: bytes) -> None:
+        self._stream = stream
+        self._log = log
+        self._program = program
+
+    def run(self, spec: dict[str, Any]) -> dict[str, Any]:
+        """Prepare, run, wait, clean; the answer for the builder."""
+        stubs = self._enter(spec)
+        user = find_user(spec["user"])
+        _make_cwd(spec["cwd"])
+        os.chdir(spec["cwd"])
+        if not os.getcwd().startswith("/"):
+            raise Refused(f"working directory {spec['cwd']} is outside the root", "")
+        environment = _environment(spec["env"], user)
+        answer = self._wait(*self._start(spec["argv"], environment, user))
+        for stub in reversed(stubs):
+            stub.remove()
+        return answer
+
+    def _enter(self, spec: dict[str, Any]) -> list[Stub]:
+        flags = linux.CLONE_NEWNS | linux.CLONE_NEWIPC | linux.CLONE_NEWUTS | linux.CLONE_NEWCGROUP
+        if spec["network"] == "none":
+            flags |= linux.CLONE_NEWNET
+        try:
+            linux.unshare(flags)
+        except PermissionError:
+            return self._bare(spec)
+        linux.mount("", "/", flags=linux.MS_REC | linux.MS_PRIVATE)
+        socket.sethostname(spec["hostname"])
+        if spec["network"] == "none":
+            _loopback_up()
+        path = mounts.mount_root(spec["root"])
+        root = os.open(path, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
+        inroot = InRoot(root)
+        os.umask(0)
+        mounts.mount_all(inroot, spec)
+        os.umask(0o022)
+        os.fchdir(root)
+        linux.pivot_root(".", ".")
+        linux.umount2(".", linux.MNT_DETACH)
+        os.chdir("/")
+        return inroot.stubs
+
+    def _bare(self, spec: dict[str, Any]) -> list[Stub]:
+        if spec["root"]["type"] != "plain" or spec["network"] == "none":
+            raise Refused(
+                "namespaces are not permitted here, and this step cannot do without",
+                "run as root, or allow user namespaces (sysctl kernel.unprivileged_userns_clone, user.max_user_namespaces)",
+            )
+        _send(self._stream, {"warning": _FORBIDDEN})
+        os.chroot(spec["root"]["path"])
+        os.chdir("/")
+        return []
+
+    def _start(self, argv: list[str], environment: dict[str, str], user: User) -> tuple[int, int]:
+        """Fork the command: its pid, and a pipe that ends, or says why, when it has become what it should."""
+        read, write = os.pipe()
+        pid = os.fork()
+        if pid == 0:
+            try:
+                self._become(argv, environment, user)
+            except BaseException as error:
+                os.write(write, _reason(error, argv).encode("utf-8", "surrogateescape"))
+            finally:
+                os._exit(127)
+        os.close(write)
+        os.close(self._log)
+        return pid, read
+
+    def _become(self, argv: list[str], environment: dict[str, str], user: User) -> None:
+        os.setsid()
+        linux.prctl(linux.PR_SET_PDEATHSIG, signal.SIGKILL)
+        null = os.open("/dev/null", os.O_RDONLY)
+        for number, fd in enumerate((null, self._log, self._log)):
+            os.dup2(fd, number)
+        linux.cloexec_from(3)
+        for number in range(1, signal.NSIG):
+            if number not in (signal.SIGKILL, signal.SIGSTOP) and signal.getsignal(number) is not None:
+                signal.signal(number, signal.SIG_DFL)
+        try:
+            linux.join_session_keyring()
+        except OSError:
+            pass  # a kernel without keys has none to keep apart
+        for number in range(capabilities.COUNT):
+            if not capabilities.DEFAULT >> number & 1:
+                try:
+                    linux.prctl(linux.PR_CAPBSET_DROP, number)
+                except OSError:
+                    break  # past the last one that this kernel has
+        linux.load_seccomp(self._program)
+        _set_ids(user)
+        os.execve(_program(argv[0], environment), argv, environment)
+
+    def _wait(self, pid: int, failure: int) -> dict[str, Any]:
+        """Reap everything until the command ends; end with it, or when the builder hangs up."""
+        text = b""
+        while data := os.read(failure, 4096):
+            text += data
+        read, write = os.pipe()
+        os.set_blocking(write, False)
+        signal.set_wakeup_fd(write)
+        signal.signal(signal.SIGCHLD, lambda *_: None)
+        poll = select.poll()
+        poll.register(read, select.POLLIN)
+        poll.register(self._stream, select.POLLIN | select.POLLHUP)
+        while True:
+            while True:
+                ended, status = os.waitpid(-1, os.WNOHANG)
+                if ended == pid:
+                    return _outcome(status, text.decode("utf-8", "surrogateescape"))
+                if ended == 0:
+                    break
+            for fd, _ in poll.poll():
+                if fd != read:
+                    os._exit(1)
+                os.read(read, 4096)
+
+
+def _outcome(status: int, failure: str) -> dict[str, Any]:
+    if failure:
+        return {"error": failure, "hint": ""}
+    if os.WIFSIGNALED(status):
+        return {"signal": os.WTERMSIG(status)}
+    return {"exit": os.WEXITSTATUS(status)}
+
+
+def _set_ids(user: User) -> None:
+    try:
+        os.setgroups(user.groups)
+    except PermissionError:
+        if user.groups not in ([], [0]):
+            raise  # a user namespace with a single id has no groups to set
+    os.setresgid(user.gid, user.gid, user.gid)
+    os.setresuid(user.uid, user.uid, user.uid)
+    linux.set_capabilities(capabilities.DEFAULT if user.uid == 0 else 0)
+
+
+def _reason(error: BaseException, argv: list[str]) -> str:
+    if isinstance(error, Refused):
+        return str(error.args[0])
+    if isinstance(error, OSError) and error.filename is not None and error.filename in (argv[0], argv[0].encode()):
+        return f'exec: "{argv[0]}": {(error.strerror or "").lower()}'
+    if isinstance(error, OSError):
+        return f"cannot start the command: {error.strerror} ({error.filename or ''})"
+    return f"cannot start the command: {error}"
+
+
+def _program(name: str, environment: dict[str, str]) -> str:
+    """The file to execute, looked up in PATH as execvp does."""
+    if not name:
+        raise Refused('exec: "": executable file not found in $PATH', "")
+    if "/" in name:
+        try:
+            os.stat(name)
+        except OSError as error:
+            raise Refused(f'exec: "{name}": stat {name}: {(error.strerror or "").lower()}', "") from None
+        return name
+    for folder in environment.get("PATH", "").split(":"):
+        path = os.path.join(folder or ".", name)
+        if os.path.isfile(path) and os.access(path, os.X_OK):
+            return path
+    raise Refused(f'exec: "{name}": executable file not found in $PATH', "")
+
+
+def _environment(pairs: list[str], user: User) -> dict[str, str]:
+    found = dict(pair.partition("=")[::2] for pair in pairs)
+    found.setdefault("HOME", user.home)
+    return found
+
+
+def _make_cwd(path: str) -> None:
+    try:
+        os.makedirs(path, 0o755, exist_ok=True)
+    except FileExistsError:
+        raise Refused(f"working directory {path} is not a folder", "") from None
+
+
+def _loopback_up() -> None:
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as any_socket:
+        request = struct.pack("16sh22x", b"lo", 0)
+        flags = struct.unpack("16sh22x", fcntl.ioctl(any_socket, _SIOCGIFFLAGS, request))[1]
+        fcntl.ioctl(any_socket, _SIOCSIFFLAGS, struct.pack("16sh22x", b"lo", flags | _IFF_UP))
+
+
+if __name__ == "__main__":
+    main(int(sys.argv[1]), int(sys.argv[2]))

@@ -1,0 +1,128 @@
+"""Launcher: the builder's side of the sandbox. Starts the helper once, runs commands in it from many threads."""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import struct
+import sys
+import threading
+from collections.abc import Callable
+
+import msgspec
+
+from builder.errors import Canceled, SandboxFault
+from builder.sandbox.spec import SandboxSpec
+from cache import record
+
+_READ = 1 << 16
+_HELPER = os.path.join(os.path.dirname(__file__), "init.py")
+
+
+class ExitStatus(msgspec.Struct, frozen=True, kw_only=True):
+    """How a command ended. exit_code: 128 + signal for a killed one. failure: why it could not start, or ""."""
+
+    exit_code: int = 0
+    failure: str = ""
+    hint: str = ""
+
+
+class _Answer(msgspec.Struct, frozen=True):
+    exit: int | None = None
+    signal: int | None = None
+    error: str | None = None
+    hint: str = ""
+    warning: str | None = None
+
+
+class Launcher:
+    """program: the seccomp filter. To be made in a thread that lives as long as the build: the helper ends with it.
+
+    The helper is started and not waited for, so its start-up overlaps with what the builder does next.
+    """
+
+    def __init__(self, program: bytes, warn: Callable[[str], None] = lambda text: None) -> None:
+        self._warn = warn
+        self._lock = threading.Lock()
+        self._running: set[socket.socket] = set()
+        self._closed = False
+        self._control, far = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        with far, open(os.devnull, "r+b", buffering=0) as null:
+            actions = [
+                (os.POSIX_SPAWN_DUP2, null.fileno(), 0),
+                (os.POSIX_SPAWN_DUP2, null.fileno(), 1),
+                (os.POSIX_SPAWN_DUP2, far.fileno(), 3),
+            ]
+            argv = [sys.executable, "-I", "-S", _HELPER, "3", str(os.getpid())]
+            self._pid = os.posix_spawn(sys.executable, argv, {}, file_actions=actions)
+        self._control.sendall(program)
+
+    def run(self, spec: SandboxSpec, on_output: Callable[[bytes], None]) -> ExitStatus:
+        """Run one command to its end, its output handed on as it comes. Raises Canceled after kill_all()."""
+        near, far = socket.socketpair()
+        read, write = os.pipe()
+        try:
+            with far:
+                self._begin(near, write, far)
+            data = record.encode(spec)
+            near.sendall(struct.pack("<I", len(data)) + data)
+            while output := os.read(read, _READ):
+                on_output(output)
+            return self._answer(near)
+        except OSError as error:
+            if self._closed:
+                raise Canceled("canceled") from error
+            raise SandboxFault(f"the sandbox helper is gone: {error.strerror}") from error
+        finally:
+            os.close(read)
+            with self._lock:
+                self._running.discard(near)
+                near.close()
+
+    def kill_all(self) -> None:
+        """End every running command; run() of later ones raises Canceled."""
+        with self._lock:
+            self._closed = True
+            for stream in self._running:
+                stream.shutdown(socket.SHUT_RDWR)
+
+    def close(self) -> None:
+        """End the helper, and with it whatever still runs."""
+        self.kill_all()
+        self._control.close()
+        try:
+            os.kill(self._pid, signal.SIGKILL)
+            os.waitpid(self._pid, 0)
+        except (ProcessLookupError, ChildProcessError):
+            pass
+
+    def _begin(self, near: socket.socket, write: int, far: socket.socket) -> None:
+        try:
+            with self._lock:
+                if self._closed:
+                    raise Canceled("canceled")
+                self._running.add(near)
+                socket.send_fds(self._control, [b"step"], [write, far.fileno()])
+        finally:
+            os.close(write)
+
+    def _answer(self, near: socket.socket) -> ExitStatus:
+        data = b"".join(iter(lambda: near.recv(_READ), b""))
+        if self._closed:
+            raise Canceled("canceled")
+        for line in data.splitlines():
+            answer = record.decode(line, _Answer)
+            if answer.warning is not None:
+                self._warn(answer.warning)
+            elif answer.error is not None:
+                return ExitStatus(exit_code=127, failure=answer.error, hint=answer.hint)
+            elif answer.signal is not None:
+                return ExitStatus(exit_code=128 + answer.signal)
+            elif answer.exit is not None:
+                return ExitStatus(exit_code=answer.exit)
+        return ExitStatus(
+            exit_code=137,
+            failure="exit code: 137",
+            hint="the step was killed from outside, most likely since memory ran out",
+        )

@@ -1,0 +1,184 @@
+"""The mounts of a sandbox, made in its own mount namespace before it pivots. Standard library only.
+
+What runtimes give a container (OCI runtime-spec config-linux.md, default filesystems; Docker's masked and read-only
+paths): fresh /proc, read-only /sys, a small /dev, and files of ours over /etc/hosts and /etc/resolv.conf. Targets are
+opened once inside the root and mounted on by descriptor, never by a path that could have changed.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import stat
+from typing import Any
+
+from builder.sandbox import linux
+from builder.sandbox.inroot import InRoot
+
+_SAFE = linux.MS_NOSUID | linux.MS_NODEV | linux.MS_NOEXEC
+_NODES = {"null": (1, 3), "zero": (1, 5), "full": (1, 7), "random": (1, 8), "urandom": (1, 9), "tty": (5, 0)}
+_LINKS = {
+    "fd": "/proc/self/fd",
+    "stdin": "/proc/self/fd/0",
+    "stdout": "/proc/self/fd/1",
+    "stderr": "/proc/self/fd/2",
+    "core": "/proc/kcore",
+    "ptmx": "pts/ptmx",
+}
+_MASKED = (
+    "proc/acpi", "proc/asound", "proc/interrupts", "proc/kcore", "proc/keys", "proc/latency_stats",
+    "proc/timer_list", "proc/timer_stats", "proc/sched_debug", "proc/scsi", "sys/firmware",
+    "sys/devices/virtual/powercap",
+)  # fmt: skip
+_READONLY = ("proc/bus", "proc/fs", "proc/irq", "proc/sys", "proc/sysrq-trigger")
+
+
+def mount_root(root: dict[str, Any]) -> str:
+    """Mount the spec's root and return its absolute path; the working directory is the spec's base folder."""
+    if root["type"] == "plain":
+        linux.mount(root["path"], root["path"], flags=linux.MS_BIND)
+        return str(root["path"])
+    os.chdir(root["base"])
+    target = os.path.join(root["base"], root["upper"])
+    if not root["lowers"]:
+        linux.mount(root["upper"], root["upper"], flags=linux.MS_BIND)
+        return target
+    # Each of these features would leave marks in the upper folder that no image format has (overlayfs.rst).
+    options = ["index=off", "metacopy=off", "redirect_dir=off"] + (["userxattr"] if root["userxattr"] else [])
+    if root["userxattr"]:
+        options.remove("redirect_dir=off")  # userxattr turns it off itself, and old kernels refuse both together
+        options.remove("metacopy=off")
+    options.append(f"lowerdir={':'.join(root['lowers'])},upperdir={root['upper']},workdir={root['work']}")
+    linux.mount("overlay", root["upper"], "overlay", data=",".join(options))
+    return target
+
+
+def mount_all(inroot: InRoot, spec: dict[str, Any]) -> None:
+    """Everything below the root."""
+    _system(inroot, "proc", "proc")
+    _dev(inroot, spec)
+    _sys(inroot)
+    _mask(inroot)
+    for mount in spec["mounts"]:
+        _given(inroot, mount)
+
+
+def _at(fd: int) -> str:
+    return f"/proc/self/fd/{fd}"
+
+
+def _folder(inroot: InRoot, path: str) -> int:
+    """A mount point that must be a folder by its own name: a link there is an attack (CVE-2019-16884 and others)."""
+    fd = inroot.existing(path)
+    if fd is None:
+        fd = inroot.target(path, is_dir=True)
+        if os.readlink(_at(fd)).rpartition("/")[2] != path.rpartition("/")[2]:
+            raise OSError(errno.ELOOP, "is a link in the image, which it may not be", "/" + path)
+    if not stat.S_ISDIR(os.fstat(fd).st_mode):
+        raise OSError(errno.ENOTDIR, "is not a folder in the image", "/" + path)
+    return fd
+
+
+def _system(inroot: InRoot, path: str, kind: str) -> None:
+    linux.mount(kind, _at(_folder(inroot, path)), kind, _SAFE)
+
+
+def _sys(inroot: InRoot) -> None:
+    fd = _folder(inroot, "sys")
+    try:
+        linux.mount("sysfs", _at(fd), "sysfs", _SAFE | linux.MS_RDONLY)
+    except PermissionError:  # the network namespace is not ours: show the machine's, read-only
+        linux.mount("/sys", _at(fd), flags=linux.MS_BIND | linux.MS_REC)
+        mounted = inroot.existing("sys")
+        assert mounted is not None
+        linux.make_readonly(_at(mounted))
+
+
+def _dev(inroot: InRoot, spec: dict[str, Any]) -> None:
+    linux.mount("tmpfs", _at(_folder(inroot, "dev")), "tmpfs", linux.MS_NOSUID, "mode=755,size=65536k")
+    dev = inroot.existing("dev")
+    assert dev is not None
+    for name, numbers in _NODES.items():
+        _node(dev, name, os.makedev(*numbers))
+    for name, text in _LINKS.items():
+        os.symlink(text, name, dir_fd=dev)
+    for name in ("pts", "shm", "mqueue"):
+        os.mkdir(name, 0o755, dir_fd=dev)
+    flags = linux.MS_NOSUID | linux.MS_NOEXEC
+    options = "newinstance,ptmxmode=0666,mode=0620"
+    try:
+        linux.mount("devpts", f"{_at(dev)}/pts", "devpts", flags, options + ",gid=5")
+    except OSError:  # group 5 is not mapped in this user namespace
+        linux.mount("devpts", f"{_at(dev)}/pts", "devpts", flags, options)
+    linux.mount("tmpfs", f"{_at(dev)}/shm", "tmpfs", _SAFE, f"mode=1777,size={spec['shm_size']}")
+    linux.mount("mqueue", f"{_at(dev)}/mqueue", "mqueue", _SAFE)
+    _file(inroot, dev, "etc/hosts", spec["hosts"])
+    _file(inroot, dev, "etc/resolv.conf", spec["resolv_conf"])
+
+
+def _node(dev: int, name: str, device: int) -> None:
+    try:
+        os.mknod(name, stat.S_IFCHR | 0o666, device, dir_fd=dev)
+        os.chmod(f"{_at(dev)}/{name}", 0o666)
+    except PermissionError:  # in a user namespace: the machine's own node, once it is proved to be one
+        host = os.open(f"/dev/{name}", os.O_PATH | os.O_NOFOLLOW | os.O_CLOEXEC)
+        status = os.fstat(host)
+        if not stat.S_ISCHR(status.st_mode) or status.st_rdev != device:
+            raise OSError(errno.ENODEV, "is not the device it should be", f"/dev/{name}") from None
+        os.close(os.open(name, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o666, dir_fd=dev))
+        linux.mount(_at(host), f"{_at(dev)}/{name}", flags=linux.MS_BIND)
+        os.close(host)
+
+
+def _file(inroot: InRoot, dev: int, path: str, text: str) -> None:
+    """A file of ours over one of the image's. It is made in the new /dev, and has no name there once it is bound."""
+    name = path.replace("/", "-")
+    fd = os.open(name, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o644, dir_fd=dev)
+    os.write(fd, text.encode("utf-8", "surrogateescape"))
+    os.fchmod(fd, 0o644)
+    os.close(fd)
+    target = inroot.target(path, is_dir=False)
+    linux.mount(f"{_at(dev)}/{name}", _at(target), flags=linux.MS_BIND)
+    os.close(target)
+    os.unlink(name, dir_fd=dev)
+
+
+def _mask(inroot: InRoot) -> None:
+    null = inroot.existing("dev/null")
+    assert null is not None
+    if os.fstat(null).st_rdev != os.makedev(1, 3):
+        raise OSError(errno.ENODEV, "is not the null device", "/dev/null")
+    for path in _MASKED:
+        fd = inroot.existing(path)
+        if fd is None:
+            continue
+        if stat.S_ISDIR(os.fstat(fd).st_mode):
+            linux.mount("tmpfs", _at(fd), "tmpfs", linux.MS_RDONLY | _SAFE, "size=0k")
+        else:
+            linux.mount(_at(null), _at(fd), flags=linux.MS_BIND)
+        os.close(fd)
+    for path in _READONLY:
+        fd = inroot.existing(path)
+        if fd is None:
+            continue
+        linux.mount(_at(fd), _at(fd), flags=linux.MS_BIND | linux.MS_REC)
+        os.close(fd)
+        again = inroot.existing(path)
+        assert again is not None
+        linux.make_readonly(_at(again))
+        os.close(again)
+
+
+def _given(inroot: InRoot, mount: dict[str, Any]) -> None:
+    if mount["type"] == "tmpfs":
+        fd = inroot.target(mount["target"], is_dir=True)
+        size = f",size={mount['size']}" if mount["size"] else ""
+        linux.mount("tmpfs", _at(fd), "tmpfs", linux.MS_NOSUID | linux.MS_NODEV, f"mode={mount['mode']:o}{size}")
+        return
+    source = os.open(mount["source"], os.O_PATH | os.O_NOFOLLOW | os.O_CLOEXEC)
+    is_dir = stat.S_ISDIR(os.fstat(source).st_mode)
+    fd = inroot.target(mount["target"], is_dir=is_dir)
+    linux.mount(_at(source), _at(fd), flags=linux.MS_BIND)
+    if mount["readonly"]:
+        again = inroot.target(mount["target"], is_dir=is_dir)
+        linux.make_readonly(_at(again))

@@ -1,0 +1,76 @@
+"""ListedLayer: a layer known by its entries alone: packed straight from its source, or not yet unpacked."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+
+from msgspec.structs import replace
+
+from builder.errors import LayerFault
+from builder.layer.entry import Content, Entry, Kind
+from builder.snapshot.tree import Found
+
+
+class ListedLayer:
+    """entries: the layer's members in stream order. open_content(path): the bytes of one of its FILEs."""
+
+    def __init__(self, entries: Iterable[Entry], open_content: Callable[[bytes], Content]) -> None:
+        self._open = open_content
+        self._entries: dict[bytes, Entry] = {}
+        self._opaque: set[bytes] = set()
+        self._names: dict[bytes, set[bytes]] = {}
+        self._linked: dict[bytes, bytes] = {}  # every name of a file with several -> the first
+        for entry in entries:
+            self._add(entry)
+
+    def lookup(self, path: bytes) -> Found | None:
+        opaque = path in self._opaque
+        entry = self._entries.get(path)
+        if entry is None:
+            if path in self._names or opaque:
+                return Found(Entry(path=path, kind=Kind.DIR, mode=0o755), opaque=opaque, implied=True)
+            return None
+        first = self._linked.get(path)
+        if entry.kind is Kind.HARDLINK and first is not None:
+            entry = replace(self._entries[first], path=path)
+        return Found(entry, opaque=opaque, inode=first)
+
+    def names(self, path: bytes) -> Iterable[bytes]:
+        return self._names.get(path, ())
+
+    def content(self, path: bytes) -> Content:
+        return self._open(self._linked.get(path, path))
+
+    def _add(self, entry: Entry) -> None:
+        path = entry.path
+        before = self._entries.get(path)
+        if entry.kind is Kind.OPAQUE:
+            self._opaque.add(path)
+            self._name(path)
+            return
+        if entry.kind is Kind.WHITEOUT and (before is not None or path in self._names):
+            # A mark deletes only what is below, never what its own layer writes.
+            self._opaque.add(path)
+            return
+        if before is not None and before.kind is Kind.WHITEOUT:
+            self._opaque.add(path)
+        if entry.kind is Kind.HARDLINK:
+            target = self._linked.get(entry.link, entry.link)
+            if target not in self._entries:
+                raise LayerFault(f"hard link {path!r} points to {entry.link!r}, which is not in its layer")
+            self._linked[target] = self._linked[path] = target
+        self._entries[path] = entry
+        self._name(path)
+
+    def _name(self, path: bytes) -> None:
+        while path:
+            parent, _, name = path.rpartition(b"/")
+            names = self._names.setdefault(parent, set())
+            if name in names:
+                return
+            names.add(name)
+            above = self._entries.get(parent)
+            if above is not None and above.kind is Kind.WHITEOUT:
+                del self._entries[parent]
+                self._opaque.add(parent)
+            path = parent

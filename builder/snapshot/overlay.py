@@ -1,0 +1,173 @@
+"""OverlaySnapshots: one folder per layer in overlay form, shared by all chains that have the layer.
+
+Below ROOT/snapshots: `<id>` a layer folder, `<id>.w` the work folder of one that is being written, `stub` the mount
+points, which are the lowest layer of every mount and belong to no image.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+
+from builder.layer import inode
+from builder.layer.changes import upper_changes
+from builder.layer.entry import Content, Entry, Item, Kind
+from builder.layer.unpack import Unpacked, apply
+from builder.sandbox.spec import OverlayRoot
+from builder.snapshot.folderlayer import FolderLayer
+from builder.snapshot.registry import Registry
+from builder.snapshot.snapshots import Chain, Folder
+from builder.snapshot.stub import STUB, ensure_stub
+from builder.snapshot.tree import MergedTree
+from cache.digest import Digest
+
+MAX_LOWERS = 400  # the kernel allows 500; names of 400 leave room in its page of options
+STRIDE = 200  # layers that are flattened into one at a time, so that a growing chain seldom needs a new one
+
+
+class OverlaySnapshots:
+    """See `builder.snapshot.snapshots.Snapshots`. userxattr: marks are user.overlay.*, as in a user namespace."""
+
+    def __init__(self, store: str, make_stub: Callable[[str], None], *, userxattr: bool) -> None:
+        self._registry = Registry(store)
+        self._base = self._registry.folder
+        self._make_stub = make_stub
+        self._userxattr = userxattr
+
+    def find(self, chain: Chain) -> Folder | None:
+        id = self._registry.find(str(chain[-1]))
+        return self._folder(id) if id else None
+
+    def register(self, chain: Chain, folder: Folder) -> Folder:
+        return self._folder(self._registry.register(str(chain[-1]), folder.id))
+
+    def unpack(self, chain: Chain, items: Iterable[Item], parents: tuple[Folder, ...]) -> tuple[Folder, Unpacked]:
+        folder, unpacked = self._write(items, MergedTree(self.layers(parents)))
+        return self.register(chain, folder), unpacked
+
+    def begin(self, parents: tuple[Folder, ...]) -> OverlayDraft:
+        ensure_stub(self._base, self._make_stub)
+        parents = self._fitting(parents)
+        tree = MergedTree(self.layers(parents))
+        root = _root_of(tree)
+        folder = self._folder(self._registry.new_id())
+        os.mkdir(folder.path, 0o700)
+        os.mkdir(folder.path + ".w", 0o700)
+        with _opened(folder.path) as fd:
+            apply([(root, None)], fd, userxattr=self._userxattr)
+        return OverlayDraft(self, folder, parents, root, tree)
+
+    def layers(self, parents: tuple[Folder, ...]) -> tuple[FolderLayer, ...]:
+        return tuple(FolderLayer(folder.path, self._userxattr) for folder in reversed(parents))
+
+    def sync(self) -> None:
+        self._registry.sync()
+
+    def sweep(self, live: Iterable[Chain]) -> int:
+        return self._registry.sweep(str(chain[-1]) for chain in live if chain)
+
+    def close(self) -> None:
+        self._registry.close()
+
+    def mount_of(self, folder: Folder, parents: tuple[Folder, ...]) -> OverlayRoot:
+        """The mount that writes to `folder`."""
+        lowers = (*(parent.id for parent in reversed(parents)), STUB)
+        return OverlayRoot(self._base, lowers, folder.id, folder.id + ".w", self._userxattr)
+
+    def changes_of(self, folder: Folder, root: Entry, tree: MergedTree) -> Iterator[Item]:
+        """The layer in an upper folder. root, tree: what was below it."""
+
+        def hides(path: bytes) -> bool:
+            entry = tree.lookup(path)
+            return entry is not None and entry.kind is Kind.DIR
+
+        return upper_changes(folder.path, self._userxattr, root=root, hides=hides)
+
+    def remove(self, name: str) -> None:
+        self._registry.remove_folder(name)
+
+    def _folder(self, id: str) -> Folder:
+        return Folder(id, os.path.join(self._base, id))
+
+    def _write(self, items: Iterable[Item], below: MergedTree) -> tuple[Folder, Unpacked]:
+        folder = self._folder(self._registry.new_id())
+        os.mkdir(folder.path, 0o700)
+        try:
+            with _opened(folder.path) as fd:
+                unpacked = apply(_with_root(items, _root_of(below)), fd, userxattr=self._userxattr, below=below.lookup)
+        except BaseException:
+            self.remove(folder.id)
+            raise
+        return folder, unpacked
+
+    def _fitting(self, parents: tuple[Folder, ...]) -> tuple[Folder, ...]:
+        """As many parents as a mount can take: the lowest of a very long chain become one."""
+        over = len(parents) - MAX_LOWERS
+        if over <= 0:
+            return parents
+        count = -(-over // STRIDE) * STRIDE
+        lowest = parents[:count]
+        key = "flat " + Digest.of(" ".join(folder.id for folder in lowest).encode()).hex
+        id = self._registry.find(key)
+        if id is None:
+            tree = MergedTree(self.layers(lowest))
+            folder, _ = self._write(_all_of(tree), tree)
+            id = self._registry.register(key, folder.id)
+        return (self._folder(id), *parents[count:])
+
+
+class OverlayDraft:
+    """See `builder.snapshot.snapshots.Draft`."""
+
+    def __init__(
+        self,
+        snapshots: OverlaySnapshots,
+        folder: Folder,
+        parents: tuple[Folder, ...],
+        root: Entry,
+        tree: MergedTree,
+    ) -> None:
+        self._snapshots, self._folder, self._parents = snapshots, folder, parents
+        self._before, self._tree = root, tree
+        self.upper = folder.path
+
+    @property
+    def root(self) -> OverlayRoot:
+        return self._snapshots.mount_of(self._folder, self._parents)
+
+    def changes(self) -> Iterator[Item]:
+        return self._snapshots.changes_of(self._folder, self._before, self._tree)
+
+    def commit(self) -> Folder:
+        self._snapshots.remove(self._folder.id + ".w")
+        return self._folder
+
+    def discard(self) -> None:
+        self._snapshots.remove(self._folder.id + ".w")
+        self._snapshots.remove(self._folder.id)
+
+
+def _root_of(tree: MergedTree) -> Entry:
+    return tree.lookup(b"") or Entry(path=b"", kind=Kind.DIR, mode=0o755)
+
+
+def _with_root(items: Iterable[Item], root: Entry) -> Iterator[Item]:
+    """A layer folder has a root of its own, which overlay shows: it is as below unless the layer says otherwise."""
+    yield root, None
+    yield from items
+
+
+def _all_of(tree: MergedTree) -> Iterator[Item]:
+    for entry in tree.walk(b""):
+        content: Content | None = tree.content(entry.path) if entry.kind is Kind.FILE else None
+        yield entry, content
+
+
+@contextmanager
+def _opened(path: str) -> Iterator[int]:
+    fd = os.open(path, inode.OPEN | os.O_DIRECTORY)
+    try:
+        yield fd
+    finally:
+        os.close(fd)

@@ -1,0 +1,245 @@
+"""Registry: which folder stands for which layer, in `snapshots.db`, and who made what is not registered yet.
+
+A folder's name is OWNER.NUMBER in base 36; an owner is one process, alive as long as it holds a lock (flock(2)) on
+`snapshots/OWNER.lock`. A folder exists for others from the commit of its row on. Order of a deletion: row, then
+folder; of a creation: folder, then row. So a row never names a folder that is not whole, but for a power loss, after
+which rows that were not synced are dropped: they carry the boot they were made in.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import itertools
+import os
+import threading
+import time
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+from builder.layer.remove import remove
+from builder.snapshot.probe import boot_id
+from cache.errors import CacheFault, StoreTooNew
+
+if TYPE_CHECKING:
+    import sqlite3
+
+_VERSION = 1
+_SCHEMA = """
+CREATE TABLE owners (id INTEGER PRIMARY KEY AUTOINCREMENT, started INTEGER NOT NULL);
+CREATE TABLE folders (key TEXT PRIMARY KEY, id TEXT NOT NULL, boot TEXT NOT NULL, used INTEGER NOT NULL);
+"""
+_SYNCED = ""
+_DIGITS = "0123456789abcdefghijklmnopqrstuvwxyz"
+_SUFFIXES = (".w", ".lock")
+
+
+class Registry:
+    """store: the store's folder, which must exist. Opened when first used; safe for many threads and processes."""
+
+    def __init__(self, store: str) -> None:
+        self.folder = os.path.join(store, "snapshots")
+        self.rebuilt = False  # whether the file was damaged and started anew
+        self._path = os.path.join(store, "snapshots.db")
+        self._lock = threading.RLock()
+        self._db: sqlite3.Connection | None = None
+        self._owner = 0
+        self._owner_fd = -1
+        self._numbers = itertools.count()
+
+    def new_id(self) -> str:
+        """A name for a folder of this process, never given before."""
+        with self._lock:
+            self._open()
+            return f"{base36(self._owner)}.{base36(next(self._numbers))}"
+
+    def find(self, key: str) -> str | None:
+        """The id registered under a key; it then counts as used."""
+        with self._transaction() as db:
+            row = db.execute("SELECT id, boot FROM folders WHERE key = ?", (key,)).fetchone()
+            if row is None:
+                return None
+            if row[1] in (_SYNCED, boot_id()) and os.path.isdir(os.path.join(self.folder, row[0])):
+                db.execute("UPDATE folders SET used = ? WHERE key = ?", (time.time_ns(), key))
+                return str(row[0])
+            db.execute("DELETE FROM folders WHERE key = ?", (key,))
+            return None
+
+    def register(self, key: str, id: str) -> str:
+        """Keep a folder under a key; gives the id that is kept, which is another's if that came first."""
+        known = self.find(key)
+        if known is not None:
+            return known
+        with self._transaction() as db:
+            row = (key, id, boot_id(), time.time_ns())
+            db.execute("INSERT OR IGNORE INTO folders VALUES (?, ?, ?, ?)", row)
+            kept = db.execute("SELECT id FROM folders WHERE key = ?", (key,)).fetchone()
+            return str(kept[0])
+
+    def sync(self) -> None:
+        """Sync what was registered since the last time, then say so in the rows."""
+        with self._transaction() as db:
+            keys = db.execute("SELECT key FROM folders WHERE boot = ?", (boot_id(),)).fetchall()
+        if keys:
+            os.sync()
+            with self._transaction() as db:
+                db.executemany("UPDATE folders SET boot = ? WHERE key = ?", [(_SYNCED, key) for (key,) in keys])
+
+    def sweep(self, live: Iterable[str]) -> int:
+        """Delete folders whose key is not live and that no living process may be using; gives their number."""
+        keep = set(live)
+        with self._transaction() as db:
+            alive = self._living(db)
+            oldest = min(alive.values(), default=time.time_ns())
+            rows = db.execute("SELECT key, id, used FROM folders").fetchall()
+            dead = [(key,) for key, _, used in rows if key not in keep and used < oldest]
+            db.executemany("DELETE FROM folders WHERE key = ?", dead)
+            db.executemany("DELETE FROM owners WHERE id = ?", [(id,) for id in self._owners(db) - alive.keys()])
+            gone = {key for (key,) in dead}
+            kept = {id for key, id, _ in rows if key not in gone}
+        return self._delete_except(kept, {base36(owner) for owner in alive})
+
+    def close(self) -> None:
+        """Let go of the lock: unregistered folders of this process become garbage."""
+        with self._lock:
+            if self._db is not None:
+                self._db.close()
+                self._db = None
+            if self._owner_fd >= 0:
+                os.unlink(self._owner_lock(self._owner))
+                os.close(self._owner_fd)
+                self._owner_fd = -1
+
+    def remove_folder(self, name: str) -> bool:
+        """Delete an entry of the snapshots folder with all that is in it; False if it is not there."""
+        fd = os.open(self.folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        try:
+            remove(fd, os.fsencode(name))
+        except FileNotFoundError:
+            return False
+        finally:
+            os.close(fd)
+        return True
+
+    def _delete_except(self, kept: set[str], alive: set[str]) -> int:
+        count = 0
+        for name in os.listdir(self.folder):
+            owner, dot, _ = name.partition(".")
+            if not dot or not owner or set(owner) - set(_DIGITS) or owner in alive:
+                continue
+            if name in kept:
+                continue
+            if self.remove_folder(name) and not name.endswith(_SUFFIXES):
+                count += 1
+        return count
+
+    def _owners(self, db: sqlite3.Connection) -> set[int]:
+        return {id for (id,) in db.execute("SELECT id FROM owners")}
+
+    def _living(self, db: sqlite3.Connection) -> dict[int, int]:
+        """Owners other than this one whose lock is held -> when they started; and this one, which uses nothing old."""
+        alive: dict[int, int] = {}
+        for id, started in db.execute("SELECT id, started FROM owners").fetchall():
+            if id == self._owner or _is_locked(self._owner_lock(id)):
+                alive[id] = started
+        return alive
+
+    def _owner_lock(self, owner: int) -> str:
+        return os.path.join(self.folder, base36(owner) + ".lock")
+
+    @contextmanager
+    def _transaction(self) -> Iterator[sqlite3.Connection]:
+        import sqlite3
+
+        with self._lock:
+            db = self._open()
+            try:
+                db.execute("BEGIN IMMEDIATE")
+                with db:
+                    yield db
+            except sqlite3.Error as error:
+                raise CacheFault(
+                    f"cannot use {self._path}: {error}", "is the disk full, or the store on a network file system?"
+                ) from error
+
+    def _open(self) -> sqlite3.Connection:
+        if self._db is None:
+            import sqlite3
+
+            os.makedirs(self.folder, mode=0o700, exist_ok=True)
+            try:
+                self._db = self._connect()
+            except sqlite3.OperationalError as error:
+                raise CacheFault(f"cannot open {self._path}: {error}") from error
+            except sqlite3.DatabaseError:
+                # It only remembers what can be unpacked again; folders without a row are swept.
+                for suffix in ("", "-wal", "-shm"):
+                    if os.path.exists(self._path + suffix):
+                        os.unlink(self._path + suffix)
+                self.rebuilt = True
+                self._db = self._connect()
+            self._own(self._db)
+        return self._db
+
+    def _connect(self) -> sqlite3.Connection:
+        import sqlite3
+
+        db = sqlite3.connect(self._path, timeout=60, isolation_level=None, check_same_thread=False)
+        try:
+            db.execute("PRAGMA journal_mode = WAL")
+            db.execute("PRAGMA synchronous = NORMAL")
+            db.execute("BEGIN IMMEDIATE")
+            with db:
+                version = db.execute("PRAGMA user_version").fetchone()[0]
+                if version > _VERSION:
+                    raise StoreTooNew(
+                        f"{self._path} has version {version}, this lapstrake knows {_VERSION}",
+                        "use a newer lapstrake, or another --root",
+                    )
+                if version == 0:
+                    for statement in _SCHEMA.strip().split("\n"):
+                        db.execute(statement)
+                    db.execute(f"PRAGMA user_version = {_VERSION}")
+        except BaseException:
+            db.close()
+            raise
+        return db
+
+    def _own(self, db: sqlite3.Connection) -> None:
+        """Become an owner. The lock is taken inside the transaction, so no sweep sees a row without it."""
+        db.execute("BEGIN IMMEDIATE")
+        with db:
+            while True:
+                cursor = db.execute("INSERT INTO owners (started) VALUES (?)", (time.time_ns(),))
+                owner = int(cursor.lastrowid or 0)
+                # Numbers start again when the file was rebuilt, names on disk must not.
+                if not any(name.startswith(base36(owner) + ".") for name in os.listdir(self.folder)):
+                    break
+            flags = os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC
+            self._owner_fd = os.open(self._owner_lock(owner), flags, 0o600)
+            fcntl.flock(self._owner_fd, fcntl.LOCK_EX)
+            self._owner = owner
+
+
+def base36(number: int) -> str:
+    """Short names keep overlay's option string within one page (mount(2))."""
+    text = ""
+    while True:
+        number, digit = divmod(number, 36)
+        text = _DIGITS[digit] + text
+        if not number:
+            return text
+
+
+def _is_locked(path: str) -> bool:
+    try:
+        fd = os.open(path, os.O_RDWR | os.O_CLOEXEC)
+    except FileNotFoundError:
+        return False
+    try:
+        fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    finally:
+        os.close(fd)
+    return False

@@ -1,0 +1,63 @@
+"""BlobStore: bytes come back, damage and wrong names are found, nothing half-written is visible."""
+
+import os
+
+import pytest
+
+from cache.blobs import BlobStore
+from cache.digest import Digest
+from cache.errors import CacheFault, DigestMismatch
+
+
+@pytest.fixture
+def blobs(tmp_path):
+    for name in ("blobs/sha256", "tmp"):
+        (tmp_path / name).mkdir(parents=True)
+    return BlobStore(str(tmp_path))
+
+
+def test_round_trip_in_pieces(blobs):
+    with blobs.writer() as writer:
+        for piece in (b"one", b"", bytearray(b"two"), memoryview(b"three")):
+            writer.write(piece)
+        digest, size = writer.commit()
+    assert (digest, size) == (Digest.of(b"onetwothree"), 11)
+    assert blobs.read(digest) == b"onetwothree"
+    assert blobs.has(digest, 11)
+    assert not blobs.has(digest, 12)
+
+
+def test_uncommitted_leaves_nothing(blobs, tmp_path):
+    with pytest.raises(RuntimeError), blobs.writer() as writer:
+        writer.write(b"half")
+        raise RuntimeError
+    assert os.listdir(tmp_path / "tmp") == []
+    assert blobs.digests() == []
+
+
+def test_commit_refuses_another_digest(blobs, tmp_path):
+    with pytest.raises(DigestMismatch), blobs.writer() as writer:
+        writer.write(b"x")
+        writer.commit(Digest.of(b"y"))
+    assert os.listdir(tmp_path / "tmp") == []
+    assert blobs.digests() == []
+
+
+@pytest.mark.parametrize("damage", [b"X", b"longer than it was", b""])
+def test_damage_is_found_at_the_end(blobs, damage):
+    digest, _ = blobs.put(b"honest bytes")
+    os.chmod(blobs.path(digest), 0o644)
+    with open(blobs.path(digest), "wb") as file:
+        file.write(damage)
+    with pytest.raises(DigestMismatch, match=str(digest)):
+        blobs.read(digest)
+
+
+def test_missing_and_too_large(blobs):
+    with pytest.raises(CacheFault, match="not in the store"):
+        blobs.read(Digest.of(b"nothing"))
+    digest, _ = blobs.put(b"12345")
+    with pytest.raises(CacheFault, match="larger than 4 bytes"):
+        blobs.read(digest, limit=4)
+    assert blobs.delete(digest) == 5
+    assert blobs.delete(digest) == 0

@@ -1,0 +1,67 @@
+"""Store and Index: versions, damage, owners, locks."""
+
+import os
+import sqlite3
+import subprocess
+import sys
+
+import pytest
+
+from cache.digest import Digest
+from cache.errors import CacheFault, StoreTooNew
+from cache.index import SCHEMA_VERSION, Index
+from cache.store import Store
+
+KEY = Digest.of(b"key")
+
+
+def test_store_is_private_and_reopens(tmp_path):
+    root = tmp_path / "a" / "b"
+    store = Store(str(root))
+    store.index.put_result(KEY, b"record", 1.0)
+    store.index.put_memo("kind", KEY, b"value")
+    store.close()
+    assert os.stat(root).st_mode & 0o077 == 0
+    again = Store(str(root))
+    assert again.index.result(KEY) == b"record"
+    assert again.index.memo("kind", KEY) == b"value"
+    assert again.index.memo("other", KEY) is None
+    again.index.clear()
+    assert again.index.result(KEY) is None
+
+
+def test_newer_store_is_refused(tmp_path):
+    path = str(tmp_path / "index.db")
+    Index(path).close()
+    db = sqlite3.connect(path)
+    db.execute(f"PRAGMA user_version = {SCHEMA_VERSION + 1}")
+    db.close()
+    with pytest.raises(StoreTooNew, match="newer lapstrake"):
+        Index(path)
+
+
+@pytest.mark.parametrize("damage", [b"this is no database" * 100, b"SQLite format 3\0" + b"\xff" * 4000])
+def test_damaged_index_is_set_aside_and_said(tmp_path, damage):
+    path = tmp_path / "index.db"
+    path.write_bytes(damage)
+    index = Index(str(path))
+    assert "damaged" in index.rebuilt
+    assert (tmp_path / "index.db.damaged").read_bytes() == damage
+    index.put_result(KEY, b"r", 0.0)
+    assert index.result(KEY) == b"r"
+
+
+def test_prune_lock_excludes_builds(tmp_path):
+    store = Store(str(tmp_path / "s"))
+    with store.lock(), store.lock():
+        code = "import sys; from cache.store import Store\nwith Store(sys.argv[1]).lock(exclusive=True): pass"
+        done = subprocess.run([sys.executable, "-c", code, store.root], capture_output=True, text=True, cwd=os.getcwd())
+        assert "in use by a running build" in done.stderr
+    with store.lock(exclusive=True):
+        pass
+
+
+def test_store_under_a_file(tmp_path):
+    (tmp_path / "file").write_text("")
+    with pytest.raises(CacheFault, match="cannot be used"):
+        Store(str(tmp_path / "file" / "store"))
