@@ -71,9 +71,7 @@ class BlobStore:
         if self.size(digest) > limit:
             raise CacheFault(f"blob {digest} is larger than {limit} bytes, which a document may not be")
         with self.open(digest) as reader:
-            data = reader.read(limit + 1)
-            reader.finish()
-        return data
+            return reader.read()
 
     def delete(self, digest: Digest) -> int:
         """Remove a blob; returns the bytes it had, 0 if it was not there."""

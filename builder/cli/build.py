@@ -11,7 +11,9 @@ import click
 
 from builder.cli.request import BuildRequest, build_args, epoch, host_entry, named_context, pairs
 from builder.cli.root import store_root
+from builder.errors import Canceled
 from builder.oci.reference import Reference
+from cache.errors import Fault
 
 if TYPE_CHECKING:
     from builder.source.base import NamedImage
@@ -118,24 +120,34 @@ def run(request: BuildRequest, root: str, progress: str, quiet: bool) -> None:
     from builder.cli.session import Session
     from builder.export.options import parse_output
     from builder.progress.choose import choose
+    from builder.progress.renderer import Summary
     from builder.sandbox import namespace
     from cache.store import Store
 
     begin = time.monotonic()
     specs = [parse_output(text) for text in request.outputs]
-    identity = namespace.enter()
+    namespace.enter()
     store = Store(root)
     renderer = choose(progress, sys.stderr, os.environ)
     try:
-        with store.lock(), Session(request, store, specs, identity.rootless, renderer.event) as session:
-            image = session.run()
-    except BaseException:
-        renderer.close(None)
-        raise
+        with store.lock(), Session(request, store, specs, renderer.event) as session:
+            try:
+                image = session.run()
+            except Fault as error:
+                renderer.close(None)
+                _explain(error, session.excerpt(error))
+                raise
     finally:
         store.close()
-    renderer.close(
-        Summary(image.descriptor.digest, image.size, tuple(t.familiar for t in request.tags), time.monotonic() - begin)
-    )
+    names = tuple(tag.familiar for tag in request.tags)
+    renderer.close(Summary(image.descriptor.digest, image.size, names, time.monotonic() - begin))
     if quiet:
         click.echo(str(image.id))
+
+
+def _explain(error: Fault, text: str) -> None:
+    """Above the error itself: the lines of the Dockerfile."""
+    if text:
+        click.echo(text.rstrip("\n"), err=True)
+    if not isinstance(error, Canceled):
+        error.message = f"failed to build: failed to solve: {error.message}"

@@ -90,7 +90,9 @@ def main(args: list[str] | None = None) -> None:
 def run(args: list[str] | None = None) -> int:
     """The same, giving the exit status."""
     try:
-        result = cli.main(args, prog_name="lapstrake", standalone_mode=False)
+        # Not cli.main(): that has endings of its own for Ctrl-C and closed pipes.
+        with cli.make_context("lapstrake", sys.argv[1:] if args is None else list(args)) as ctx:
+            result = cli.invoke(ctx)
         sys.stdout.flush()
     except click.exceptions.Exit as error:
         return error.exit_code

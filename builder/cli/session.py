@@ -12,7 +12,7 @@ import msgspec
 
 from builder.cli.delivery import Delivery, write_id, write_metadata
 from builder.cli.request import BuildRequest
-from builder.errors import SourceFault
+from builder.errors import SourceFault, StepFault
 from builder.export.options import OutputSpec
 from builder.graph.event import Event, Finished, Started, Warned
 from builder.graph.operation import LocalSource
@@ -33,12 +33,14 @@ from builder.source.base import BaseImages
 from builder.source.context import LocalContext
 from builder.source.ignore import Ignore, read_patterns
 from cache.digest import Digest
+from cache.errors import Fault
 from cache.stats import StatIndex
 from cache.store import Store
-from frontends.dockerfile.lower import lower, proxy_env
-from frontends.dockerfile.options import LowerOptions
+from frontends.dockerfile.lower import lower
+from frontends.dockerfile.options import LowerOptions, proxy_env
 from frontends.dockerfile.parse import parse
-from frontends.text import Source
+from frontends.errors import FrontendFault
+from frontends.text import Lines, Source
 
 if TYPE_CHECKING:
     from builder.sandbox.launch import Launcher
@@ -63,14 +65,12 @@ class Session:
         request: BuildRequest,
         store: Store,
         outputs: Sequence[OutputSpec],
-        rootless: bool,
         emit: Callable[[Event], None],
     ) -> None:
         self._request = request
         self._store = store
         self._deliveries = [Delivery(spec, store) for spec in outputs]
         self._codec = _codec(outputs)
-        self._rootless = rootless
         self._start = time.monotonic()
         self._lock = threading.Lock()
         self._render = emit
@@ -79,6 +79,8 @@ class Session:
         self._images = ImageStore(store.root, store.blobs)
         self._bases = BaseImages(store, self._images, dict(request.named_images))
         self._trees: Trees | None = None
+        self._source: Source | None = None
+        self._drawn: Program | None = None
 
     def __enter__(self) -> Session:
         return self
@@ -104,12 +106,22 @@ class Session:
         for problem in (self._store.index.rebuilt, self._images.rebuilt):
             if problem:
                 self.emit(Warned(None, problem, self.clock()))
-        program = self._program()
+        program = self._drawn = self._program()
         for warning in program.warnings:
             self.emit(Warned(None, f"{warning.rule}: {warning.message}", self.clock()))
         built = self._solve(program)
         self._deliver(built)
         return built.image
+
+    def excerpt(self, error: Fault) -> str:
+        """The lines of the Dockerfile that an error of run() is about, "" where it is about none."""
+        if isinstance(error, FrontendFault):
+            return error.excerpt
+        if not isinstance(error, StepFault) or self._drawn is None or self._source is None:
+            return ""
+        info = self._drawn.graph.info.get(error.vertex)
+        span = info.span if info is not None else None
+        return self._source.excerpt(Lines(span.first, span.last)) if span is not None else ""
 
     def _deliver(self, built: Built) -> None:
         request, image = self._request, built.image
@@ -138,7 +150,9 @@ class Session:
         request = self._request
         name, data = _dockerfile(request)
         step = self._internal(f"load build definition from {name}")
-        document = parse(Source(name, data), _Memo(self._store))
+        memo = _Memo(self._store)
+        self._source = Source(name, data)
+        document = parse(self._source, memo)
         self._done(step)
         kinds = {n: "local" for n, _ in request.named_folders} | {n: "image" for n, _ in request.named_images}
         options = LowerOptions(
@@ -151,7 +165,7 @@ class Session:
             hosts=tuple(n for n, _ in request.hosts),
             contexts=kinds,
         )
-        return lower(document, options, self._bases.resolve)
+        return lower(document, options, self._bases.resolve, memo=memo)
 
     def _solve(self, program: Program) -> Built:
         target = program.target
@@ -237,7 +251,7 @@ class Session:
         from builder.sandbox.launch import Launcher
         from builder.sandbox.seccomp import compiled
 
-        return Launcher(compiled(self._store.root), self._rootless)
+        return Launcher(compiled(self._store.root), lambda text: self.emit(Warned(None, text, self.clock())))
 
     def _internal(self, what: str) -> Digest:
         name = f"[internal] {what}"

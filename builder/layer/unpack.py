@@ -277,6 +277,7 @@ class _OverlayTree(_Tree):
         super().__init__(dirs, devices, below)
         self._xattr = whiteout.opaque_xattr(userxattr)
         self._gone: set[bytes] = set()
+        self._hiding: set[bytes] = set()
 
     def whiteout(self, entry: Entry) -> None:
         path = entry.path
@@ -286,13 +287,22 @@ class _OverlayTree(_Tree):
         have = self._written.get(path)
         if have is Kind.DIR:
             self.opaque(path)
-        elif have is None:
+        elif have is None and path.rpartition(b"/")[0] not in self._hiding:
             fd, name = self.parent(path)
             os.mknod(name, stat.S_IFCHR | 0o600, os.makedev(*whiteout.DEVICE), dir_fd=fd)
             self._written[path] = Kind.WHITEOUT
 
     def opaque(self, path: bytes) -> None:
-        os.setxattr(self._dirs.fd(path), self._xattr, whiteout.OPAQUE_VALUE)
+        # A whiteout in it would have nothing to hide, and readdir(3) would show its name: overlayfs filters those of
+        # merged folders only.
+        fd = self._dirs.fd(path)
+        self._hiding.add(path)
+        prefix = path + b"/" if path else b""
+        for name in map(os.fsencode, os.listdir(fd)):
+            if self._written.get(prefix + name) is Kind.WHITEOUT:
+                os.unlink(name, dir_fd=fd)
+                del self._written[prefix + name]
+        os.setxattr(fd, self._xattr, whiteout.OPAQUE_VALUE)
 
     def made_folder(self, path: bytes) -> None:
         # Deleted and made again by one layer: nothing of the one below may shine through.

@@ -15,7 +15,7 @@ from collections.abc import Callable
 
 import msgspec
 
-from builder.errors import Canceled
+from builder.errors import Canceled, StepFault
 from builder.graph.event import Cached, Event, Failed, Finished, Started
 from builder.graph.graph import BuildGraph, Vertex
 from builder.graph.operation import ImageSource, LocalSource
@@ -271,7 +271,7 @@ class Scheduler:
             self._slots -= 1
         if outcome.error is not None:
             self._fail(outcome, outcome.error)
-            return outcome.error
+            return _placed(outcome.vertex, outcome.error)
         if self._canceled.is_set():
             return None
         if outcome.stage == "measured":
@@ -302,3 +302,12 @@ class Scheduler:
     def _name(self, digest: Digest) -> str:
         info = self._graph.info.get(digest)
         return info.name if info is not None else type(self._graph.vertices[digest].operation).__name__
+
+
+def _placed(vertex: Digest, error: BaseException) -> BaseException:
+    """The error with the step it came from, so that its place in the source can be shown."""
+    if not isinstance(error, Fault) or isinstance(error, StepFault | Canceled):
+        return error
+    placed = StepFault(error.message, vertex, hint=error.hint)
+    placed.__cause__ = error
+    return placed

@@ -74,9 +74,13 @@ class Ignore:
         return self.verdict(path, self._folder(posixpath.dirname(path))).excluded
 
     def _folder(self, path: str) -> Verdict:
-        known = self._folders.get(path)
-        if known is None:
-            known = self._folders[path] = self.verdict(path, self._folder(posixpath.dirname(path)))
+        unknown = []
+        while path not in self._folders:
+            unknown.append(path)
+            path = posixpath.dirname(path)
+        known = self._folders[path]
+        for folder in reversed(unknown):
+            known = self._folders[folder] = self.verdict(folder, known)
         return known
 
     def descend(self, path: str) -> bool:

@@ -17,12 +17,14 @@ from cache.errors import Fault
 from frontends.dockerfile.fold import Fold, Shared, StageState, empty_image, step_prefix
 from frontends.dockerfile.instructions import LAYER_MAKING, AnyInstruction, Arg, Onbuild
 from frontends.dockerfile.lint import Lint, parse_check
-from frontends.dockerfile.options import LowerOptions, is_predefined
+from frontends.dockerfile.options import LowerOptions, is_predefined, proxy_env
 from frontends.dockerfile.parse import Dockerfile, Memo, parse
 from frontends.dockerfile.stages import SCRATCH, Stage, Stages, read_stages
 from frontends.dockerfile.style import check_style
 from frontends.errors import FrontendFault, LowerFault
 from frontends.text import Lines, Source, did_you_mean
+
+__all__ = ["lower", "proxy_env"]
 
 CONTEXT = "context"
 _COMMON_IMAGES = ("alpine", "busybox", "centos", "debian", "golang", "ubuntu", "fedora")

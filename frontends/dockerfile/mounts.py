@@ -102,7 +102,7 @@ def _size(value: str) -> int:
     if found is None:
         raise LowerFault(f"invalid value for size: {value}")
     whole, _, part = found[1].partition(".")
-    unit = 1024 ** _POWERS[(found[2] or "").lower()]
+    unit = 1 << 10 * _POWERS[(found[2] or "").lower()]
     return int(whole) * unit + (int(part) * unit // 10 ** len(part) if part else 0)
 
 

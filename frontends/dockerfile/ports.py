@@ -11,7 +11,7 @@ HIGHEST = 65535
 
 
 class Ports(msgspec.Struct, frozen=True):
-    """names: `80/tcp`, ranges unrolled. mapped: an address or host port was given. cased: the protocol was not lower."""
+    """names: `80/tcp`, ranges unrolled. mapped: an address or host port was given. cased: the protocol is not lower."""
 
     names: tuple[str, ...]
     mapped: bool

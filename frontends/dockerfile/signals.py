@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-_NAMES = frozenset((
-    "ABRT ALRM BUS CHLD CLD CONT FPE HUP ILL INT IO IOT KILL PIPE POLL PROF PWR QUIT SEGV STKFLT STOP SYS TERM TRAP "
-    "TSTP TTIN TTOU URG USR1 USR2 VTALRM WINCH XCPU XFSZ RTMIN RTMAX"
-).split())  # fmt: skip
+_NAMES = (
+    " ABRT ALRM BUS CHLD CLD CONT FPE HUP ILL INT IO IOT KILL PIPE POLL PROF PWR QUIT SEGV STKFLT STOP SYS TERM TRAP "
+    "TSTP TTIN TTOU URG USR1 USR2 VTALRM WINCH XCPU XFSZ RTMIN RTMAX "
+)
 _HIGHEST = 64
 
 
@@ -18,4 +18,4 @@ def is_signal(text: str) -> bool:
         offset = name.removeprefix(base + sign)
         if offset != name:
             return offset.isascii() and offset.isdigit() and str(int(offset)) == offset and 1 <= int(offset) <= most
-    return name in _NAMES
+    return f" {name} " in _NAMES and " " not in name

@@ -53,7 +53,7 @@ def make_nasty(root: Path) -> None:
     path = put(b"old")
     os.utime(path, (-5, -5))
     path = put(b"future")
-    os.utime(path, (10_000_000_000, 10_000_000_000))
+    os.utime(path, (9_000_000_000, 9_000_000_000))
     with open(put(b"sparse", b""), "r+b") as file:
         file.seek(3 << 20)
         file.write(b"end")

@@ -98,7 +98,7 @@ def test_the_exact_bytes_of_a_header() -> None:
     """A change here changes every diff_id."""
     header = tarfmt.header(Entry(path=b"etc/x", kind=Kind.FILE, mode=0o4755, uid=1, gid=2, size=3, mtime=4))
     assert header[:6] == b"etc/x\0"
-    assert header[100:157] == b"0004755\x000000001\x000000002\x0000000000003\x0000000000004\x00007217\x00 0"
+    assert header[100:157] == b"0004755\x000000001\x000000002\x0000000000003\x0000000000004\x00010161\x00 0"
     assert header[257:265] == b"ustar\x0000"
     assert header[329:345] == b"0000000\x000000000\x00"
     assert not header[157:257].strip(b"\0") and not header[265:329].strip(b"\0") and not header[345:].strip(b"\0")

@@ -121,7 +121,7 @@ def test_base_256_numbers(number: int) -> None:
 
 
 def test_pax_global_headers_hold_until_replaced() -> None:
-    data = _pax(b"18 mtime=12345.67\n"[:0] + b"18 mtime=1234.5678\n"[:0] + b"12 mtime=77\n", b"g")
+    data = _pax(b"12 mtime=77\n", b"g")
     found = _read(data + _file(b"a") + _pax(b"12 mtime=-1\n") + _file(b"b") + _file(b"c") + END)
     assert [entry.mtime for entry, _ in found] == [77, -1, 77]
 
@@ -200,8 +200,8 @@ def test_a_wrong_checksum() -> None:
 
 @pytest.mark.parametrize(
     "records",
-    [b"garbage", b"9999 a=b\n", b"3 a\n", b"-5 a=b\n", b"8 mtime=x\n", b"7 =val\n", b"12 size=abc\n", b"0 \n", b" a=b\n",
-     b"13 path=a\0b\n", b"12 uid=-700\n", b"30 mtime=99999999999999999999\n"],
+    [b"garbage", b"9999 a=b\n", b"3 a\n", b"-5 a=b\n", b"8 mtime=x\n", b"7 =val\n", b"12 size=abc\n", b"0 \n",
+     b" a=b\n", b"13 path=a\0b\n", b"12 uid=-700\n", b"30 mtime=99999999999999999999\n"],
 )  # fmt: skip
 def test_malformed_pax(records: bytes) -> None:
     with pytest.raises(LayerFault):

@@ -1,0 +1,99 @@
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+
+import click
+import pytest
+
+from builder.cli import main
+from builder.errors import Canceled
+from cache.errors import Fault
+
+
+@pytest.fixture
+def raising(monkeypatch):
+    """A command `images` that raises what the test wants."""
+
+    def set_up(error):
+        @click.command()
+        def command():
+            raise error
+
+        monkeypatch.setattr(main.Commands, "get_command", lambda *_: command)
+
+    return set_up
+
+
+@pytest.mark.parametrize(
+    ("error", "status", "said"),
+    [
+        (Fault("it broke", "mend it"), 1, "ERROR: it broke\nhint: mend it\n"),
+        (Fault("two\nlines"), 1, "ERROR: two\nlines\n"),
+        (Fault("\x1b[2Jforged"), 1, "ERROR: forged\n"),
+        (Canceled("stopped"), 130, "ERROR: stopped\n"),
+        (KeyboardInterrupt(), 130, "ERROR: canceled\n"),
+        (click.Abort(), 130, "ERROR: canceled\n"),
+        (
+            ZeroDivisionError("bug"),
+            100,
+            "ERROR: internal error: ZeroDivisionError: bug\nhint: please report this, with what LAPSTRAKE_DEBUG=1 prints\n",
+        ),
+    ],
+)
+def test_errors_become_words_and_a_status(raising, capsys, monkeypatch, error, status, said):
+    monkeypatch.delenv("LAPSTRAKE_DEBUG", raising=False)
+    raising(error)
+    assert main.run(["images"]) == status
+    assert capsys.readouterr().err == said
+
+
+def test_a_traceback_only_if_asked_for(raising, capsys, monkeypatch):
+    monkeypatch.setenv("LAPSTRAKE_DEBUG", "1")
+    raising(ZeroDivisionError("bug"))
+    assert main.run(["images"]) == 100
+    assert "Traceback" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("args", "status", "words"),
+    [
+        (["imagse"], 2, "unknown command 'imagse' (did you mean images?)"),
+        (["--nope"], 2, "No such option"),
+        (["images", "--nope"], 2, "No such option"),
+        (["rmi"], 2, "Missing argument"),
+    ],
+)
+def test_usage_errors(capsys, args, status, words):
+    assert main.run(args) == status
+    assert words in capsys.readouterr().err
+
+
+def test_help_and_version_import_no_command(capsys):
+    code = (
+        "import sys\nfrom builder.cli.main import run\nrun(['--help'])\nrun(['--version'])\n"
+        "print([m for m in sys.modules if m.startswith(('builder.cli.', 'rich', 'lark', 'sqlite3', 'httpx'))])"
+    )
+    out = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True).stdout
+    assert "Build an image from a Dockerfile." in out
+    assert "lapstrake 0." in out
+    assert out.splitlines()[-1] == "['builder.cli.main']"
+
+
+def test_images_imports_nothing_heavy(tmp_path):
+    code = (
+        "import sys\nfrom builder.cli.main import run\nrun(['--root', sys.argv[1], 'images'])\n"
+        "print([m for m in ('rich', 'lark', 'zstandard', 'deflate', 'asyncio', 'tarfile', 'subprocess') if m in sys.modules])"
+    )
+    command = [sys.executable, "-c", code, str(tmp_path / "r")]
+    assert subprocess.run(command, check=True, capture_output=True, text=True).stdout.splitlines()[-1] == "[]"
+
+
+def test_a_reader_that_goes_away(tmp_path):
+    read, write = os.pipe()
+    os.close(read)
+    command = [sys.executable, "-c", "from builder.cli.main import main; main()", "--root", str(tmp_path / "r"), "images"]
+    done = subprocess.run(command, stdout=write, stderr=subprocess.PIPE, text=True)
+    os.close(write)
+    assert (done.returncode, done.stderr) == (141, "")

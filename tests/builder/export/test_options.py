@@ -1,0 +1,60 @@
+from __future__ import annotations
+
+import pytest
+
+from builder.errors import OutputFault
+from builder.export.options import OutputSpec, parse_output
+
+
+@pytest.mark.parametrize(
+    ("text", "spec"),
+    [
+        ("out", OutputSpec(kind="local", dest="out")),
+        ("./out.tar", OutputSpec(kind="local", dest="./out.tar")),
+        ("-", OutputSpec(kind="tar", dest="-")),
+        ("type=tar", OutputSpec(kind="tar", dest="-")),
+        ("type=tar,dest=f.tar", OutputSpec(kind="tar", dest="f.tar")),
+        ("type=docker,dest=a.tar", OutputSpec(kind="docker", dest="a.tar")),
+        ("TYPE=oci, dest =-", OutputSpec(kind="oci", dest="-")),
+        ("type=oci,dest=d,tar=false", OutputSpec(kind="oci", dest="d", tar=False)),
+        ("type=local,dest=d", OutputSpec(kind="local", dest="d")),
+        ("type=image", OutputSpec(kind="image")),
+        ("type=cacheonly", OutputSpec(kind="cacheonly")),
+        ('type=docker,"dest=a,b.tar"', OutputSpec(kind="docker", dest="a,b.tar")),
+        ('type=image,"name=a:1,b:2"', OutputSpec(kind="image", names=("a:1", "b:2"))),
+        (
+            "type=oci,dest=x,compression=zstd,compression-level=19,force-compression=true",
+            OutputSpec(kind="oci", dest="x", compression="zstd", level=19, force=True),
+        ),
+    ],
+)
+def test_outputs(text, spec):
+    assert parse_output(text) == spec
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("", "type is required for output"),
+        ("dest=x,tar=true", "type is required for output"),
+        ("type=docker,x", "invalid value x"),
+        ("type=local", "dest is required for local exporter"),
+        ("type=local,dest=-", "dest cannot be stdout for local exporter"),
+        ("type=oci,tar=false,dest=-", "dest cannot be stdout for oci exporter"),
+        ("type=docker,tar=false,dest=x", "not supported for docker exporter"),
+        ("type=nope", 'exporter "nope" could not be found'),
+        ("type=registry", "pushing to a registry"),
+        ("type=image,push=true", "pushing to a registry"),
+        ("type=image,dest=x", "dest is not supported for image exporter"),
+        ("type=tar,compression=gzip", 'unknown attribute "compression" for tar output'),
+        ("type=docker,destination=x", 'unknown attribute "destination"'),
+        ("type=docker,compression=lz4", "unsupported layer compression type"),
+        ("type=docker,compression-level=high", "non-integer value 'high'"),
+        ("type=docker,tar=maybe", "non-bool value 'maybe'"),
+        ("type=docker,oci-mediatypes=false", "oci-mediatypes=false is not supported"),
+        ('type=docker,"dest=a', "invalid value"),
+    ],
+)
+def test_bad_outputs(text, words):
+    with pytest.raises(OutputFault, match=words):
+        parse_output(text)

@@ -1,0 +1,237 @@
+"""One suite over both forms; `inside` stands for a sandbox."""
+
+from __future__ import annotations
+
+import os
+import stat
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from builder.errors import LayerFault
+from builder.layer.entry import BytesContent, Entry, Item, Kind
+from builder.snapshot import overlay
+from builder.snapshot.snapshots import Folder, Snapshots, open_snapshots
+from builder.snapshot.tree import MergedTree
+from cache.digest import Digest
+
+Inside = Callable[[object, str], str]
+_ME = {"uid": os.getuid(), "gid": os.getgid()}
+
+
+def _stub(path: str) -> None:
+    os.mkdir(os.path.join(path, "proc"))
+
+
+def _diff(number: int) -> Digest:
+    return Digest.of(b"%d" % number)
+
+
+def _file(path: bytes, data: bytes) -> Item:
+    return Entry(path=path, kind=Kind.FILE, mode=0o644, size=len(data), **_ME), BytesContent(data)
+
+
+def _dir(path: bytes) -> Item:
+    return Entry(path=path, kind=Kind.DIR, mode=0o755, **_ME), None
+
+
+def _open(store: Path, form: str) -> Snapshots:
+    return open_snapshots(str(store), _stub, form)
+
+
+@pytest.fixture(params=["overlay", "plain"])
+def form(request: pytest.FixtureRequest) -> str:
+    if request.param == "overlay" and os.geteuid() != 0:
+        pytest.skip("mounting an overlay needs root")
+    return str(request.param)
+
+
+@pytest.fixture
+def snapshots(form: str, store_folder: Path) -> Iterator[Snapshots]:
+    made = _open(store_folder, form)
+    yield made
+    made.close()
+
+
+def _base(snapshots: Snapshots) -> Folder:
+    items = [_dir(b"d"), _file(b"d/old", b"old"), _file(b"d/other", b"o"), _file(b"f", b"f"), _dir(b"e")]
+    return snapshots.unpack((_diff(0),), items, ())[0]
+
+
+def _kinds(items: Iterator[Item]) -> list[tuple[Kind, bytes]]:
+    return [(entry.kind, entry.path) for entry, _ in items]
+
+
+def test_a_step_on_a_base(snapshots: Snapshots, inside: Inside) -> None:
+    base = _base(snapshots)
+    draft = snapshots.begin((base,))
+    shown = inside(draft.root, "print(sorted(os.listdir('.')), os.stat('.').st_mode & 0o7777)")
+    assert shown.split() == ["['d',", "'e',", "'f',", "'proc']", "493"]
+    inside(draft.root, "open('d/new', 'w').write('n'); os.unlink('d/old'); os.rmdir('e'); os.chmod('f', 0o600)")
+    folder = draft.commit()
+    assert _kinds(draft.changes()) == [
+        (Kind.WHITEOUT, b"e"),
+        (Kind.DIR, b"d"),
+        (Kind.WHITEOUT, b"d/old"),
+        (Kind.FILE, b"d/new"),
+        (Kind.FILE, b"f"),
+    ]
+    tree = MergedTree(snapshots.layers((base, folder)))
+    assert tree.names(b"d") == [b"new", b"other"]
+    assert b"".join(tree.content(b"d/new").chunks()) == b"n"
+
+
+def test_a_step_that_changes_nothing(snapshots: Snapshots, inside: Inside) -> None:
+    for parents in ((), (_base(snapshots),)):
+        draft = snapshots.begin(parents)
+        inside(draft.root, "open('f2', 'w').close(); os.unlink('f2'); os.stat('proc')")
+        assert [kind for kind, path in _kinds(draft.changes()) if path] == []
+        draft.discard()
+
+
+def test_the_root_itself(snapshots: Snapshots, inside: Inside) -> None:
+    draft = snapshots.begin((_base(snapshots),))
+    inside(draft.root, "os.chmod('.', 0o711)")
+    folder = draft.commit()
+    ((entry, _),) = draft.changes()
+    assert (entry.path, entry.mode) == (b"", 0o711)
+    later = snapshots.begin((_base(snapshots), folder))
+    assert inside(later.root, "print(oct(os.stat('.').st_mode))").strip() == "0o40711"
+    assert list(later.changes()) == []
+
+
+def test_a_folder_deleted_and_made_again(snapshots: Snapshots, inside: Inside) -> None:
+    base = _base(snapshots)
+    draft = snapshots.begin((base,))
+    inside(draft.root, "import shutil; shutil.rmtree('d'); os.mkdir('d'); open('d/fresh', 'w').close()")
+    inside(draft.root, "os.mkdir('brandnew')")
+    folder = draft.commit()
+    assert MergedTree(snapshots.layers((base, folder))).names(b"d") == [b"fresh"]
+    items = list(draft.changes())
+    assert (Kind.OPAQUE, b"brandnew") not in _kinds(iter(items))
+    again = snapshots.unpack((_diff(0), _diff(1)), items, (base,))[0]
+    assert MergedTree(snapshots.layers((base, again))).names(b"d") == [b"fresh"]
+
+
+def test_found_only_when_registered_and_whole(snapshots: Snapshots, form: str, store_folder: Path) -> None:
+    chain = (_diff(0), _diff(5))
+    base = _base(snapshots)
+    assert snapshots.find(chain) is None
+    draft = snapshots.begin((base,))
+    folder = draft.commit()
+    assert snapshots.find(chain) is None
+    assert snapshots.register(chain, folder) == folder
+    assert snapshots.find(chain) == folder
+    other = _open(store_folder, form)
+    assert other.find(chain) == folder
+    late = other.begin((base,)).commit()
+    assert other.register(chain, late) == folder
+    other.close()
+
+
+def test_unpacking_fails_and_leaves_nothing(snapshots: Snapshots, store_folder: Path) -> None:
+    before = sorted(os.listdir(store_folder / "snapshots"))
+
+    def items() -> Iterator[Item]:
+        yield _file(b"a", b"1")
+        raise LayerFault("bad digest")
+
+    with pytest.raises(LayerFault, match="bad digest"):
+        snapshots.unpack((_diff(9),), items(), ())
+    assert snapshots.find((_diff(9),)) is None
+    after = [n for n in os.listdir(store_folder / "snapshots") if not n.endswith(".lock") and n != "stub"]
+    assert after == [n for n in before if not n.endswith(".lock")]
+
+
+def test_discard_leaves_nothing(snapshots: Snapshots, store_folder: Path) -> None:
+    snapshots.begin(()).discard()
+    left = {name for name in os.listdir(store_folder / "snapshots") if not name.endswith(".lock")}
+    assert left == {"stub"}
+
+
+def test_sweep(form: str, store_folder: Path, inside: Inside) -> None:
+    first = _open(store_folder, form)
+    base = _base(first)
+    kept = first.unpack((_diff(0), _diff(1)), [_file(b"x", b"1")], (base,))[0]
+    dropped = first.unpack((_diff(0), _diff(2)), [_file(b"x", b"2")], (base,))[0]
+    draft = first.begin((base,))
+    inside(draft.root, "open('x', 'w').close()")
+    running = draft.upper  # type: ignore[attr-defined]
+    other = _open(store_folder, form)
+    assert other.sweep([]) == 0  # the first is alive: whatever it made or found may be in use
+    assert all(os.path.isdir(path) for path in (base.path, kept.path, dropped.path, running))
+    first.close()
+    other.find((_diff(0),))  # used now, by a living one
+    assert other.sweep([(_diff(0), _diff(1))]) == 2
+    assert [os.path.isdir(path) for path in (base.path, kept.path, dropped.path, running)] == [
+        True, True, False, False,
+    ]  # fmt: skip
+    assert other.find((_diff(0), _diff(2))) is None
+    assert other.find((_diff(0), _diff(1))) == kept
+    other.close()
+
+
+def test_the_stub_is_in_no_layer(snapshots: Snapshots, inside: Inside) -> None:
+    draft = snapshots.begin(())
+    inside(draft.root, "os.mkdir('d')")
+    assert _kinds(draft.changes())[-1] == (Kind.DIR, b"d")
+    assert b"proc" not in [path for _, path in _kinds(draft.changes())]
+
+
+def test_hundreds_of_layers(store_folder: Path, inside: Inside, monkeypatch: pytest.MonkeyPatch) -> None:
+    if os.geteuid() != 0:
+        pytest.skip("mounting an overlay needs root")
+    snapshots = _open(store_folder, "overlay")
+    parents: list[Folder] = []
+    chain: list[Digest] = []
+
+    def add(count: int) -> None:
+        for number in range(len(chain), len(chain) + count):
+            chain.append(_diff(number))
+            gone = [(Entry(path=b"f%d" % (number - 2), kind=Kind.WHITEOUT), None)] if number % 3 == 2 else []
+            items = [*gone, _file(b"f%d" % number, b"%d" % number)]
+            parents.append(snapshots.unpack(tuple(chain), items, tuple(parents[-1:]))[0])
+
+    def check() -> None:
+        draft = snapshots.begin(tuple(parents))
+        want = {f"f{n}" for n in range(len(chain)) if not (n % 3 == 0 and n + 2 < len(chain))} | {"proc"}
+        assert set(inside(draft.root, "print(*os.listdir('.'))").split()) == want
+        assert inside(draft.root, "print(open('f1').read())").strip() == "1"
+        draft.discard()
+
+    add(200)
+    check()
+    monkeypatch.setattr(overlay, "MAX_LOWERS", 50)
+    monkeypatch.setattr(overlay, "STRIDE", 20)
+    check()
+    before = len(os.listdir(store_folder / "snapshots"))
+    check()
+    assert len(os.listdir(store_folder / "snapshots")) == before  # the flattened folder is used again
+    snapshots.close()
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="mounting an overlay needs root")
+def test_the_longest_chain_that_is_not_flattened_can_be_mounted(store_folder: Path, inside: Inside) -> None:
+    snapshots = _open(store_folder, "overlay")
+    chain: tuple[Digest, ...] = ()
+    parents: tuple[Folder, ...] = ()
+    for number in range(overlay.MAX_LOWERS):
+        chain = (_diff(number),)
+        parents += (snapshots.unpack(chain, [_file(b"f%d" % number, b"")], ())[0],)
+    draft = snapshots.begin(parents)
+    assert len(draft.root.lowers) == overlay.MAX_LOWERS + 1  # type: ignore[union-attr]
+    assert inside(draft.root, "print(len(os.listdir('.')))").strip() == str(overlay.MAX_LOWERS + 1)
+    snapshots.close()
+
+
+def test_hard_links_devices_and_attributes(snapshots: Snapshots, inside: Inside) -> None:
+    draft = snapshots.begin((_base(snapshots),))
+    inside(draft.root, "os.link('f', 'g'); os.mkfifo('p'); os.setxattr('f', b'user.x', b'1'); os.symlink('f', 's')")
+    draft.commit()
+    found = {e.path: e for e, _ in draft.changes()}
+    assert (found[b"g"].kind, found[b"g"].link) == (Kind.HARDLINK, b"f")
+    assert found[b"f"].xattrs == ((b"user.x", b"1"),)
+    assert (found[b"p"].kind, found[b"s"].link) == (Kind.FIFO, b"f")
+    mode = stat.S_IMODE(os.stat(draft.upper).st_mode)  # type: ignore[attr-defined]
+    assert mode == 0o755
