@@ -1,38 +1,23 @@
-#!/bin/sh
-# The demo: busybox as the base, two builds, one tarball. Needs no registry and no root. $1: the lapstrake to use.
-set -eu
+#!/usr/bin/env bash
+# demo.sh LAPSTRAKE FOLDER: builds examples/base and examples/multistage into FOLDER/demo.tar. Run by `make demo`.
+set -euo pipefail
 lapstrake=$1
+folder=$2
 here=$(cd "$(dirname "$0")" && pwd)
-work=${DEMO_FOLDER:-$here/../.demo}
-mkdir -p "$work/base"
-work=$(cd "$work" && pwd)
-export LAPSTRAKE_ROOT="$work/store"
+mkdir -p "$folder"
+export LAPSTRAKE_ROOT="$folder/store"
 
-if [ ! -x "$work/base/busybox" ]; then
-    if [ -x /bin/busybox ] && ! ldd /bin/busybox >/dev/null 2>&1; then
-        cp /bin/busybox "$work/base/busybox"
-    else
-        echo "fetching busybox-static"
-        (
-            cd "$work"
-            apt-get download -qq busybox-static || {
-                echo "no package lists yet: run 'apt-get update' once, as root" >&2
-                exit 1
-            }
-            dpkg-deb -x busybox-static_*.deb unpacked
-            cp unpacked/bin/busybox base/busybox 2>/dev/null || cp unpacked/usr/bin/busybox base/busybox
-        )
-    fi
-    chmod 755 "$work/base/busybox"
-fi
-cp "$here/base/Dockerfile" "$work/base/Dockerfile"
+# The base's context is a copy, so that the folder with its source stays as it was cloned.
+mkdir -p "$folder/base"
+cp "$here/base/Dockerfile" "$here/base/.dockerignore" "$folder/base/"
+bash "$here/busybox.sh" "$folder/base/busybox"
 
 begin=$(date +%s%N)
-"$lapstrake" build -t demo/base "$work/base"
-"$lapstrake" build -t demo/app -o "type=docker,dest=$work/demo-app.tar" "$here/multistage"
-end=$(date +%s%N)
+"$lapstrake" build --progress plain -t lapstrake-demo-base "$folder/base"
+"$lapstrake" build --progress plain -t lapstrake-demo -o "type=docker,dest=$folder/demo.tar" "$here/multistage"
+taken=$((($(date +%s%N) - begin) / 1000000))
 
-echo
-echo "both builds took $(((end - begin) / 1000000)) ms"
-echo "the image is $work/demo-app.tar; load and run it with:"
-echo "  docker load -i $work/demo-app.tar && docker run --rm demo/app"
+printf '\nBuilt %s (%s bytes) in %d.%02d s.\n' "$folder/demo.tar" "$(stat -c %s "$folder/demo.tar")" \
+  $((taken / 1000)) $((taken % 1000 / 10))
+printf 'Run it:\n  docker load -i %s\n  docker run --rm -p 8080:8080 lapstrake-demo\n  curl http://localhost:8080/\n' \
+  "$folder/demo.tar"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 
 import click
 
@@ -35,7 +36,7 @@ def command(ctx: click.Context, file: str, write: bool) -> None:
 
         pinned = pin(text, resolve)
     if not write:
-        click.get_binary_stream("stdout").write(pinned)
+        sys.stdout.buffer.write(pinned)
     elif pinned != text:
         _replace(file, pinned)
 

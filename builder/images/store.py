@@ -17,6 +17,7 @@ import msgspec
 from builder.errors import ImageFault
 from builder.images.image import Image, parse
 from builder.images.layoutfile import CREATED, IMAGE_NAME, INDEX_FILE, LAYOUT, LAYOUT_FILE, REF_NAME
+from builder.images.naming import StoredImage, by_name, names_it, shown
 from builder.images.rebuild import found_images
 from builder.oci.descriptor import INDEXES, MANIFESTS, Descriptor
 from builder.oci.manifest import Index, encode, read_index, read_manifest
@@ -30,13 +31,7 @@ _BACKUP = "index.backup.json"
 _HEX = frozenset("0123456789abcdef")
 _Entries = list[Descriptor]
 
-
-class StoredImage(msgspec.Struct, frozen=True):
-    """descriptor: of a manifest or index. names: familiar, sorted; none for an untagged image. created: RFC 3339."""
-
-    descriptor: Descriptor
-    names: tuple[str, ...]
-    created: str
+__all__ = ["ImageStore", "StoredImage"]
 
 
 class ImageStore:
@@ -61,7 +56,7 @@ class ImageStore:
     def resolve(self, text: str) -> StoredImage | None:
         """By name, `name@sha256:…`, or the (start of an) image id or manifest digest. A name goes before an id."""
         images = self.list()
-        named = _by_name(images, text)
+        named = by_name(images, text)
         if named is not None:
             return named
         digits = text.removeprefix("sha256:")
@@ -123,10 +118,9 @@ class ImageStore:
         """
         image = self.resolve(text)
         if image is None:
-            raise ImageFault(f"No such image: {_shown(text)}")
-        gone = [n for n in image.names if _names(n, text)] or list(image.names)
-        by_name = _by_name((image,), text) is not None
-        if not by_name and len(image.names) > 1 and not force:
+            raise ImageFault(f"No such image: {shown(text)}")
+        gone = [n for n in image.names if names_it(n, text)] or list(image.names)
+        if by_name((image,), text) is None and len(image.names) > 1 and not force:
             raise ImageFault(
                 f"unable to delete {text} (must be forced) - image is referenced in multiple repositories",
                 "remove its names one by one, or use --force",
@@ -269,34 +263,3 @@ def _without_digest(reference: Reference) -> Reference:
     if not reference.tag:
         raise ImageFault(f"{reference.familiar} is not a name with a tag", "want NAME[:TAG]")
     return msgspec.structs.replace(reference, digest=None)
-
-
-def _parsed(text: str) -> Reference | None:
-    try:
-        return Reference.parse(text)
-    except ImageFault:
-        return None
-
-
-def _by_name(images: tuple[StoredImage, ...], text: str) -> StoredImage | None:
-    return next((image for image in images if any(_names(name, text, image) for name in image.names)), None)
-
-
-def _names(name: str, text: str, image: StoredImage | None = None) -> bool:
-    """Whether `text` means the image of this name (and, where text has one and image is given, of this digest)."""
-    wanted = _parsed(text)
-    if wanted is None:
-        return False
-    have = _parsed(name)
-    if have is None:
-        return False
-    if wanted.digest and image is not None and image.descriptor.digest != wanted.digest:
-        return False
-    if (have.registry, have.repository) != (wanted.registry, wanted.repository):
-        return False
-    return have.tag == wanted.tag or (not wanted.tag and wanted.digest is not None)
-
-
-def _shown(text: str) -> str:
-    reference = _parsed(text)
-    return reference.familiar if reference else text

@@ -52,6 +52,7 @@ def main(control_fd: int, builder: int) -> None:
     linux.prctl(linux.PR_SET_DUMPABLE, 0)
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # the kernel reaps: init tells of itself on its socket
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the builder's to act on
+    _enter_own_pid_namespace()
     control = socket.socket(fileno=control_fd)
     program = control.recv(_PROGRAM_LIMIT)
     own = os.open("/proc/self/ns/pid", os.O_RDONLY | os.O_CLOEXEC)
@@ -70,6 +71,26 @@ def main(control_fd: int, builder: int) -> None:
         os.close(status)
 
 
+def _enter_own_pid_namespace() -> None:
+    """Go on as PID 1 of a namespace that our user namespace owns: only to such a one may setns(2) return.
+
+    It also makes the end of this process the end of every step, whatever happens to them.
+    """
+    try:
+        linux.unshare(linux.CLONE_NEWPID)
+    except PermissionError:
+        return  # namespaces are forbidden: each step says so
+    outer = os.getpid()
+    if os.fork() != 0:
+        signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+        os.closerange(3, 256)
+        os.waitpid(-1, 0)
+        os._exit(0)
+    linux.prctl(linux.PR_SET_PDEATHSIG, signal.SIGKILL)
+    if os.getppid() not in (0, outer):
+        os._exit(1)
+
+
 def _two(descriptors: list[tuple[int, int, bytes]]) -> tuple[int, int]:
     found = array.array("i")
     for _, _, data in descriptors:
@@ -83,11 +104,10 @@ def _fork_init(own: int) -> int:
         linux.unshare(linux.CLONE_NEWPID)
     except PermissionError:
         return os.fork()
-    try:
-        return os.fork()
-    finally:
-        if os.getpid() != 1:
-            linux.setns(own, linux.CLONE_NEWPID)
+    pid = os.fork()
+    if pid != 0:
+        linux.setns(own, linux.CLONE_NEWPID)
+    return pid
 
 
 def _run_init(log: int, status: int, program: bytes) -> NoReturn:

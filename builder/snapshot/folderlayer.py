@@ -24,14 +24,18 @@ class FolderLayer:
     not to be links, and a committed folder stays as it is.
     """
 
-    def __init__(self, folder: str | bytes, userxattr: bool) -> None:
-        self._folder = os.fsencode(folder)
+    def __init__(self, folder: str | bytes, userxattr: bool, stub: str | bytes = b"") -> None:
+        """stub: not empty for a whole tree, which hides all below it. It began as a copy of that folder, whose members
+        are not shown as long as they are as they came."""
+        self._folder, self._stub = os.fsencode(folder), os.fsencode(stub)
         self._opaque = whiteout.opaque_xattr(userxattr)
 
     def lookup(self, path: bytes) -> Found | None:
         try:
             with self._reach(path) as at:
                 st = os.lstat(at)
+                if self._stub and path and self._is_stub(path, st):
+                    return None
                 if stat.S_ISCHR(st.st_mode) and st.st_rdev == 0:
                     return Found(Entry(path=path, kind=Kind.WHITEOUT))
                 attributes = inode.attribute_names(at, st)
@@ -43,6 +47,7 @@ class FolderLayer:
             return None
         except OSError as error:
             raise self._fault(path, error) from error
+        opaque = opaque or bool(self._stub and not path)
         several = st.st_nlink > 1 and entry.kind is not Kind.DIR
         return Found(entry, opaque=opaque, inode=(st.st_dev, st.st_ino) if several else None)
 
@@ -73,6 +78,13 @@ class FolderLayer:
         parent, _, name = path.rpartition(b"/")
         with OpenDirs(self._folder) as dirs:
             yield inode.proc_path(dirs.fd(parent), name)
+
+    def _is_stub(self, path: bytes, st: os.stat_result) -> bool:
+        try:
+            # Layers have whole seconds, and a folder in which something was made has another time.
+            return os.lstat(self._stub + b"/" + path).st_mtime_ns == st.st_mtime_ns
+        except OSError:
+            return False
 
     def _fault(self, path: bytes, error: OSError) -> LayerFault:
         return LayerFault(f"cannot read {path!r} in {os.fsdecode(self._folder)}: {error.strerror}")

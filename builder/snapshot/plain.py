@@ -56,7 +56,8 @@ class PlainSnapshots:
         return PlainDraft(self, folder, self._below(parents), _now(folder.path))
 
     def layers(self, parents: tuple[Folder, ...]) -> tuple[FolderLayer, ...]:
-        return tuple(FolderLayer(folder.path, userxattr=False) for folder in parents[-1:])
+        stub = os.path.join(self._base, STUB)
+        return tuple(FolderLayer(folder.path, False, stub) for folder in reversed(parents))
 
     def sync(self) -> None:
         self._registry.sync()

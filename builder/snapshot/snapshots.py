@@ -72,7 +72,7 @@ class Snapshots(Protocol):
         ...
 
     def layers(self, parents: tuple[Folder, ...]) -> tuple[FolderLayer, ...]:
-        """The Folders as layers of a MergedTree, topmost first."""
+        """The Folders as layers of a MergedTree, topmost first; one alone may be put into a stack of other layers."""
         ...
 
     def sync(self) -> None:

@@ -24,13 +24,15 @@ def main(place: str, option: str) -> int:
         file.write("x")
     if libc.unshare(_CLONE_NEWNS) or libc.mount(None, b"/", None, _MS_REC_PRIVATE, None):
         return 1
-    options = f"{option}lowerdir=lower,upperdir=upper,workdir=work,index=off,metacopy=off,redirect_dir=off"
+    # userxattr rules redirect_dir and metacopy out by itself, and does not take their "off".
+    option = option or "index=off,metacopy=off,redirect_dir=off,"
+    options = f"{option}lowerdir=lower,upperdir=upper,workdir=work"
     if libc.mount(b"overlay", b"merged", b"overlay", 0, options.encode()):
         return 1
     os.unlink("merged/file")
     os.rmdir("merged/folder")
     os.mkdir("merged/folder")
-    mark = "user.overlay.opaque" if option else "trusted.overlay.opaque"
+    mark = "user.overlay.opaque" if "userxattr" in option else "trusted.overlay.opaque"
     st = os.lstat("upper/file")
     whiteout = stat.S_ISCHR(st.st_mode) and st.st_rdev == 0
     return 0 if whiteout and os.getxattr("upper/folder", mark) == b"y" else 1

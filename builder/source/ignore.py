@@ -51,10 +51,9 @@ class Ignore:
         """Whether any pattern begins with `!`."""
         return bool(self._exceptions)
 
-    @property
-    def everything(self) -> bool:
-        """Whether a pattern names every entry of the root (`*`, `**`)."""
-        return self._everything
+    def hides(self, path: str) -> bool:
+        """Whether path ("" for the root) is hidden whatever is below it: the lint rule CopyIgnoredFile's question."""
+        return not self._exceptions and (self.excluded(path) if path else self._everything)
 
     def verdict(self, path: str, parent: Verdict) -> Verdict:
         """Judge a path, given its parent directory's verdict (`root` for entries of the root)."""

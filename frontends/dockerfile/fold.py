@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 import msgspec
@@ -44,10 +44,11 @@ from frontends.dockerfile.stages import Stages
 from frontends.dockerfile.style import holds_secret
 from frontends.dockerfile.words import Expander, Word
 from frontends.errors import FrontendFault, LowerFault
-from frontends.text import Lines, Source, did_you_mean
+from frontends.text import Lines, Source, suggest
 
 COMMENT = "buildkit.dockerfile.v0"
 DEFAULT_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+_MOST_PORTS = 3 * 65536  # every port of every protocol
 # Arguments that steer the build and are never in a step's environment.
 _NOT_ENV = frozenset({"BUILDKIT_SBOM_SCAN_CONTEXT", "BUILDKIT_SBOM_SCAN_STAGE"})
 
@@ -151,7 +152,7 @@ class Fold:
     def report_missing(self, expander: Expander, instruction: Instruction) -> None:
         for name in expander.missing:
             if name not in self.arguments and name not in _NOT_ENV:
-                self.report("UndefinedVar", instruction, name, did_you_mean(name, (f"${n}" for n in self.env)))
+                self.report("UndefinedVar", instruction, name, _nearest(name, self.env))
 
     def report(self, rule: str, instruction: Instruction, *values: str) -> None:
         self.shared.lint.report(rule, instruction.lines, instruction.comments, *values)
@@ -305,6 +306,8 @@ class Fold:
             if ports.mapped:
                 self.report("ExposeInvalidFormat", instruction, text)
             names += ports.names
+            if len(names) > _MOST_PORTS:
+                raise LowerFault(f"EXPOSE names more than {_MOST_PORTS} ports", "name a range once")
         self.runtime = replace(self.runtime, exposed=tuple(dict.fromkeys((*self.runtime.exposed, *names))))
         self.commit(f"EXPOSE {plain_list(names)}")
 
@@ -338,6 +341,11 @@ class Fold:
         from frontends.dockerfile.copying import fold_copy
 
         fold_copy(self, instruction)
+
+
+def _nearest(name: str, known: Iterable[str]) -> str:
+    match = suggest(name, known)
+    return f" (did you mean ${match}?)" if match else ""
 
 
 def step_prefix(title: str, done: int, total: int) -> str:

@@ -15,6 +15,7 @@ from frontends.dockerfile.words import Double, Escaped, Part, Plain, Single, Tem
 if TYPE_CHECKING:
     from lark import Lark
 
+_DEEPEST = 64
 _MISSING_BRACE = "syntax error: missing '}'"
 _MISSING_SLASH = "syntax error: missing '/' in ${}"
 _BAD = "syntax error: bad substitution"
@@ -27,21 +28,20 @@ class Grammar:
     def __init__(self, escape: str, *, quotes: bool = True) -> None:
         self._escape = escape
         self._special = re.compile(f"[${re.escape(escape)}{chr(39) + chr(34) if quotes else ''}]")
-        self._unquote = re.compile(f"{re.escape(escape)}(.?)|(['\"])", re.DOTALL)
         self._quotes = quotes
 
     def word(self, text: str) -> Word:
         """The tree of a word; a text that is malformed gives a tree that fails when it is expanded."""
         if not self._special.search(text):
             return text
+        if _depth(text) > _DEEPEST:
+            return Template(text, (), f"variables are nested more than {_DEEPEST} deep")
         from lark.exceptions import LarkError
 
         try:
             parts: tuple[Part, ...] = self._words.parse(text)  # type: ignore[assignment]
         except LarkError:
             return Template(text, (), self._fault(text))
-        except RecursionError:
-            return Template(text, (), _BAD)
         return Template(text, parts)
 
     def tail(self, text: str) -> tuple[tuple[str, ...], str]:
@@ -127,6 +127,15 @@ class Grammar:
 def grammar(escape: str, *, quotes: bool = True) -> Grammar:
     """The one Grammar for an escape character."""
     return Grammar(escape, quotes=quotes)
+
+
+def _depth(text: str) -> int:
+    """How deep `${` is nested, at most."""
+    deepest = depth = 0
+    for at in range(len(text)) if text.count("${") > _DEEPEST else ():
+        depth = max(depth + text.startswith("${", at) - (text[at] == "}"), 0)
+        deepest = max(deepest, depth)
+    return deepest
 
 
 def _stopped_at(rest: str, after_name: bool) -> str:

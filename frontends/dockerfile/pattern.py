@@ -27,8 +27,11 @@ def cut_suffix(value: str, pattern: str, *, greedy: bool) -> str:
     return value[: len(value) - (ends[-1] if greedy else ends[0])] if ends else value
 
 
-def replace(value: str, pattern: str, replacement: str, *, every: bool) -> str:
-    """value with the first or every match (leftmost, longest) replaced; an empty match counts, as in Go's regexp."""
+def replace(value: str, pattern: str, replacement: str, *, every: bool, most: int) -> str:
+    """value with the first or every match (leftmost, longest) replaced; an empty match counts, as in Go's regexp.
+
+    Raises ExpansionFault where the result would have more than `most` characters.
+    """
     tokens = _tokens(pattern)
     out: list[str] = []
     at, previous = 0, -1
@@ -36,6 +39,8 @@ def replace(value: str, pattern: str, replacement: str, *, every: bool) -> str:
         ends = list(_ends(value, at, tokens))
         if ends and (ends[-1] > at or at != previous):
             out.append(replacement)
+            if len(out) * len(replacement) > most:
+                raise ExpansionFault(f"replacing {pattern!r} gives more than {most} characters")
             if not every:
                 return "".join(out) + value[ends[-1] :]
             previous = ends[-1]

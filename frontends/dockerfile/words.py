@@ -15,6 +15,10 @@ from frontends.errors import ExpansionFault
 
 _SPACE = frozenset("\t\n\v\f\r \x85\xa0\u1680\u2028\u2029\u202f\u205f\u3000") | {chr(c) for c in range(0x2000, 0x200B)}
 
+# What variables may add to one word. Each can be made of the one before, so sizes would double with every line; the
+# kernel takes no argument above 128 KiB anyway (execve(2), MAX_ARG_STRLEN).
+LARGEST_GROWTH = 1 << 18
+
 
 class Plain(msgspec.Struct, frozen=True, array_like=True, tag="p"):
     """Text outside quotes."""
@@ -76,6 +80,7 @@ class Expander:
     def __init__(self, env: Mapping[str, str], *, display: bool = False) -> None:
         """display: quotes are kept and variables that are not set stay as written, as progress shows a RUN."""
         self._env = env
+        self._grown = 0
         self._display = display
         self.matched: dict[str, None] = {}
         self.missing: dict[str, None] = {}
@@ -103,6 +108,7 @@ class Expander:
 
     def _pieces(self, word: Template) -> list[tuple[str, bool]]:
         """Expanded parts of a word, and whether each was quoted."""
+        self._grown = 0
         try:
             if word.fault:
                 raise ExpansionFault(word.fault)
@@ -126,6 +132,13 @@ class Expander:
     def _variable(self, part: Variable) -> str:
         operand = self._join(part.operand)  # always, so that its own faults and missing names are found
         replacement = self._join(part.replacement)
+        text = self._value(part, operand, replacement)
+        self._grown += len(text)
+        if self._grown > LARGEST_GROWTH:
+            raise ExpansionFault(f"{part.name}: expands to more than {LARGEST_GROWTH} characters")
+        return text
+
+    def _value(self, part: Variable, operand: str, replacement: str) -> str:
         value = self._env.get(part.name)
         (self.missing if value is None else self.matched)[part.name] = None
         if value is None and self._display:
@@ -157,7 +170,8 @@ def _apply(part: Variable, value: str | None, operand: str, replacement: str) ->
     from frontends.dockerfile import pattern
 
     if operator in ("/", "//"):
-        return pattern.replace(value or "", operand, replacement, every=operator == "//")
+        most = LARGEST_GROWTH
+        return pattern.replace(value or "", operand, replacement, every=operator == "//", most=most)
     greedy = len(operator) == 2
     if operator[0] == "#":
         return pattern.cut_prefix(value or "", operand, greedy=greedy)

@@ -38,7 +38,10 @@ def raising(monkeypatch):
         (
             ZeroDivisionError("bug"),
             100,
-            "ERROR: internal error: ZeroDivisionError: bug\nhint: please report this, with what LAPSTRAKE_DEBUG=1 prints\n",
+            (
+                "ERROR: internal error: ZeroDivisionError: bug\n"
+                "hint: please report this, with what LAPSTRAKE_DEBUG=1 prints\n"
+            ),
         ),
     ],
 )
@@ -84,7 +87,8 @@ def test_help_and_version_import_no_command(capsys):
 def test_images_imports_nothing_heavy(tmp_path):
     code = (
         "import sys\nfrom builder.cli.main import run\nrun(['--root', sys.argv[1], 'images'])\n"
-        "print([m for m in ('rich', 'lark', 'zstandard', 'deflate', 'asyncio', 'tarfile', 'subprocess') if m in sys.modules])"
+        "heavy = ('rich', 'lark', 'zstandard', 'deflate', 'asyncio', 'tarfile', 'subprocess')\n"
+        "print([m for m in heavy if m in sys.modules])"
     )
     command = [sys.executable, "-c", code, str(tmp_path / "r")]
     assert subprocess.run(command, check=True, capture_output=True, text=True).stdout.splitlines()[-1] == "[]"
@@ -93,7 +97,14 @@ def test_images_imports_nothing_heavy(tmp_path):
 def test_a_reader_that_goes_away(tmp_path):
     read, write = os.pipe()
     os.close(read)
-    command = [sys.executable, "-c", "from builder.cli.main import main; main()", "--root", str(tmp_path / "r"), "images"]
+    command = [
+        sys.executable,
+        "-c",
+        "from builder.cli.main import main; main()",
+        "--root",
+        str(tmp_path / "r"),
+        "images",
+    ]
     done = subprocess.run(command, stdout=write, stderr=subprocess.PIPE, text=True)
     os.close(write)
     assert (done.returncode, done.stderr) == (141, "")

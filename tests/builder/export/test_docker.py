@@ -181,7 +181,9 @@ def test_skopeo_reads_it(tmp_path, store, image, form):
 @pytest.mark.oracle
 @pytest.mark.root
 @pytest.mark.skipif(not shutil.which("podman") or os.geteuid() != 0, reason="needs podman and root")
-def test_podman_loads_it(tmp_path, store, image):
+def test_podman(tmp_path, store, image):
+    if len(f"{tmp_path}/r") > 50:
+        pytest.skip("podman takes no longer run root")
     path = tmp_path / "out.tar"
     export(store, image, path)
     podman = ["podman", f"--root={tmp_path}/p", f"--runroot={tmp_path}/r", "--storage-driver=vfs"]

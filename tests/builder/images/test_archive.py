@@ -60,9 +60,7 @@ def config_of(*layers, **more):
 def saved(**replaced):
     """What an old `docker save` writes; replace or drop (None) members."""
     members = {
-        "manifest.json": json.dumps(
-            [{"Config": "c.json", "RepoTags": ["old:1"], "Layers": ["l1/layer.tar"]}]
-        ).encode(),
+        "manifest.json": json.dumps([{"Config": "c.json", "RepoTags": ["old:1"], "Layers": ["l1/layer.tar"]}]).encode(),
         "c.json": config_of(LAYER, x_unknown="kept"),
         "l1/layer.tar": LAYER,
         "repositories": b"{}",
@@ -128,9 +126,7 @@ def test_one_of_several_images_by_its_name(tmp_path, other):
         {"Config": "c.json", "RepoTags": ["one:1"], "Layers": ["l1/layer.tar"]},
         {"Config": "d.json", "RepoTags": ["two:1"], "Layers": ["l2/layer.tar"]},
     ]
-    members = saved(
-        **{"manifest.json": json.dumps(entries).encode(), "d.json": config_of(two), "l2/layer.tar": two}
-    )
+    members = saved(**{"manifest.json": json.dumps(entries).encode(), "d.json": config_of(two), "l2/layer.tar": two})
     path = write(tmp_path / "a.tar", members)
     assert loaded(other, import_archive(path, other.blobs, host(), "two:1")).layers[0].diff_id == Digest.of(two)
     with pytest.raises(SourceFault, match="holds several images") as caught:

@@ -162,9 +162,9 @@ def damaged(how):
     [
         damaged(how)
         for how in (
-            "layer layer-size layer-fifo layer-folder config manifest index-fifo index-huge index-deep manifest-huge "
-            "traversal negative no-layout-file"
-        ).split()
+            *("layer", "layer-size", "layer-fifo", "layer-folder", "config", "manifest", "index-fifo", "index-huge"),
+            *("index-deep", "manifest-huge", "traversal", "negative", "no-layout-file"),
+        )
     ],
 )
 def test_a_bad_layout_is_a_clear_fault(store, images, make_image, other, change):

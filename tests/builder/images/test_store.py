@@ -145,7 +145,9 @@ def test_an_image_that_is_not_stored_cannot_be_tagged(store, images, make_image)
 def test_an_index_is_followed_to_this_machine(store, images, make_image):
     image, other = make_image(cmd="here"), make_image(cmd="elsewhere")
     entries = (
-        Descriptor(other.descriptor.media_type, other.descriptor.digest, other.descriptor.size, Platform("s390x", "zos")),
+        Descriptor(
+            other.descriptor.media_type, other.descriptor.digest, other.descriptor.size, Platform("s390x", "zos")
+        ),
         Descriptor(image.descriptor.media_type, image.descriptor.digest, image.descriptor.size, host()),
     )
     raw = encode(Index(entries))

@@ -30,7 +30,9 @@ def test_steps_one_after_the_other():
         Finished(C, 1.34),
         summary=Summary(A, 1_240_000, ("app:1",), 1.42),
     )
-    assert text == f"""#1 [internal] load .dockerignore
+    assert (
+        text
+        == f"""#1 [internal] load .dockerignore
 #1 DONE 0.0s
 
 #2 [1/2] FROM base
@@ -43,6 +45,7 @@ def test_steps_one_after_the_other():
 
 app:1 {A} 1.24MB in 1.4s
 """
+    )
 
 
 def test_a_step_that_ends_interrupts_the_one_that_talks():
@@ -55,7 +58,9 @@ def test_a_step_that_ends_interrupts_the_one_that_talks():
         Log(A, b"a2\n", 0.4),
         Finished(A, 0.5),
     )
-    assert text == """#1 RUN a
+    assert (
+        text
+        == """#1 RUN a
 #1 0.100 a1
 #1 ...
 
@@ -67,6 +72,7 @@ def test_a_step_that_ends_interrupts_the_one_that_talks():
 #1 0.400 a2
 #1 DONE 0.5s
 """
+    )
 
 
 def test_another_step_gets_its_turn_after_a_while():
@@ -80,7 +86,9 @@ def test_another_step_gets_its_turn_after_a_while():
         Finished(B, 8.0),
         Finished(A, 9.0),
     )
-    assert text == """#1 RUN a
+    assert (
+        text
+        == """#1 RUN a
 #1 2.000 a1
 #1 ...
 
@@ -93,6 +101,7 @@ def test_another_step_gets_its_turn_after_a_while():
 #1 7.000 a2
 #1 DONE 9.0s
 """
+    )
 
 
 def test_a_failure_shows_the_end_of_its_log_and_others_are_canceled():
@@ -100,10 +109,12 @@ def test_a_failure_shows_the_end_of_its_log_and_others_are_canceled():
         Started(A, "[2/3] RUN false", 0.0),
         Started(B, "[other 1/1] RUN sleep 9", 0.0),
         Log(A, b"first\nlast words", 0.25),
-        Failed(A, "process \"/bin/sh -c false\" did not complete successfully: exit code: 1", False, 0.3),
+        Failed(A, 'process "/bin/sh -c false" did not complete successfully: exit code: 1', False, 0.3),
         Failed(B, "context canceled", True, 0.4),
     )
-    assert text == """#1 [2/3] RUN false
+    assert (
+        text
+        == """#1 [2/3] RUN false
 #1 0.250 first
 #1 0.250 last words
 #1 ERROR: process "/bin/sh -c false" did not complete successfully: exit code: 1
@@ -117,11 +128,14 @@ def test_a_failure_shows_the_end_of_its_log_and_others_are_canceled():
 0.250 last words
 ------
 """
+    )
 
 
 def test_nothing_in_a_name_or_log_forges_a_line():
     text = render(
-        Started(A, "RUN x\n#9 DONE 0.0s\x1b[2J", 0.0), Log(A, b"\x1b[1A\x1b[2K#1 CACHED\r#7 DONE\n", 0.0), Finished(A, 0.0)
+        Started(A, "RUN x\n#9 DONE 0.0s\x1b[2J", 0.0),
+        Log(A, b"\x1b[1A\x1b[2K#1 CACHED\r#7 DONE\n", 0.0),
+        Finished(A, 0.0),
     )
     assert text == "#1 RUN x\\n#9 DONE 0.0s\n#1 0.000 #7 DONE\n#1 DONE 0.0s\n"
 
@@ -133,12 +147,15 @@ def test_transfers_are_told_now_and_then():
         Transfer(A, "transferring context:", 80_000, 80_000, 8.0),
         Finished(A, 8.0),
     )
-    assert text == """#1 [internal] load build context
+    assert (
+        text
+        == """#1 [internal] load build context
 #1 transferring context: 1kB
 #1 transferring context: 51kB
 #1 transferring context: 80kB / 80kB done
 #1 DONE 8.0s
 """
+    )
 
 
 def test_warnings_stand_at_the_end_or_with_their_step():

@@ -57,7 +57,8 @@ def test_failures_show_their_log():
     text = ESCAPES.sub(
         "",
         render(
-            Started(A, "RUN a", 0.0), Started(B, "RUN b", 0.0), Log(A, b"why\n", 1.0), Failed(A, "exit code: 1", False, 2.0),
+            Started(A, "RUN a", 0.0), Started(B, "RUN b", 0.0), Log(A, b"why\n", 1.0),
+            Failed(A, "exit code: 1", False, 2.0),
             Failed(B, "context canceled", True, 2.0), Finished(C, 2.0), Log(C, b"?", 2.0),
         ),
     )  # fmt: skip

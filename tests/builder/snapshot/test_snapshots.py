@@ -12,6 +12,7 @@ import pytest
 from builder.errors import LayerFault
 from builder.layer.entry import BytesContent, Entry, Item, Kind
 from builder.snapshot import overlay
+from builder.snapshot.listedlayer import ListedLayer
 from builder.snapshot.snapshots import Folder, Snapshots, open_snapshots
 from builder.snapshot.tree import MergedTree
 from cache.digest import Digest
@@ -223,6 +224,26 @@ def test_the_longest_chain_that_is_not_flattened_can_be_mounted(store_folder: Pa
     assert len(draft.root.lowers) == overlay.MAX_LOWERS + 1  # type: ignore[union-attr]
     assert inside(draft.root, "print(len(os.listdir('.')))").strip() == str(overlay.MAX_LOWERS + 1)
     snapshots.close()
+
+
+def test_folders_among_other_layers(snapshots: Snapshots, inside: Inside) -> None:
+    """What a step deleted stays deleted when each folder is looked at as one layer of a stack."""
+    base = _base(snapshots)
+    draft = snapshots.begin((base,))
+    inside(draft.root, "os.unlink('f'); open('d/new', 'w').close()")
+    step = draft.commit()
+    top = ListedLayer([_dir(b"top")[0]], lambda path: BytesContent(b""))
+    layers = [snapshots.layers((folder,))[0] for folder in (step, base)]
+    tree = MergedTree([top, *layers])
+    assert [entry.path for entry in tree.walk(b"")] == [b"d", b"d/new", b"d/old", b"d/other", b"e", b"top"]
+
+
+def test_a_stub_that_a_step_fills_is_seen(snapshots: Snapshots, inside: Inside) -> None:
+    draft = snapshots.begin(())
+    inside(draft.root, "open('proc/x', 'w').close()")
+    folder = draft.commit()
+    assert [path for kind, path in _kinds(draft.changes()) if path] == [b"proc", b"proc/x"]
+    assert [entry.path for entry in MergedTree(snapshots.layers((folder,))).walk(b"")] == [b"proc", b"proc/x"]
 
 
 def test_hard_links_devices_and_attributes(snapshots: Snapshots, inside: Inside) -> None:

@@ -1,0 +1,7 @@
+# Prints a page. $1: its heading.
+set -eu
+cat <<END
+<!doctype html>
+<title>lapstrake</title>
+<h1>$1</h1>
+END
