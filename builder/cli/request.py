@@ -37,7 +37,7 @@ def pairs(option: str, values: Iterable[str]) -> tuple[tuple[str, str], ...]:
     """`k=v` words; a later one of the same name wins."""
     found: dict[str, str] = {}
     for value in values:
-        name, equals, text = value.partition("=")
+        name, _, text = value.partition("=")
         if not name:
             raise Fault(f"invalid {option} {value!r}: want NAME=VALUE")
         found[name] = text

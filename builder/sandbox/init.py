@@ -37,7 +37,9 @@ from builder.sandbox.passwd import UnknownUser, User, find_user
 
 _SIOCGIFFLAGS, _SIOCSIFFLAGS, _IFF_UP = 0x8913, 0x8914, 1
 _PROGRAM_LIMIT = 1 << 20
-_FORBIDDEN = "this kernel forbids namespaces here: the step runs in a bare chroot, with the machine's processes in sight"
+_FORBIDDEN = (
+    "this kernel forbids namespaces here: the step runs in a bare chroot, with the machine's processes in sight"
+)
 
 
 class Refused(Exception):
@@ -210,7 +212,7 @@ class Step:
         if spec["root"]["type"] != "plain" or spec["network"] == "none":
             raise Refused(
                 "namespaces are not permitted here, and this step cannot do without",
-                "run as root, or allow user namespaces (sysctl kernel.unprivileged_userns_clone, user.max_user_namespaces)",
+                "run as root, or allow user namespaces (sysctl user.max_user_namespaces)",
             )
         _send(self._stream, {"warning": _FORBIDDEN})
         os.chroot(spec["root"]["path"])

@@ -39,7 +39,7 @@ def mount_root(root: dict[str, Any]) -> str:
         linux.mount(root["path"], root["path"], flags=linux.MS_BIND)
         return str(root["path"])
     os.chdir(root["base"])
-    target = os.path.join(root["base"], root["upper"])
+    target = f"{root['base']}/{root['upper']}"
     if not root["lowers"]:
         linux.mount(root["upper"], root["upper"], flags=linux.MS_BIND)
         return target

@@ -78,9 +78,13 @@ def _map_parent(
     """In the child, which is outside: let newuidmap(1) and newgidmap(1) write the maps of the waiting parent."""
     try:
         os.close(ready[1])
-        if os.read(ready[0], 1) == b"y" and all(ranges) and all(
-            _run(program, os.getppid(), own, given)
-            for program, own, given in (("newuidmap", uid, ranges[0]), ("newgidmap", gid, ranges[1]))
+        if (
+            os.read(ready[0], 1) == b"y"
+            and all(ranges)
+            and all(
+                _run(program, os.getppid(), own, given)
+                for program, own, given in (("newuidmap", uid, ranges[0]), ("newgidmap", gid, ranges[1]))
+            )
         ):
             os.write(mapped[1], b"y")
     finally:

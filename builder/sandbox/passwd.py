@@ -19,7 +19,7 @@ class User:
         self.uid, self.gid, self.groups, self.home = uid, gid, groups, home
 
 
-def find_user(text: str, passwd: str = "/etc/passwd", group: str = "/etc/group") -> User:
+def find_user(text: str, passwd: str = "/etc/passwd", group: str = "/etc/group") -> User:  # noqa: S107
     """USER's text to ids: a name or number, with or without `:group`; "" is root. Raises UnknownUser.
 
     Without a group: the passwd line's gid and all groups that list the name; a number without a line has gid 0.

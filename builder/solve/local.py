@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import threading
 from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING
@@ -92,7 +93,7 @@ class LocalExecutor:
         assert isinstance(operation, Copy)
         found = self._select(task, operation)
         self._selected[task.digest] = found
-        return tuple(selection_digest(selected, lambda e, t=tree: _file_digest(t, e)) for tree, selected in found)
+        return tuple(selection_digest(selected, functools.partial(_file_digest, tree)) for tree, selected in found)
 
     def perform(self, task: Task) -> Callable[[], Layer]:
         if self._canceled.is_set():

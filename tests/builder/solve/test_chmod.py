@@ -7,7 +7,8 @@ from builder.solve.chmod import mode_change, octal
 
 
 @pytest.mark.parametrize(
-    "text", ["u=rwX,go=rX", "a+X", "g=u", "+x", "u+s", "g-w,o=", "u=rw,g=u-w", "ug=rwx,o-rwx", "a=r", "+t", "o=g", "u-x,g+s"]
+    "text",
+    ["u=rwX,go=rX", "a+X", "g=u", "+x", "u+s", "g-w,o=", "u=rw,g=u-w", "ug=rwx,o-rwx", "a=r", "+t", "o=g", "u-x,g+s"],
 )
 @pytest.mark.parametrize("mode", [0o644, 0o755, 0o600, 0o4755, 0o1777, 0o000])
 @pytest.mark.parametrize("is_dir", [False, True])

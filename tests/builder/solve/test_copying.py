@@ -153,7 +153,8 @@ def test_existing_top_folder_keeps_its_metadata_nested_takes_the_sources():
 
 
 @pytest.mark.parametrize(
-    ("chown", "want"), [("5", (5, 5)), ("5:6", (5, 6)), ("app", (1000, 1001)), ("app:staff", (1000, 50)), ("0:app", None), ("who", None)]
+    ("chown", "want"),
+    [("5", (5, 5)), ("5:6", (5, 6)), ("app", (1000, 1001)), ("app:staff", (1000, 50)), ("0:app", None), ("who", None)],
 )
 def test_chown(chown, want):
     if want is None:
