@@ -54,13 +54,13 @@ def _within(name: str, allowed: tuple[str, ...]) -> bool:
 
 def may_import(module: str, name: str) -> bool:
     """Whether module `module` may import `name`; both dotted, `name` may end in something that is no module."""
-    top, room = name.split(".")[0], (name.split(".") + [""])[1]
+    top, room = name.split(".")[0], [*name.split("."), ""][1]
     if top not in PACKAGES or _within(module, ("builder.cli",)):
         return True
     if name in PACKAGES:
         # `from builder import x` gives both names; the second, which says what is meant, is judged.
         return True
-    own, own_room = module.split(".")[0], (module.split(".") + [""])[1]
+    own, own_room = module.split(".")[0], [*module.split("."), ""][1]
     if own == "cache":
         return top == "cache"
     if own == "frontends":

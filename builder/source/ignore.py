@@ -69,7 +69,8 @@ class Ignore:
         return Verdict(excluded, tuple(marks))
 
     def excluded(self, path: str) -> bool:
-        """Whether path is hidden; the verdicts of its parents are remembered."""
+        """Whether path is hidden; the verdicts of its parents are remembered. A leading slash means nothing."""
+        path = path.lstrip("/")
         return self.verdict(path, self._folder(posixpath.dirname(path))).excluded
 
     def _folder(self, path: str) -> Verdict:

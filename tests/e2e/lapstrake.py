@@ -74,9 +74,9 @@ class Lapstrake:
         return done
 
     def start(self, context: Path, *args: str) -> subprocess.Popen[bytes]:
-        """A build in a process group of its own, to be interrupted."""
+        """A build in a process group of its own, to be interrupted, also where these tests run in a background job."""
         return subprocess.Popen(
-            [*PROGRAM, "--root", str(self.store), *self._arguments(context, args)],
+            ["env", "--default-signal=INT", *PROGRAM, "--root", str(self.store), *self._arguments(context, args)],
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,

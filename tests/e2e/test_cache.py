@@ -19,7 +19,6 @@ RUN cat /src/a > /copy
 ENV X=1
 WORKDIR /work
 """
-STEPS = 5
 
 
 @pytest.fixture
@@ -88,11 +87,11 @@ def test_build_args(lapstrake: Lapstrake, tmp_path: Path) -> None:
     assert lapstrake.built(context, "--build-arg", "UNUSED=1").steps("DONE").count("RUN echo before") == 0
     changed = lapstrake.built(context, "--build-arg", "A=2")
     assert "RUN echo before" in changed.steps("CACHED")
-    assert "RUN echo after $A > /a" in changed.steps("DONE")
+    assert "RUN echo after 2 > /a" in changed.steps("DONE")
     same = lapstrake.built(context, "--build-arg", "A=1")
-    assert "RUN echo after $A > /a" in same.steps("CACHED")
+    assert "RUN echo after 1 > /a" in same.steps("CACHED")
     proxy = lapstrake.built(context, "--build-arg", "HTTP_PROXY=http://127.0.0.1:1")
-    assert "RUN echo after $A > /a" in proxy.steps("CACHED")
+    assert "RUN echo after 1 > /a" in proxy.steps("CACHED")
 
 
 def test_a_rebuilt_stage_with_the_same_file_hits_behind_it(lapstrake: Lapstrake, tmp_path: Path) -> None:
@@ -100,7 +99,7 @@ def test_a_rebuilt_stage_with_the_same_file_hits_behind_it(lapstrake: Lapstrake,
     context = folder(tmp_path / "rejoin", {"Dockerfile": text + "RUN cat /file\n"})
     lapstrake.built(context)
     again = lapstrake.built(context, "--build-arg", "A=2")
-    assert "RUN echo $A > /log && echo same > /file" in again.steps("DONE")
+    assert "RUN echo 2 > /log && echo same > /file" in again.steps("DONE")
     assert {"COPY --from=one /file /", "RUN cat /file"} <= set(again.steps("CACHED"))
 
 

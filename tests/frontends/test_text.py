@@ -13,23 +13,31 @@ SOURCE = Source("Dockerfile", b"FROM alpine\n\nRUN false\n\nRUN true\n")
     [
         (
             Lines(3, 3),
-            "Dockerfile:3\n--------------------\n   1 |     FROM alpine\n   2 |     \n   3 | >>> RUN false\n"
-            "   4 |     \n   5 |     RUN true\n--------------------",
+            (
+                "Dockerfile:3\n--------------------\n   1 |     FROM alpine\n   2 |     \n   3 | >>> RUN false\n"
+                "   4 |     \n   5 |     RUN true\n--------------------"
+            ),
         ),
         (
             Lines(3, 4),
-            "Dockerfile:3\n--------------------\n   2 |     \n   3 | >>> RUN false\n   4 | >>> \n"
-            "   5 |     RUN true\n--------------------",
+            (
+                "Dockerfile:3\n--------------------\n   2 |     \n   3 | >>> RUN false\n   4 | >>> \n"
+                "   5 |     RUN true\n--------------------"
+            ),
         ),
         (
             Lines(1, 1),
-            "Dockerfile:1\n--------------------\n   1 | >>> FROM alpine\n   2 |     \n   3 |     RUN false\n"
-            "--------------------",
+            (
+                "Dockerfile:1\n--------------------\n   1 | >>> FROM alpine\n   2 |     \n   3 |     RUN false\n"
+                "--------------------"
+            ),
         ),
         (
             Lines(5, 5),
-            "Dockerfile:5\n--------------------\n   3 |     RUN false\n   4 |     \n   5 | >>> RUN true\n"
-            "   6 |     \n--------------------",
+            (
+                "Dockerfile:5\n--------------------\n   3 |     RUN false\n   4 |     \n   5 | >>> RUN true\n"
+                "   6 |     \n--------------------"
+            ),
         ),
         (Lines(9, 9), ""),
     ],
@@ -58,7 +66,6 @@ def test_fault_takes_its_place_once() -> None:
         ("RUN", ["FROM", "RUN"], ""),
         ("XYZZY", ["FROM", "RUN"], ""),
         ("cpy", ["COPY", "CMD"], "copy"),
-        ("", ["AB"], "AB"),
     ],
 )
 def test_suggest(word: str, known: list[str], match: str) -> None:

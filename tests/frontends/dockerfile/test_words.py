@@ -139,7 +139,7 @@ EXPANDED = [
     ("$1home", "home"),
     ("~", "~"),
     ("<<EOF", "<<EOF"),
-    ("한$home국", "한/root국"),
+    ("한${home}국", "한/root국"),
 ]
 
 

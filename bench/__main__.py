@@ -1,0 +1,104 @@
+"""`python -m bench [--runs N] [--builders a,b] [--out FOLDER] [WORKLOAD...]`"""
+
+from __future__ import annotations
+
+import argparse
+import shutil
+import subprocess
+import sys
+import tempfile
+from contextlib import ExitStack
+from pathlib import Path
+
+from bench.builders import NAMES, Builder, builder
+from bench.measure import BenchError, Sample, measure
+from bench.report import as_json, as_text
+from bench.workloads import BASE, WORKLOADS, Workload
+
+TOP = Path(__file__).resolve().parent.parent
+
+
+def main() -> int:
+    options = _options()
+    with ExitStack() as stack:
+        folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="lapstrake-bench.", dir=options.work)))
+        base = _base(folder)
+        builders: dict[str, Builder] = {}
+        absent: dict[str, str] = {}
+        for name in options.builders:
+            found = builder(name, folder / name, base)
+            if isinstance(found, str):
+                absent[name] = found
+            else:
+                builders[name] = found
+                stack.callback(found.close)
+        results = {key: _run(key, WORKLOADS[key], builders, folder, options.runs) for key in options.workloads}
+    text = as_text(results, list(builders), absent)
+    options.out.mkdir(parents=True, exist_ok=True)
+    (options.out / "result.json").write_text(as_json(results, absent))
+    (options.out / "result.txt").write_text(text)
+    sys.stdout.write(text)
+    return 0
+
+
+def _options() -> argparse.Namespace:
+    parser = argparse.ArgumentParser("python -m bench", description="Measure this builder beside the others.")
+    parser.add_argument("workloads", nargs="*", metavar="WORKLOAD", help=f"of: {', '.join(WORKLOADS)}; default all")
+    parser.add_argument("--runs", type=int, default=3, help="builds of each; the median counts (default 3)")
+    parser.add_argument("--builders", type=lambda text: text.split(","), default=list(NAMES), help=", ".join(NAMES))
+    parser.add_argument("--work", type=Path, help="folder to build in, on a real disk (default: the system's)")
+    parser.add_argument("--out", type=Path, default=TOP / ".bench", help="where result.json and result.txt go")
+    options = parser.parse_args()
+    options.workloads = options.workloads or list(WORKLOADS)
+    for given, known in ((options.workloads, WORKLOADS), (options.builders, NAMES)):
+        for name in given:
+            if name not in known:
+                parser.error(f"no such name: {name} (of {', '.join(known)})")
+    return options
+
+
+def _base(folder: Path) -> Path:
+    """examples/base as an archive that every builder can load."""
+    context, archive = folder / "base", folder / "base.tar"
+    context.mkdir()
+    shutil.copy(TOP / "examples" / "base" / "Dockerfile", context)
+    subprocess.run(["bash", str(TOP / "examples" / "busybox.sh"), str(context / "busybox")], check=True)
+    lapstrake = [str(Path(sys.executable).with_name("lapstrake")), "--root", str(folder / "base-store")]
+    output = f"type=docker,dest={archive}"
+    measure([[*lapstrake, "build", "-t", BASE, "-o", output, str(context)]], {}, folder / "log")
+    return archive
+
+
+def _run(
+    key: str, workload: Workload, builders: dict[str, Builder], folder: Path, runs: int
+) -> dict[str, list[Sample]]:
+    """Runs go round the builders, so that a slow minute of the machine meets them all."""
+    samples: dict[str, list[Sample]] = {name: [] for name in builders}
+    for turn in range(runs):
+        for name, each in builders.items():
+            context = folder / "context"
+            context.mkdir()
+            workload.make(context)
+            archive = folder / "out.tar" if workload.tarball else None
+            try:
+                sample = _once(workload, each, context, archive)
+                samples[name].append(sample)
+                print(f"{key} {turn + 1}/{runs} {name}: {sample.seconds:.2f} s", file=sys.stderr, flush=True)
+            except BenchError as error:
+                print(f"{key} {turn + 1}/{runs} {name}: failed: {error}", file=sys.stderr, flush=True)
+            shutil.rmtree(context)
+            (folder / "out.tar").unlink(missing_ok=True)
+    return samples
+
+
+def _once(workload: Workload, each: Builder, context: Path, archive: Path | None) -> Sample:
+    each.forget()
+    if workload.warm:
+        each.build(context, archive)
+        if workload.change:
+            workload.change(context)
+    return each.build(context, archive)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,51 @@
+"""Run commands; say how long they took and how much memory the largest process among them had."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import time
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+
+class Sample(NamedTuple):
+    """seconds: wall clock. memory: bytes, peak resident size of the largest process (getrusage(2), ru_maxrss)."""
+
+    seconds: float
+    memory: int
+
+
+class BenchError(Exception):
+    """A builder that did not build; the text is the end of what it said."""
+
+
+def measure(commands: Sequence[Sequence[str]], env: Mapping[str, str], log: Path) -> Sample:
+    """One after the other. Raises BenchError if one fails."""
+    memory = 0
+    begin = time.perf_counter()
+    for command in commands:
+        with open(log, "wb") as out:
+            process = subprocess.Popen(
+                list(command), env={**os.environ, **env}, stdin=subprocess.DEVNULL, stdout=out, stderr=out
+            )
+        _, status, usage = os.wait4(process.pid, 0)
+        process.returncode = os.waitstatus_to_exitcode(status)
+        if process.returncode:
+            raise BenchError(f"{' '.join(command)}: {log.read_text(errors='replace')[-1500:]}")
+        memory = max(memory, usage.ru_maxrss * 1024)
+    return Sample(time.perf_counter() - begin, memory)
+
+
+def forget_peak(pid: int) -> None:
+    """Begin anew with the peak memory of a daemon: proc_pid_clear_refs(5)."""
+    Path(f"/proc/{pid}/clear_refs").write_text("5")
+
+
+def peak(pid: int) -> int:
+    """VmHWM of a daemon, in bytes: proc_pid_status(5)."""
+    for line in Path(f"/proc/{pid}/status").read_text().splitlines():
+        if line.startswith("VmHWM:"):
+            return int(line.split()[1]) * 1024
+    return 0

@@ -1,0 +1,345 @@
+from __future__ import annotations
+
+import subprocess
+import sys
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from cache.digest import Digest
+from frontends.dockerfile.instructions import AnyInstruction, Copy, Env, From, Run
+from frontends.dockerfile.parse import parse
+from frontends.errors import FrontendFault, ParseFault
+from frontends.text import Lines, Source
+
+
+def tree(text: str | bytes) -> tuple[AnyInstruction, ...]:
+    return parse(Source("Dockerfile", text.encode() if isinstance(text, str) else text)).tree.instructions
+
+
+def only(line: str) -> AnyInstruction:
+    return tree(f"FROM a\n{line}")[1]
+
+
+LINE_FAULTS = [
+    ("FORM a", "unknown instruction: FORM (did you mean FROM?)"),
+    ("form a", "unknown instruction: form (did you mean from?)"),
+    ("XYZZY a", "unknown instruction: XYZZY"),
+    ("FROM", "FROM requires either one or three arguments"),
+    ("FROM a b", "FROM requires either one or three arguments"),
+    ("FROM a IS b", "FROM requires either one or three arguments"),
+    (
+        "FROM a AS 1b",
+        'invalid name for build stage: "1b", name can\'t start with a number or contain symbols',
+    ),
+    ("FROM --platfrom=x a", "unknown flag: --platfrom (did you mean platform?)"),
+    ("ARG", "ARG requires at least one argument"),
+    ("ARG =x", "ARG names can not be blank"),
+    ("ENV", "ENV requires at least one argument"),
+    ("ENV X", "ENV must have two arguments"),
+    ("ENV =x", "ENV names can not be blank"),
+    ("ENV a=1 w", 'Syntax error - can\'t find = in "w". Must be of the form: name=value'),
+    ("LABEL a=1 w", 'Syntax error - can\'t find = in "w". Must be of the form: name=value'),
+    ("LABEL X", "LABEL must have two arguments"),
+    ("ENV --x=1 a=b", "unknown flag: --x"),
+    ("RUN --mont=x y", "unknown flag: --mont (did you mean mount?)"),
+    ("RUN --mount y", "missing a value on flag: --mount"),
+    ("RUN --network=fast y", 'invalid network mode "fast"'),
+    ("RUN --security=none y", 'security "none" is not valid'),
+    ("RUN --network=none --network=none y", "duplicate flag specified: --network"),
+    ("RUN --mount=from=$x,target=/y z", "'from' doesn't support variable expansion, define alias stage instead"),
+    ('RUN ["a", 1]', "when using JSON array syntax, arrays must be comprised of strings only"),
+    ('RUN ["a\\u0000"]', "instruction holds a NUL byte"),
+    ("RUN a\0b", "instruction holds a NUL byte"),
+    (
+        "COPY a",
+        "COPY requires at least two arguments, but only one was provided. Destination could not be determined",
+    ),
+    (
+        "ADD a",
+        "ADD requires at least two arguments, but only one was provided. Destination could not be determined",
+    ),
+    ("COPY --link=maybe a b", "expecting boolean value for flag --link, not: maybe"),
+    ("COPY --link= a b", "missing a value on flag: --link"),
+    ("COPY --chown a b", "missing a value on flag: --chown"),
+    ("COPY --chown=1 --chown=2 a b", "duplicate flag specified: --chown"),
+    ("ADD --parents a b", "unknown flag: --parents"),
+    (
+        "COPY --from=$x a b",
+        (
+            "variable expansion is not supported for --from, define a new stage with FROM using ARG from global scope "
+            "as a workaround"
+        ),
+    ),
+    ("COPY a <<EOF\nEOF", "COPY cannot accept a heredoc as a destination"),
+    ("COPY <<EOF /x", "unterminated heredoc"),
+    ("RUN <<EOF\n EOF", "unterminated heredoc"),
+    ("SHELL []", "SHELL requires at least one argument"),
+    ("SHELL sh -c", "SHELL requires the arguments to be in JSON form: SHELL sh -c"),
+    ("WORKDIR", "WORKDIR requires exactly one argument"),
+    ("USER", "USER requires exactly one argument"),
+    ("STOPSIGNAL", "STOPSIGNAL requires exactly one argument"),
+    ("MAINTAINER", "MAINTAINER requires exactly one argument"),
+    ("EXPOSE", "EXPOSE requires at least one argument"),
+    ("VOLUME", "VOLUME requires at least one argument"),
+    ('VOLUME ["a", " "]', "VOLUME specified can not be an empty string"),
+    ("HEALTHCHECK", "HEALTHCHECK requires at least one argument"),
+    ("HEALTHCHECK CMD", "Missing command after HEALTHCHECK CMD"),
+    ("HEALTHCHECK NONE x", "HEALTHCHECK NONE takes no arguments"),
+    ("HEALTHCHECK curl x", 'Unknown type "CURL" in HEALTHCHECK (try CMD)'),
+    ("HEALTHCHECK --interval=1us CMD x", 'Interval "interval" cannot be less than 1ms'),
+    ("HEALTHCHECK --interval=5 CMD x", 'time: missing unit in duration "5"'),
+    ("HEALTHCHECK --interval=5x CMD x", 'time: unknown unit "x" in duration "5x"'),
+    ("HEALTHCHECK --timeout=soon CMD x", 'time: invalid duration "soon"'),
+    ("HEALTHCHECK --retries=-1 CMD x", "--retries cannot be negative (-1)"),
+    ("HEALTHCHECK --retries=x CMD x", 'strconv.ParseInt: parsing "x": invalid syntax'),
+    ("HEALTHCHECK --retry=1 CMD x", "unknown flag: --retry"),
+    ("ONBUILD", "ONBUILD requires at least one argument"),
+    ("ONBUILD ONBUILD RUN x", "Chaining ONBUILD via `ONBUILD ONBUILD` isn't allowed"),
+    ("ONBUILD FROM x", "FROM isn't allowed as an ONBUILD trigger"),
+    ("ONBUILD MAINTAINER x", "MAINTAINER isn't allowed as an ONBUILD trigger"),
+    ("ONBUILD COPYY x y", "unknown instruction: COPYY (did you mean COPY?)"),
+]
+
+
+@pytest.mark.parametrize(("line", "message"), LINE_FAULTS)
+def test_fault_names_line_and_draws_it(line: str, message: str) -> None:
+    with pytest.raises(ParseFault) as caught:
+        tree(f"FROM a\n# comment\n{line}\n")
+    assert caught.value.message == f"dockerfile parse error on line 3: {message}"
+    assert caught.value.excerpt.startswith("Dockerfile:3\n" + "-" * 20)
+    assert f"   3 | >>> {line.splitlines()[0]}\n" in caught.value.excerpt
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        (b"", "the Dockerfile cannot be empty"),
+        (b"# only\n\n", "file with no instructions"),
+        (b"# escape=x\nFROM a", "dockerfile parse error on line 1: invalid escape token 'x' does not match ` or \\"),
+        (
+            b"# escape=`\n# escape=`\nFROM a",
+            "dockerfile parse error on line 2: only one escape parser directive can be used",
+        ),
+        (
+            b"# syntax=example.com/other\nFROM a",
+            "dockerfile parse error on line 1: frontend image example.com/other is not supported",
+        ),
+        (
+            b"FROM a\nRUN " + b"x" * 65536,
+            "dockerfile parse error on line 2: dockerfile line greater than max allowed size of 65535",
+        ),
+        (b"FROM a\nRUN \xff\n", "dockerfile parse error on line 2: instruction is not valid UTF-8"),
+        (b"FROM a\nRUN <<E\n\xff\nE\n", "dockerfile parse error on line 2: heredoc is not valid UTF-8"),
+    ],
+)
+def test_fault_of_the_file(text: bytes, message: str) -> None:
+    with pytest.raises(ParseFault) as caught:
+        tree(text)
+    assert caught.value.message == message
+
+
+@pytest.mark.parametrize(
+    ("text", "commands"),
+    [
+        ("RUN echo a \\\n  b", ["echo a   b"]),
+        ("RUN a \\\n# c\n\n  && b", ["a   && b"]),
+        ("RUN a \\ \t\nb", ["a b"]),
+        ("RUN echo a \\\\\nRUN b", ["echo a \\\\", "b"]),
+        ("RUN a \\", ["a"]),
+        ("RUN a # no comment", ["a # no comment"]),
+        ("  run\tspaced  ", ["spaced"]),
+        ("RUN a\r\nRUN b\r\n", ["a", "b"]),
+        ("RUN ['a']", ["['a']"]),
+        ("RUN [ -f x ] && y", ["[ -f x ] && y"]),
+        ("RUN -- --x", ["--x"]),
+        ("RUN \\\n\\\nx", ["x"]),
+    ],
+)
+def test_lines_are_joined(text: str, commands: list[str]) -> None:
+    runs = [found for found in tree("FROM a\n" + text) if isinstance(found, Run)]
+    assert [run.command.words[0] for run in runs] == commands
+    assert all(run.command.shell for run in runs)
+
+
+def test_byte_order_mark_and_directives() -> None:
+    parsed = parse(
+        Source("D", b"\xef\xbb\xbf# Syntax = docker/dockerfile:1.7\n#check=skip=all\n#escape=`\nFROM a `\n AS b")
+    )
+    assert parsed.tree.check == "skip=all"
+    found = parsed.tree.instructions[0]
+    assert isinstance(found, From)
+    assert (found.stage, found.lines) == ("b", Lines(4, 5))
+
+
+def test_a_comment_ends_the_directives() -> None:
+    found = tree("# comment\n# escape=`\nFROM a\nRUN x `\n")[1]
+    assert isinstance(found, Run)
+    assert found.command.words == ("x `",)
+
+
+def test_comments_above_belong_to_the_instruction() -> None:
+    found = tree("# one\n\n# two\n# three\nFROM a\n")[0]
+    assert found.comments == ("two", "three")
+
+
+@pytest.mark.parametrize(
+    ("line", "words", "shell"),
+    [
+        ('RUN ["a", "b"]', ("a", "b"), False),
+        ('RUN  [ "a" ] ', ("a",), False),
+        ('RUN ["a",]', ('["a",]',), True),
+        ('RUN ["a"] x', ('["a"] x',), True),
+        ("RUN []", (), False),
+        ("RUN [NaN]", ("[NaN]",), True),
+        ('RUN ["\\ud800"]', ("�",), False),
+        ("RUN", (), True),
+    ],
+)
+def test_json_or_shell_form(line: str, words: tuple[str, ...], shell: bool) -> None:
+    found = only(line)
+    assert isinstance(found, Run)
+    assert (found.command.words, found.command.shell) == (words, shell)
+
+
+@pytest.mark.parametrize(
+    ("line", "pairs"),
+    [
+        ("ENV a=1 b=2", [("a", "1"), ("b", "2")]),
+        ("ENV a b c", [("a", "b c")]),
+        ("ENV a=b=c", [("a", "b=c")]),
+        ("ENV a=b\\ c d='e f' g=\"h i\"", [("a", "b\\ c"), ("d", "'e f'"), ("g", '"h i"')]),
+        ("ENV a= b=", [("a", ""), ("b", "")]),
+        ("ENV a=x\\", [("a", "x")]),
+        ('ENV "a b"=c', [('"a b"', "c")]),
+    ],
+)
+def test_pairs(line: str, pairs: list[tuple[str, str]]) -> None:
+    found = only(line)
+    assert isinstance(found, Env)
+    texts = [(getattr(p.key, "text", p.key), getattr(p.value, "text", p.value)) for p in found.pairs]
+    assert texts == pairs
+
+
+def test_flags_with_quotes_and_escapes() -> None:
+    found = only("COPY --chown=\"a:b\" --exclude='x y' --exclude=z\\ w --link src dest")
+    assert isinstance(found, Copy)
+    assert (found.chown, found.exclude, found.link) == ("a:b", ("x y", "z w"), True)
+    assert (found.paths, found.dest) == (("src",), "dest")
+
+
+def test_heredocs_of_copy() -> None:
+    found = only("COPY <<A <<-'B' plain /d/\n$x\nA\n\t\t$y\n\tB\n")
+    assert isinstance(found, Copy)
+    assert found.paths == ("plain",)
+    first, second = found.inlines
+    assert (first.name, getattr(first.data, "text", "")) == ("A", "$x\n")
+    assert (second.name, second.data) == ("B", "$y\n")
+    assert found.lines == Lines(2, 6)
+
+
+def test_body_of_a_heredoc_is_raw() -> None:
+    found = only("RUN <<EOF\n# escape=`\nFROM x \\\n\n\tEOF\nEOF")
+    assert isinstance(found, Run)
+    assert found.command.documents[0].data == "# escape=`\nFROM x \\\n\n\tEOF\n"
+
+
+class Shelf:
+    """A Memo; empty, and so false, until something is put."""
+
+    def __init__(self) -> None:
+        self.records: dict[Digest, bytes] = {}
+
+    def __len__(self) -> int:
+        return len(self.records)
+
+    def get(self, key: Digest) -> bytes | None:
+        return self.records.get(key)
+
+    def put(self, key: Digest, value: bytes) -> None:
+        self.records[key] = value
+
+
+ALL = b"""# check=skip=none
+ARG V=1
+FROM --platform=$BUILDPLATFORM a:${V:-2} AS b
+ENV a=$V 'b'="c"
+LABEL x y
+RUN --mount=type=cache,target=/x --network=none <<E
+body
+E
+COPY --from=b --chmod=644 <<F x /y
+$z
+F
+ADD --unpack=false --checksum=$c a b
+CMD ["x"]
+ENTRYPOINT y
+SHELL ["/bin/sh"]
+HEALTHCHECK --interval=5s CMD x
+EXPOSE 80 $p
+USER u
+WORKDIR /w
+VOLUME /v
+STOPSIGNAL 9
+ONBUILD RUN x
+MAINTAINER me
+"""
+
+
+def test_memo_gives_the_same_tree() -> None:
+    shelf = Shelf()
+    first = parse(Source("D", ALL), shelf)
+    (key,) = shelf.records
+    assert parse(Source("D", ALL), shelf) == first
+    shelf.records[key] = b"damaged"
+    assert parse(Source("D", ALL), shelf) == first
+    assert shelf.records[key] != b"damaged"
+
+
+def test_a_fault_is_not_remembered() -> None:
+    shelf = Shelf()
+    with pytest.raises(ParseFault):
+        parse(Source("D", b"FORM a"), shelf)
+    assert not shelf.records
+
+
+def test_a_remembered_file_needs_no_lark() -> None:
+    shelf = Shelf()
+    parse(Source("D", ALL), shelf)
+    (value,) = shelf.records.values()
+    script = (
+        "import sys\nfrom frontends.dockerfile.parse import parse\nfrom frontends.text import Source\n"
+        "import frontends.dockerfile.lower\n"
+        f"class Memo:\n  def get(self, key): return {value!r}\n  def put(self, key, value): raise SystemExit('put')\n"
+        f"parse(Source('D', {ALL!r}), Memo())\n"
+        "assert 'lark' not in sys.modules\n"
+    )
+    subprocess.run([sys.executable, "-c", script], check=True, timeout=60)
+
+
+_FRAGMENTS = st.sampled_from([
+    "FROM", "RUN", "COPY", "ENV", "ARG", "ONBUILD", "HEALTHCHECK", "CMD", "EXPOSE", "LABEL", "ADD", "--mount=", "--",
+    "--from=x", "<<E", "<<-'E'", "\nE\n", "\n", "\n", "\\\n", "#", "${", "}", "$x", "'q'", '"', "[", "]", '["a"]', "=",
+    "a=b", "escape=`", "\t", " ", " ", "\r\n", "\x00", "é", "type=cache,target=/x", "`",
+])  # fmt: skip
+
+
+@given(st.lists(_FRAGMENTS, max_size=25).map("".join))
+@settings(max_examples=300, deadline=None)
+def test_text_of_fragments_parses_or_is_a_fault(text: str) -> None:
+    try:
+        tree(text)
+    except FrontendFault as fault:
+        assert fault.message
+        assert isinstance(fault.excerpt, str)
+
+
+@given(st.binary(max_size=60))
+@settings(max_examples=200, deadline=None)
+def test_any_bytes_parse_or_are_a_fault(data: bytes) -> None:
+    for text in (data, b"FROM a\nRUN " + data, b"FROM a\nCOPY " + data + b" /x"):
+        try:
+            tree(text)
+        except FrontendFault:
+            pass

@@ -1,0 +1,53 @@
+from __future__ import annotations
+
+import pytest
+
+from frontends.dockerfile.paths import clean, destination, has_wildcard, join
+from frontends.dockerfile.signals import is_signal
+
+
+@pytest.mark.parametrize(
+    ("path", "cleaned"),
+    [("", "/"), (".", "/"), ("a", "/a"), ("//a//b/", "/a/b"), ("../../a", "/a"), ("a/../../b", "/b"), ("/..", "/")],
+)
+def test_clean(path: str, cleaned: str) -> None:
+    assert clean(path) == cleaned
+
+
+@pytest.mark.parametrize(
+    ("folder", "path", "joined"),
+    [
+        ("/w", "a", "/w/a"),
+        ("/w", "/a", "/a"),
+        ("/w", "a/", "/w/a/"),
+        ("/w", ".", "/w/"),
+        ("/w", "", "/w/"),
+        ("/w", "./", "/w/"),
+        ("/w", "..", "/"),
+        ("/", ".", "/"),
+        ("/", "/", "/"),
+        ("/w", "/a/.", "/a/"),
+        ("/w", "../../../x", "/x"),
+    ],
+)
+def test_destination(folder: str, path: str, joined: str) -> None:
+    assert destination(folder, path) == joined
+    assert join(folder, path) == (joined.rstrip("/") or "/")
+
+
+def test_wildcards() -> None:
+    assert [has_wildcard(p) for p in ("a", "a*", "a?", "[a]", "\\*", "\\\\*", "a]")] == [
+        False, True, True, True, False, True, False,
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize("name", ["SIGTERM", "term", "15", "SIGRTMIN+3", "RTMAX-14", "sigkill", "64", "RTMIN"])
+def test_signals(name: str) -> None:
+    assert is_signal(name)
+
+
+@pytest.mark.parametrize(
+    "name", ["", "0", "65", "-9", "SIG", "NOPE", "RTMIN+16", "RTMIN+0", "RTMAX-15", "RTMIN+03", "HUP INT", "٣"]
+)
+def test_no_signals(name: str) -> None:
+    assert not is_signal(name)

@@ -1,0 +1,182 @@
+"""What a RUN step can see and do: asked from inside, with whole builds. The rows are those of the threat table."""
+
+from __future__ import annotations
+
+import os
+import socket
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.e2e.conftest import base, base_context
+from tests.e2e.lapstrake import Lapstrake, folder
+
+__all__ = ["base", "base_context"]
+pytestmark = pytest.mark.e2e
+
+
+@pytest.fixture
+def lapstrake(tmp_path: Path, base: Path) -> Lapstrake:
+    return Lapstrake(tmp_path / "store", base)
+
+
+def inside(lapstrake: Lapstrake, tmp_path: Path, *commands: str, args: tuple[str, ...] = (), before: str = "") -> None:
+    """Each command must succeed in a RUN step of its own."""
+    text = f"FROM base\n{before}" + "".join(f"RUN {command}\n" for command in commands)
+    lapstrake.built(folder(tmp_path / "context", {"Dockerfile": text}), *args)
+
+
+def test_namespaces(lapstrake: Lapstrake, tmp_path: Path) -> None:
+    for kind in ("mnt", "pid", "ipc", "uts"):
+        mine = os.readlink(f"/proc/self/ns/{kind}")
+        inside(lapstrake, tmp_path, f"test $(readlink /proc/self/ns/{kind}) != {mine}")
+
+
+def test_process_one_is_ours_and_nobody_else_is_seen(lapstrake: Lapstrake, tmp_path: Path) -> None:
+    inside(lapstrake, tmp_path, "test $(ls -d /proc/[0-9]* | wc -l) -lt 8 && ls -d /proc/1")
+
+
+def test_zombies_are_reaped(lapstrake: Lapstrake, tmp_path: Path) -> None:
+    inside(
+        lapstrake,
+        tmp_path,
+        "for i in 1 2 3 4 5; do (sleep 0.05 &) ; done; sleep 0.4; ! grep -l '^State:.Z' /proc/*/status",
+    )
+
+
+def test_no_descriptor_of_the_host(lapstrake: Lapstrake, tmp_path: Path) -> None:
+    inside(
+        lapstrake,
+        tmp_path,
+        "ls -l /proc/self/fd >&2; test $(ls /proc/self/fd | wc -l) -le 4",
+        "for i in 3 4 5 6 7 8 9 10 11; do ! ls /proc/1/fd/$i/.. 2>/dev/null || exit 1; done",
+    )
+
+
+def test_a_workdir_through_a_descriptor_does_not_leave(lapstrake: Lapstrake, tmp_path: Path) -> None:
+    """CVE-2024-21626."""
+    marker = tmp_path / "host-marker"
+    marker.write_text("secret")
+    for number in range(3, 12):
+        text = f"FROM base\nWORKDIR /proc/self/fd/{number}\nRUN ! cat ../../../../../../../../{marker}\n"
+        done = lapstrake.build(folder(tmp_path / "context", {"Dockerfile": text}))
+        assert "Traceback" not in done.err
+        assert "secret" not in done.err
+        if done.status:
+            assert "exit code:" not in done.err
+
+
+def test_environment_is_the_images_alone(lapstrake: Lapstrake, tmp_path: Path) -> None:
+    os.environ["HOST_SECRET"] = "x"
+    try:
+        inside(
+            lapstrake,
+            tmp_path,
+            "test -z \"$HOST_SECRET\" && test \"$HOME\" = /root && ! tr '\\0' '\\n' </proc/1/environ | grep HOST_",
+        )
+    finally:
+        del os.environ["HOST_SECRET"]
+
+
+def test_capabilities_and_seccomp_are_dockers(lapstrake: Lapstrake, tmp_path: Path) -> None:
+    inside(
+        lapstrake,
+        tmp_path,
+        "grep '^CapEff:.00000000a80425fb$' /proc/self/status",
+        "grep '^CapBnd:.00000000a80425fb$' /proc/self/status",
+        "grep '^CapAmb:.0000000000000000$' /proc/self/status",
+        "grep '^Seccomp:.2$' /proc/self/status",
+        "! unshare -m true",
+        "! unshare -U true",
+        "! mount -t tmpfs none /tmp",
+        "! umount /proc",
+        "! chroot / mount -t proc none /tmp",
+        "! hostname other",
+        "date -s @0 2>&1 | grep 'not permitted'",
+    )
+    inside(lapstrake, tmp_path, "grep '^CapEff:.0000000000000000$' /proc/self/status", before="USER 1000\n")
+
+
+def test_devices(lapstrake: Lapstrake, tmp_path: Path) -> None:
+    inside(
+        lapstrake,
+        tmp_path,
+        "for d in null zero full random urandom tty; do test -c /dev/$d || exit 1; done",
+        "test -d /dev/pts && test -d /dev/shm && test -L /dev/fd && echo x > /dev/shm/x && echo > /dev/null",
+        "test $(find /dev -type b | wc -l) = 0",
+        "! test -e /dev/sda && ! test -e /dev/vda && ! test -e /dev/mem && ! test -e /dev/kmsg",
+        "mknod /tmp/disk b 8 0 2>/dev/null; ! head -c 1 /tmp/disk; rm -f /tmp/disk",
+    )
+
+
+def test_proc_and_sys_are_shut(lapstrake: Lapstrake, tmp_path: Path) -> None:
+    inside(
+        lapstrake,
+        tmp_path,
+        "! echo 1 > /proc/sys/kernel/sysrq",
+        "! echo x > /proc/sysrq-trigger",
+        "! touch /sys/x 2>/dev/null && ! echo 1 > /sys/kernel/profiling",
+        'test -z "$(cat /proc/kcore 2>/dev/null | head -c 1)"',
+        'test -z "$(cat /proc/keys 2>/dev/null)"',
+        'test -z "$(ls /proc/acpi /proc/scsi /sys/firmware 2>/dev/null | grep -v :)"',
+        "! ls /proc/1/root/../../host 2>/dev/null",
+    )
+
+
+def test_what_is_bound_in_is_not_in_the_layer(lapstrake: Lapstrake, tmp_path: Path) -> None:
+    from tests.e2e.compare import layer_names
+
+    text = "FROM base\nRUN grep special /etc/hosts && test -e /etc/resolv.conf && test $(hostname) = buildkitsandbox\n"
+    lapstrake.built(
+        folder(tmp_path / "context", {"Dockerfile": text}),
+        "--add-host", "special:10.1.2.3", "-o", f"type=docker,dest={tmp_path}/a.tar",
+    )  # fmt: skip
+    assert layer_names(tmp_path / "a.tar")[-1] == []
+
+
+def test_no_network(lapstrake: Lapstrake, tmp_path: Path) -> None:
+    inside(
+        lapstrake,
+        tmp_path,
+        'test "$(ls /sys/class/net)" = lo || test $(grep -c : /proc/net/dev) = 1',
+        "(echo hi | nc -l -p 4321 -w 3 >/dev/null &) ; sleep 0.2; nc 127.0.0.1 4321 -w 2 </dev/null | grep hi",
+        args=("--network", "none"),
+    )
+
+
+@pytest.fixture
+def abstract_socket() -> Iterator[str]:
+    name = f"lapstrake-test-{os.getpid()}"
+    with socket.socket(socket.AF_UNIX) as listening:
+        listening.bind(f"\0{name}")
+        listening.listen()
+        yield name
+
+
+def test_abstract_sockets_of_the_host_are_out_of_reach(
+    lapstrake: Lapstrake, tmp_path: Path, abstract_socket: str
+) -> None:
+    inside(lapstrake, tmp_path, f"! grep {abstract_socket} /proc/net/unix", args=("--network", "none"))
+
+
+def test_set_user_id_and_owners_work(lapstrake: Lapstrake, tmp_path: Path) -> None:
+    if os.geteuid() != 0 and not _has_subids():
+        pytest.skip("no subordinate ids")
+    inside(lapstrake, tmp_path, "touch /x && chown 1000:1000 /x && test $(stat -c %u:%g /x) = 1000:1000")
+    inside(lapstrake, tmp_path, "test $(id -u):$(id -g) = 1000:1000 && ! touch /x", before="USER web\n")
+
+
+def _has_subids() -> bool:
+    import pwd
+
+    name = pwd.getpwuid(os.getuid()).pw_name
+    return any(line.startswith(f"{name}:") for line in Path("/etc/subuid").read_text().splitlines())
+
+
+def test_the_host_is_unchanged(lapstrake: Lapstrake, tmp_path: Path) -> None:
+    before = Path("/proc/self/mounts").read_text()
+    inside(lapstrake, tmp_path, "rm -rf /* 2>/dev/null; true")
+    assert Path("/proc/self/mounts").read_text() == before
+    assert subprocess.run(["true"], check=False).returncode == 0

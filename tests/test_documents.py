@@ -1,0 +1,55 @@
+"""What the documents say is there, is there: files they point to, targets of make, options of the command line."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parent.parent
+DOCUMENTS = [*sorted(ROOT.glob("*.md")), *sorted((ROOT / "docs").glob("*.md"))]
+
+
+def text(document: Path) -> str:
+    return document.read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize("document", DOCUMENTS, ids=lambda p: p.name)
+def test_links_lead_somewhere(document: Path) -> None:
+    links = re.findall(r"\]\(([^)#]+)[^)]*\)", text(document)) + re.findall(r'src="([^"]+)"', text(document))
+    missing = [link for link in links if "://" not in link and not (document.parent / link).exists()]
+    assert missing == []
+
+
+@pytest.mark.parametrize("document", DOCUMENTS, ids=lambda p: p.name)
+def test_named_targets_of_make_exist(document: Path) -> None:
+    targets = set(re.findall(r"^([a-z]+):", (ROOT / "Makefile").read_text(), re.MULTILINE))
+    named = set(re.findall(r"(?:^|`)make ([a-z]+)", text(document), re.MULTILINE))
+    assert named <= targets
+
+
+def test_options_in_the_readme_exist() -> None:
+    helped = subprocess.run(
+        [sys.executable, "-m", "builder.cli.main", "build", "--help"], capture_output=True, text=True, check=True
+    ).stdout
+    for block in re.findall(r"```sh\n(.*?)```", text(ROOT / "README.md"), re.DOTALL):
+        for line in block.splitlines():
+            if line.startswith("lapstrake build"):
+                assert set(re.findall(r" (--?[a-z][a-z-]*)", line)) <= set(re.findall(r"(--?[a-z][a-z-]*)", helped)), (
+                    line
+                )
+
+
+def test_every_exit_code_of_the_program_is_documented() -> None:
+    codes = set(re.findall(r"^\| (\d+) \|", text(ROOT / "docs" / "exit-codes.md"), re.MULTILINE))
+    source = "".join(path.read_text() for path in ROOT.glob("*/errors.py")) + text(ROOT / "builder/cli/main.py")
+    used = set(re.findall(r"^    exit_code = (\d+)|^_[A-Z]+ = (\d+)", source, re.MULTILINE))
+    assert {first or second for first, second in used} | {"0", "2"} <= codes
+
+
+def test_packages_for_the_tests_are_sorted() -> None:
+    packages = (ROOT / "tests" / "packages.txt").read_text().split()
+    assert packages == sorted(set(packages))
