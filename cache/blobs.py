@@ -14,7 +14,7 @@ from types import TracebackType
 from typing import Self
 
 from cache.digest import Digest
-from cache.errors import CacheFault, DigestMismatch
+from cache.errors import CacheFault, DamagedBlob, DigestMismatch, Fault
 
 _serial = itertools.count()
 DOCUMENT_LIMIT = 4 << 20  # bytes of a manifest, index or config that we are willing to hold in memory
@@ -53,11 +53,18 @@ class BlobStore:
     def put(self, data: bytes) -> tuple[Digest, int]:
         """Store bytes that are in memory already."""
         digest = Digest.of(data)
-        if not self.has(digest, len(data)):
+        if not self._holds(digest, data):
             with self.writer() as writer:
                 writer.write(data)
                 writer.commit()
         return digest, len(data)
+
+    def _holds(self, digest: Digest, data: bytes) -> bool:
+        try:
+            with open(self.path(digest), "rb") as file:
+                return file.read(len(data) + 1) == data
+        except OSError:
+            return False
 
     def open(self, digest: Digest) -> BlobReader:
         """Read a blob; the reader raises DigestMismatch at its end if the bytes are not what the name says."""
@@ -133,7 +140,11 @@ class BlobWriter:
 
 
 class BlobReader:
-    """A blob's bytes, checked against its name when the end is reached; finish() reads what is left and checks."""
+    """A blob's bytes, checked against its name when the end is reached; finish() reads what is left and checks.
+
+    A Fault that leaves the reader's block may come from bytes that are not the blob's: they are then checked before
+    anything else is said, so that damage is always called damage.
+    """
 
     def __init__(self, fd: int, digest: Digest) -> None:
         self._fd = fd
@@ -145,7 +156,11 @@ class BlobReader:
         return self
 
     def __exit__(self, kind: type[BaseException] | None, value: object, trace: TracebackType | None) -> None:
-        self.close()
+        try:
+            if kind is not None and issubclass(kind, Fault) and not issubclass(kind, DigestMismatch):
+                self.finish()
+        finally:
+            self.close()
 
     def read(self, size: int = -1) -> bytes:
         if size < 0:
@@ -155,9 +170,10 @@ class BlobReader:
             self._hash.update(data)
             return data
         if not self._ended and self._hash.hexdigest() != self._digest.hex:
-            raise DigestMismatch(
+            raise DamagedBlob(
                 f"blob {self._digest} is damaged: its bytes are sha256:{self._hash.hexdigest()}",
-                "the damaged blob is removed and made anew by the next build",
+                self._digest.hex,
+                "a build that can make it anew does; an image that came from elsewhere must be loaded again",
             )
         self._ended = True
         return b""

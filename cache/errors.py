@@ -3,6 +3,7 @@
     Fault                     what failed, and what to do about it
     ├── CacheFault            the store: damage, a wrong digest, a newer version
     │   ├── DigestMismatch    bytes are not what their name says
+    │   │   └── DamagedBlob   and they are a blob of the store
     │   └── StoreTooNew       the store was made by a newer lapstrake
     ├── builder.errors.BuildFault     (see there)
     └── frontends.errors.FrontendFault (see there)
@@ -34,6 +35,14 @@ class CacheFault(Fault):
 
 class DigestMismatch(CacheFault):
     """Bytes that do not hash to the digest, or do not have the size, that names them."""
+
+
+class DamagedBlob(DigestMismatch):
+    """A blob of the store does not hold what its name says. name: its digest, in hexadecimal."""
+
+    def __init__(self, message: str, name: str, hint: str = "") -> None:
+        super().__init__(message, hint)
+        self.name = name
 
 
 class StoreTooNew(CacheFault):

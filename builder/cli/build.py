@@ -13,7 +13,8 @@ from builder.cli.request import BuildRequest, build_args, epoch, host_entry, nam
 from builder.cli.root import store_root
 from builder.errors import Canceled
 from builder.oci.reference import Reference
-from cache.errors import Fault
+from cache.digest import Digest
+from cache.errors import DamagedBlob, Fault
 
 if TYPE_CHECKING:
     from builder.source.base import NamedImage
@@ -117,32 +118,51 @@ def _contexts(values: tuple[str, ...]) -> tuple[tuple[tuple[str, str], ...], tup
 
 def run(request: BuildRequest, root: str, progress: str, quiet: bool) -> None:
     """Build and deliver; raises the Fault of what failed after the renderer has shown it."""
+    from builder.cli.delivery import Delivery
     from builder.cli.session import Session
     from builder.export.options import parse_output
+    from builder.graph.event import Warned
     from builder.progress.choose import choose
     from builder.progress.renderer import Summary
     from builder.sandbox import namespace
     from cache.store import Store
 
     begin = time.monotonic()
-    specs = [parse_output(text) for text in request.outputs]
-    namespace.enter()
     store = Store(root)
+    deliveries = [Delivery(parse_output(text), store) for text in request.outputs]
+    for delivery in deliveries:
+        delivery.check()  # as the user: root of a user namespace may write more
+    namespace.enter()
     renderer = choose(progress, sys.stderr, os.environ)
+    may_repeat = all(delivery.spec.dest != "-" for delivery in deliveries)  # what is in a pipe stays in it
     try:
-        with store.lock(), Session(request, store, specs, renderer.event) as session:
-            try:
-                image = session.run()
-            except Fault as error:
-                renderer.close(None)
-                _explain(error, session.excerpt(error))
-                raise
+        with store.lock():
+            while True:
+                try:
+                    with Session(request, store, deliveries, renderer.event) as session:
+                        image = session.run()
+                    break
+                except Fault as error:
+                    damaged = _damaged_blob(error)
+                    if damaged is not None and store.blobs.delete(damaged) and may_repeat:
+                        renderer.event(Warned(None, f"blob {damaged} was damaged and is made anew", session.clock()))
+                        continue
+                    renderer.close(None)
+                    _explain(error, session.excerpt(error))
+                    raise
     finally:
         store.close()
     names = tuple(tag.familiar for tag in request.tags)
     renderer.close(Summary(image.descriptor.digest, image.size, names, time.monotonic() - begin))
     if quiet:
         click.echo(str(image.id))
+
+
+def _damaged_blob(error: BaseException | None) -> Digest | None:
+    """The blob of the store whose damage an error comes from."""
+    while error is not None and not isinstance(error, DamagedBlob):
+        error = error.__cause__
+    return Digest(error.name) if error is not None else None
 
 
 def _explain(error: Fault, text: str) -> None:

@@ -64,13 +64,13 @@ class Session:
         self,
         request: BuildRequest,
         store: Store,
-        outputs: Sequence[OutputSpec],
+        deliveries: Sequence[Delivery],
         emit: Callable[[Event], None],
     ) -> None:
         self._request = request
         self._store = store
-        self._deliveries = [Delivery(spec, store) for spec in outputs]
-        self._codec = _codec(outputs)
+        self._deliveries = deliveries
+        self._codec = _codec([delivery.spec for delivery in deliveries])
         self._start = time.monotonic()
         self._lock = threading.Lock()
         self._render = emit
@@ -101,8 +101,6 @@ class Session:
 
     def run(self) -> Image:
         """Build and deliver. Raises the Fault of whatever failed first."""
-        for delivery in self._deliveries:
-            delivery.check()
         for problem in (self._store.index.rebuilt, self._images.rebuilt):
             if problem:
                 self.emit(Warned(None, problem, self.clock()))

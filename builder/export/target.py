@@ -36,6 +36,10 @@ class Target:
             raise OutputFault(f"dest is required for {self._kind} exporter", "give dest=FILE")
         if os.path.isdir(self.dest):
             raise OutputFault(f"destination file {self.dest} is a directory", "give the name of a file in it")
+        if _is_special(self.dest):
+            if not os.access(self.dest, os.W_OK):
+                raise OutputFault(f"cannot write {self.dest}: permission denied")
+            return
         check_folder(os.path.dirname(self.dest) or ".", self.dest)
 
     @contextmanager

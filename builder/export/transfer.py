@@ -10,7 +10,6 @@ from builder.export.content import File
 from builder.export.target import Sink
 from cache.blobs import BlobStore
 from cache.digest import Digest
-from cache.errors import DigestMismatch
 
 _CHUNK = 1 << 20
 
@@ -22,7 +21,7 @@ class Transfer:
         self._blobs, self._proven = blobs, proven
 
     def copy(self, file: File, sink: Sink) -> None:
-        """Write all bytes of a File; raises DigestMismatch, and drops the blob, where they are not what it names."""
+        """Write all bytes of a File; raises DamagedBlob where they are not what it names."""
         if file.data is not None:
             sink.write(file.data)
             return
@@ -35,13 +34,9 @@ class Transfer:
         if file.digest in self._proven:
             _by_kernel(self._blobs.path(file.digest), file.size, sink)
             return
-        try:
-            with self._blobs.open(file.digest) as reader:
-                while data := reader.read(_CHUNK):
-                    sink.write(data)
-        except DigestMismatch:
-            self._blobs.delete(file.digest)
-            raise
+        with self._blobs.open(file.digest) as reader:
+            while data := reader.read(_CHUNK):
+                sink.write(data)
 
 
 def _by_kernel(path: str, size: int, sink: Sink) -> None:

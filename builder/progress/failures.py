@@ -12,11 +12,12 @@ class Failures:
 
     def __init__(self) -> None:
         self._running: dict[Digest, tuple[str, StepLog]] = {}
-        self._blocks: list[str] = []
+        self._blocks: dict[Digest, str] = {}
 
     def event(self, event: Event) -> None:
         if isinstance(event, Started):
             self._running[event.vertex] = (event.name, StepLog(event.time))
+            self._blocks.pop(event.vertex, None)  # it is tried again
         elif isinstance(event, Log) and event.vertex in self._running:
             self._running[event.vertex][1].feed(event.data, event.time)
         elif isinstance(event, Finished):
@@ -25,8 +26,8 @@ class Failures:
             name, log = self._running.pop(event.vertex, ("", None))
             if log is not None and not event.canceled:
                 log.flush()
-                self._blocks.append(failure_block(name, log.tail()))
+                self._blocks[event.vertex] = failure_block(name, log.tail())
 
     def text(self) -> str:
         """The blocks of all steps that failed of themselves, "" if none did."""
-        return "".join(self._blocks)
+        return "".join(self._blocks.values())

@@ -34,7 +34,7 @@ class PlainRenderer:
         self._current: _Step | None = None
         self._turn = 0.0
         self._count = 0
-        self._failures: list[str] = []
+        self._failures: dict[Digest, str] = {}
         self._warnings: list[str] = []
 
     def event(self, event: Event) -> None:
@@ -67,7 +67,7 @@ class PlainRenderer:
             self._line("")
         for text in self._warnings:
             self._line(f"WARNING: {text}")
-        self._stream.write("".join(self._failures))
+        self._stream.write("".join(self._failures.values()))
         if summary is not None:
             self._line(summary_line(summary))
         self._stream.flush()
@@ -82,6 +82,7 @@ class PlainRenderer:
 
     def _start(self, event: Started) -> None:
         known = self._steps.get(event.vertex)
+        self._failures.pop(event.vertex, None)  # it is tried again
         step = self._steps[event.vertex] = _Step(event.name, event.time)
         if known is not None:
             step.index = known.index
@@ -107,7 +108,7 @@ class PlainRenderer:
         step = self._step(event)
         self._end(step, "CANCELED" if event.canceled else f"ERROR: {clean(event.error)}", event.time)
         if not event.canceled:
-            self._failures.append(failure_block(step.name, step.log.tail()))
+            self._failures[event.vertex] = failure_block(step.name, step.log.tail())
 
     def _warn(self, event: Warned) -> None:
         text = clean(event.message)

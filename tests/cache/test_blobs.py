@@ -6,7 +6,7 @@ import pytest
 
 from cache.blobs import BlobStore
 from cache.digest import Digest
-from cache.errors import CacheFault, DigestMismatch
+from cache.errors import CacheFault, DamagedBlob, DigestMismatch
 
 
 @pytest.fixture
@@ -43,12 +43,10 @@ def test_commit_refuses_another_digest(blobs, tmp_path):
     assert blobs.digests() == []
 
 
-@pytest.mark.parametrize("damage", [b"X", b"longer than it was", b""])
-def test_damage_is_found_at_the_end(blobs, damage):
+@pytest.mark.parametrize("data", [b"X", b"longer than it was", b""])
+def test_damage_is_found_at_the_end(blobs, data):
     digest, _ = blobs.put(b"honest bytes")
-    os.chmod(blobs.path(digest), 0o644)
-    with open(blobs.path(digest), "wb") as file:
-        file.write(damage)
+    damage(blobs, digest, data)
     with pytest.raises(DigestMismatch, match=str(digest)):
         blobs.read(digest)
 
@@ -61,3 +59,27 @@ def test_missing_and_too_large(blobs):
         blobs.read(digest, limit=4)
     assert blobs.delete(digest) == 5
     assert blobs.delete(digest) == 0
+
+
+def test_damage_is_said_before_what_came_of_it(blobs):
+    digest, _ = blobs.put(b"good")
+    damage(blobs, digest, b"evil")
+    with pytest.raises(DamagedBlob) as caught, blobs.open(digest):
+        raise CacheFault("these are no good bytes")
+    assert caught.value.name == digest.hex
+    whole, _ = blobs.put(b"whole")
+    with pytest.raises(CacheFault, match="no good"), blobs.open(whole):
+        raise CacheFault("these are no good bytes")
+
+
+def test_put_makes_damage_good(blobs):
+    digest, _ = blobs.put(b"good")
+    damage(blobs, digest, b"evil")
+    blobs.put(b"good")
+    assert blobs.read(digest) == b"good"
+
+
+def damage(blobs, digest, data):
+    os.chmod(blobs.path(digest), 0o644)
+    with open(blobs.path(digest), "wb") as file:
+        file.write(data)

@@ -18,7 +18,7 @@ def _file(tmp_path, age=10):
 
 
 def test_remembers_what_is_old_enough(tmp_path):
-    path, stat = _file(tmp_path)
+    _path, stat = _file(tmp_path)
     later = max(stat.st_ctime_ns, stat.st_mtime_ns) + 10**10
     index = _index(tmp_path, later)
     index.put(b"file", stat, HEX, ((b"user.a", b"1"),))
