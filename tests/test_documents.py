@@ -9,6 +9,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.test_imports import ROOMS
+
 ROOT = Path(__file__).resolve().parent.parent
 DOCUMENTS = [*sorted(ROOT.glob("*.md")), *sorted((ROOT / "docs").glob("*.md"))]
 
@@ -48,6 +50,23 @@ def test_every_exit_code_of_the_program_is_documented() -> None:
     source = "".join(path.read_text() for path in ROOT.glob("*/errors.py")) + text(ROOT / "builder/cli/main.py")
     used = set(re.findall(r"^    exit_code = (\d+)|^_[A-Z]+ = (\d+)", source, re.MULTILINE))
     assert {first or second for first, second in used} | {"0", "2"} <= codes
+
+
+def test_modules_named_in_the_architecture_exist() -> None:
+    named = re.findall(r"`((?:builder|cache|frontends|tests)/[\w/.]*)`", text(ROOT / "docs" / "architecture.md"))
+    assert len(named) > 20
+    planned = {"builder/registry/"}
+    assert [name for name in named if name not in planned and not (ROOT / name).exists()] == []
+
+
+def test_the_architecture_has_the_rule_of_imports() -> None:
+    page = text(ROOT / "docs" / "architecture.md")
+    for room, allowed in ROOMS.items():
+        assert f"\n| {room} | {', '.join(sorted(allowed)) or 'nothing'} |\n" in page
+    rows = re.findall(r"^\|[^\n]*\|", page.partition("```")[2].partition("```")[0], re.MULTILINE)
+    level = {room: number for number, row in enumerate(rows) for room in re.findall(r"[\w/.]+", row)}
+    assert ROOMS.keys() <= level.keys()
+    assert [(r, a) for r, allowed in ROOMS.items() for a in allowed if level[a] <= level[r]] == []
 
 
 def test_packages_for_the_tests_are_sorted() -> None:
