@@ -12,9 +12,14 @@ from cache.store import Store
 
 
 class Result(msgspec.Struct, frozen=True):
-    """layer: the one layer that the step made; its blob is on disk before the result is filed."""
+    """layer: the one layer that the step made; its blob is on disk before the result is filed.
+
+    on: the ChainIDs of the trees that shaped it, in order of the vertex's inputs. A step that is made anew under its
+    key need not give the same bytes again; on another tree than these the result is not to be used.
+    """
 
     layer: Layer
+    on: tuple[Digest, ...] = ()
 
 
 def find(store: Store, key: Digest) -> Result | None:

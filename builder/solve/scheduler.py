@@ -18,11 +18,13 @@ import msgspec
 from builder.errors import Canceled, StepFault
 from builder.graph.event import Cached, Event, Failed, Finished, Started
 from builder.graph.graph import BuildGraph, Vertex
+from builder.graph.inputs import read_by_path, root_of, shaped_by, standing_on
 from builder.graph.operation import ImageSource, LocalSource
 from builder.layer.layer import Layer
+from builder.oci.chain import chain_id
 from builder.solve import result
 from builder.solve.executor import Executor, Task
-from builder.solve.keys import Keys, read_by_path, root_of, standing_on
+from builder.solve.lookup import Lookup
 from builder.solve.stratum import Stratum
 from cache.digest import Digest
 from cache.errors import Fault
@@ -77,8 +79,7 @@ class Scheduler:
         self._emit = emit
         self._clock = clock
         self._now = now
-        self._forget = forget
-        self._keys = Keys(graph, store)
+        self._lookup = Lookup(graph, store, self._packed_layer, forget)
         self._nodes: dict[Digest, _Node] = {}
         self._bases: dict[Digest, tuple[Stratum, ...]] = {}
         self._dependents: dict[Digest, list[Digest]] = {}
@@ -88,13 +89,13 @@ class Scheduler:
         self._slots = 0
         self._threads = 0
         self._canceled = threading.Event()
-        self._hits: list[Digest] = []
         self._by_key: dict[Digest, Digest] = {}
 
     def run(self, target: Digest) -> None:
         """Make the layers of target's whole chain. Raises the first failure, after everything has stopped."""
         failure: BaseException | None = None
         try:
+            self._lookup.settle(target)
             self._demand(target)
             self._start_ready()
             while self._threads:
@@ -106,14 +107,10 @@ class Scheduler:
             failure = error
         if failure is not None:
             self._stop()
+            self._lookup.remember()
             raise failure
-        self._store.index.touch_results(self._hits, self._now)
-
-    def layer(self, vertex: Digest) -> Layer:
-        """The layer that a vertex of the target's chain made, after run()."""
-        stratum = self._nodes[vertex].stratum
-        assert stratum is not None
-        return stratum.wait()
+        self._lookup.remember()
+        self._store.index.touch_results(self._lookup.found(), self._now)
 
     def stack(self, vertex: Digest) -> tuple[Stratum, ...]:
         """The layers of a vertex's tree, bottom first."""
@@ -124,11 +121,6 @@ class Scheduler:
             layers.append(self._bases.get(at, (own,) if own else ()))
             at = root_of(self._graph.vertices[at])
         return tuple(stratum for part in reversed(layers) for stratum in part)
-
-    @property
-    def missed(self) -> bool:
-        """Whether any step had to run."""
-        return any(node.submitted for node in self._nodes.values())
 
     def _demand(self, target: Digest) -> None:
         chain = [target]
@@ -149,9 +141,9 @@ class Scheduler:
         if isinstance(vertex.operation, LocalSource):
             node.done = node.packed = True
             return
-        key = self._keys.key(digest)
+        key = self._lookup.key(digest)
         if key is None:
-            if self._keys.contents(digest) is None:
+            if self._lookup.contents(digest) is None:
                 self._measure(digest, vertex)
             else:
                 self._require(digest, standing_on(vertex))
@@ -161,6 +153,7 @@ class Scheduler:
         self._require(digest, (*standing_on(vertex), *read_by_path(vertex)))
         if not node.waiting:
             node.submitted = True
+            self._lookup.miss(digest)
             self._ready.append(digest)
 
     def _show_image(self, digest: Digest, operation: ImageSource) -> None:
@@ -184,11 +177,10 @@ class Scheduler:
                 return True
             self._nodes[digest].stratum = self._nodes[twin].stratum
         else:
-            found = None if self._forget else result.find(self._store, key)
+            found = self._lookup.result(digest)
             if found is None:
                 return False
             self._nodes[digest].stratum = Stratum(found.layer)
-            self._hits.append(key)
         self._emit(Cached(digest, self._name(digest), self._clock()))
         self._nodes[digest].packed = True
         self._tree_ready(digest)
@@ -254,14 +246,22 @@ class Scheduler:
         self._outcomes.put(_Outcome(task.digest, "tree"))
         try:
             layer = pack()
-            key = self._keys.key(task.digest)
+            key = self._lookup.key(task.digest)
             assert key is not None
-            result.file(self._store, key, result.Result(layer), self._now)
+            result.file(self._store, key, result.Result(layer, self._shaped_on(task)), self._now)
             task.stratum.pack_done(layer)
             self._outcomes.put(_Outcome(task.digest, "packed"))
         except BaseException as error:
             task.stratum.pack_done(None)
             self._outcomes.put(_Outcome(task.digest, "packed", error=error))
+
+    def _shaped_on(self, task: Task) -> tuple[Digest, ...]:
+        stacks = [task.reads[i] for i in shaped_by(task.vertex)]
+        return tuple(chain_id(stratum.wait().diff_id for stratum in stack) for stack in stacks)
+
+    def _packed_layer(self, digest: Digest) -> Layer | None:
+        node = self._nodes.get(digest)
+        return node.stratum.layer if node is not None and node.stratum is not None else None
 
     def _take(self, outcome: _Outcome) -> BaseException | None:
         node = self._nodes[outcome.vertex]
@@ -276,7 +276,7 @@ class Scheduler:
             return None
         if outcome.stage == "measured":
             node.measuring = False
-            self._keys.learn(outcome.vertex, outcome.contents)
+            self._lookup.learn(outcome.vertex, outcome.contents)
             self._advance(outcome.vertex)
         elif outcome.stage == "tree":
             self._emit(Finished(outcome.vertex, self._clock()))

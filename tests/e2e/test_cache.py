@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import shutil
+import tarfile
 from pathlib import Path
 
 import pytest
@@ -137,3 +139,66 @@ def test_prune_then_build(lapstrake: Lapstrake, context: Path) -> None:
     lapstrake.built(context, "-t", "app")
     assert lapstrake.run("rmi", "app").status == 0
     assert "app" not in lapstrake.run("images").out
+
+
+RANDOM = """\
+FROM base AS made
+RUN cat /proc/sys/kernel/random/uuid > /v
+RUN cp /v /w
+FROM base AS last
+COPY --from=made /v /w /
+RUN cp /v /x
+"""
+
+
+def _files(lapstrake: Lapstrake, context: Path, stage: str, *args: str) -> dict[str, str]:
+    """The one-line files at the root of what a build gives."""
+    out = context.parent / "out"
+    shutil.rmtree(out, ignore_errors=True)
+    lapstrake.built(context, "--target", stage, "-o", f"type=local,dest={out}", *args)
+    return {name: (out / name).read_text() for name in "vwx" if (out / name).exists()}
+
+
+def test_a_stage_made_anew_is_copied_anew(lapstrake: Lapstrake, tmp_path: Path) -> None:
+    """Its steps have the keys they had, what they made is another thing."""
+    context = folder(tmp_path / "random", {"Dockerfile": RANDOM})
+    first = _files(lapstrake, context, "last")
+    assert len(set(first.values())) == 1
+    made = _files(lapstrake, context, "made", "--no-cache")
+    last = _files(lapstrake, context, "last")
+    assert set(last.values()) == set(made.values()) != set(first.values())
+    again = _files(lapstrake, context, "last", "--no-cache")
+    assert len(set(again.values())) == 1
+    assert set(again.values()) != set(last.values())
+    assert _files(lapstrake, context, "last") == again
+    assert set(_files(lapstrake, context, "made").values()) == set(again.values())
+
+
+def test_a_step_made_anew_after_a_loss_takes_those_above_it_along(lapstrake: Lapstrake, tmp_path: Path) -> None:
+    """A result is of use only on the tree it was made on."""
+    context = folder(tmp_path / "random", {"Dockerfile": RANDOM})
+    _files(lapstrake, context, "last")
+    blobs = lapstrake.store / "blobs" / "sha256"
+    before = {path.name for path in blobs.iterdir()}
+    text = "FROM base AS made\nRUN cat /proc/sys/kernel/random/uuid > /v\n"
+    only = folder(tmp_path / "only", {"Dockerfile": text})
+    out = tmp_path / "one.tar"
+    lapstrake.built(only, "-o", f"type=oci,dest={out}")
+    with tarfile.open(out) as archive:
+        layers = {name.rpartition("/")[2] for name in archive.getnames()} & before
+    lost = [name for name in layers if _holds(blobs / name, "v")]
+    assert len(lost) == 1
+    (blobs / lost[0]).unlink()
+    last = _files(lapstrake, context, "last")
+    assert len(set(last.values())) == 1
+    made = _files(lapstrake, context, "made")
+    assert len(set(made.values())) == 1
+    assert _files(lapstrake, context, "last") == {**made, "x": made["v"]}
+
+
+def _holds(blob: Path, name: str) -> bool:
+    try:
+        with tarfile.open(blob) as layer:
+            return layer.getnames() == [name]
+    except tarfile.TarError:
+        return False

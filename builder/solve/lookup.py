@@ -1,0 +1,155 @@
+"""Lookup: what the store has of one graph, vertex by vertex: keys, results, and the trees that these amount to."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from builder.graph.graph import BuildGraph, Vertex
+from builder.graph.inputs import read_by_path, root_of, shaped_by
+from builder.graph.key import Key
+from builder.graph.operation import Copy, ImageSource, InlineFile, LocalSource
+from builder.layer.layer import Layer
+from builder.oci.chain import EMPTY, chain_id, chained
+from builder.solve import result
+from builder.solve.result import Result
+from cache import record
+from cache.digest import Digest
+from cache.store import Store
+
+
+class Lookup:
+    """Answers at once, from the store and from what it is told of this build; None where that is not enough.
+
+    A vertex may be asked about once all its inputs were, and again when more is known of them.
+    layer_of: the layer that a vertex has in this build, if it is packed. forget: find no result (--no-cache).
+    """
+
+    def __init__(
+        self, graph: BuildGraph, store: Store, layer_of: Callable[[Digest], Layer | None], forget: bool
+    ) -> None:
+        self._graph = graph
+        self._store = store
+        self._layer_of = layer_of
+        self._forget = forget
+        self._keys: dict[Digest, Digest] = {}
+        self._contents: dict[Digest, tuple[Digest, ...]] = {}
+        self._learned: list[Digest] = []
+        self._results: dict[Digest, Result | None] = {}
+        self._chains: dict[Digest, Digest] = {}
+
+    def settle(self, target: Digest) -> None:
+        """Ask about all that target stands on or reads, so that nothing has to be asked twice along a long chain."""
+        for digest in self._graph.needed((target,)):
+            self.key(digest)
+            self.result(digest)
+            self._chain(digest)
+
+    def key(self, digest: Digest) -> Digest | None:
+        """What a vertex's result is filed under; None while the content of its sources is not known."""
+        known = self._keys.get(digest)
+        if known is None:
+            made = self._explain(digest)
+            if made is None:
+                return None
+            known = self._keys[digest] = made.digest()
+        return known
+
+    def result(self, digest: Digest) -> Result | None:
+        """The result of a vertex, if it was made on the very trees that its inputs are now."""
+        if digest in self._results:
+            return self._results[digest]
+        vertex = self._graph.vertices[digest]
+        if isinstance(vertex.operation, ImageSource | LocalSource):
+            return None
+        key = self.key(digest)
+        on = [self._chain(i) for i in shaped_by(vertex)]
+        if self._forget or key is None or None in on:
+            return None
+        found = result.find(self._store, key)
+        if found is not None and found.on != tuple(on):
+            found = None
+        self._results[digest] = found
+        return found
+
+    def miss(self, digest: Digest) -> None:
+        """From now on a vertex has no result but the one that this build makes, whatever others may file."""
+        self._results[digest] = None
+
+    def contents(self, digest: Digest) -> tuple[Digest, ...] | None:
+        """What a Copy's sources hold, if that is known from this build or, for trees, from an earlier one."""
+        vertex = self._graph.vertices[digest]
+        if not isinstance(vertex.operation, Copy) or all(isinstance(s, InlineFile) for s in vertex.operation.sources):
+            return ()
+        known = self._contents.get(digest)
+        if known is not None:
+            return known
+        name = self._selection_name(vertex)
+        stored = self._store.index.memo("selection", name) if name is not None else None
+        if stored is None:
+            return None
+        self._contents[digest] = record.decode(stored, tuple[Digest, ...])
+        return self._contents[digest]
+
+    def learn(self, digest: Digest, contents: tuple[Digest, ...]) -> None:
+        """Note what a Copy's sources hold."""
+        self._contents[digest] = contents
+        self._learned.append(digest)
+
+    def remember(self) -> None:
+        """Keep what was learned for later builds, as far as the trees that it is about are packed."""
+        for digest in self._graph.needed(self._learned):
+            self._chain(digest)
+        for digest in self._learned:
+            name = self._selection_name(self._graph.vertices[digest])
+            if name is not None:
+                self._store.index.put_memo("selection", name, record.encode(self._contents[digest]))
+
+    def found(self) -> list[Digest]:
+        """The keys of all results that were found."""
+        return [self._keys[digest] for digest, found in self._results.items() if found is not None]
+
+    def _explain(self, digest: Digest) -> Key | None:
+        """The struct that the key is the hash of."""
+        vertex = self._graph.vertices[digest]
+        operation = vertex.operation
+        if isinstance(operation, ImageSource):
+            # The layers are the file system; which manifest and tag led to them does not matter to a step.
+            return Key(operation=ImageSource(manifest=EMPTY, diff_ids=operation.diff_ids))
+        parents = [self._keys.get(i) for i in shaped_by(vertex)]
+        contents = self.contents(digest)
+        if contents is None or any(p is None for p in parents):
+            return None
+        return Key(operation=operation, parents=tuple(p for p in parents if p is not None), contents=contents)
+
+    def _chain(self, digest: Digest) -> Digest | None:
+        """The ChainID of a vertex's tree."""
+        known = self._chains.get(digest)
+        if known is None:
+            made = self._stack(digest)
+            if made is None:
+                return None
+            known = self._chains[digest] = made
+        return known
+
+    def _stack(self, digest: Digest) -> Digest | None:
+        vertex = self._graph.vertices[digest]
+        if isinstance(vertex.operation, ImageSource):
+            return chain_id(vertex.operation.diff_ids)
+        if isinstance(vertex.operation, LocalSource):
+            return None
+        layer = self._layer_of(digest)
+        if layer is None:
+            found = self._results.get(digest)
+            layer = found.layer if found is not None else None
+        root = root_of(vertex)
+        below = EMPTY if root is None else self._chains.get(root)
+        return chained(below, layer.diff_id) if layer is not None and below is not None else None
+
+    def _selection_name(self, vertex: Vertex) -> Digest | None:
+        """A name for what is selected in these very trees; None if one is not known, or is a client folder."""
+        operation = vertex.operation
+        assert isinstance(operation, Copy)
+        chains = [self._chains.get(i) for i in read_by_path(vertex)]
+        if None in chains:
+            return None
+        return record.digest((operation.sources, operation.exclude, operation.unpack, chains))
