@@ -2,21 +2,20 @@
 
 Order of a write, which decides what a crash leaves: bytes to `tmp/`, hashed on the way; fsync; rename to the final
 name. A name under `blobs/` therefore always stands for whole bytes; a leftover in `tmp/` is garbage that prune
-removes. Lock order in all of lapstrake: store lock, then a key's lock, then a blob; this file takes none.
+removes. This file takes no lock.
 """
 
 from __future__ import annotations
 
 import hashlib
-import itertools
 import os
 from types import TracebackType
 from typing import Self
 
 from cache.digest import Digest
 from cache.errors import CacheFault, DamagedBlob, DigestMismatch, Fault
+from cache.wholefile import temp_name
 
-_serial = itertools.count()
 DOCUMENT_LIMIT = 4 << 20  # bytes of a manifest, index or config that we are willing to hold in memory
 
 
@@ -104,7 +103,7 @@ class BlobWriter:
 
     def __init__(self, tmp: str, blobs: str) -> None:
         self._blobs = blobs
-        self._temp = f"{tmp}/blob-{os.getpid()}-{next(_serial)}"
+        self._temp = temp_name(f"{tmp}/blob-")
         self._fd = os.open(self._temp, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
         self._hash = hashlib.sha256()
         self._size = 0

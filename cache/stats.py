@@ -11,6 +11,7 @@ import os
 import msgspec
 
 from cache.digest import Digest
+from cache.wholefile import replace_file
 
 _VERSION = 1
 _FINE = 20_000_000  # ns: kernel time stamps advance once a timer tick, at most 10 ms
@@ -68,13 +69,9 @@ class StatIndex:
             self._changed = True
 
     def save(self, tmp: str) -> None:
-        """Write the index, by way of the temp file name `tmp`. Paths that were not asked for stay as they were."""
+        """Write the index; paths that were not asked for stay as they were. tmp: begin of a temp file's name."""
         if not self._changed:
             return
         data = msgspec.msgpack.encode(_File(_VERSION, self._device, {**self._old, **self._new}))
-        with open(tmp, "wb") as file:
-            file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(tmp, self._path)
+        replace_file(self._path, data, 0o600, tmp)
         self._changed = False

@@ -118,7 +118,7 @@ def _contexts(values: tuple[str, ...]) -> tuple[tuple[tuple[str, str], ...], tup
 
 def run(request: BuildRequest, root: str, progress: str, quiet: bool) -> None:
     """Build and deliver; raises the Fault of what failed after the renderer has shown it."""
-    from builder.cli.delivery import Delivery
+    from builder.cli.delivery import Delivery, check_files
     from builder.cli.session import Session
     from builder.export.options import parse_output
     from builder.graph.event import Warned
@@ -132,6 +132,7 @@ def run(request: BuildRequest, root: str, progress: str, quiet: bool) -> None:
     deliveries = [Delivery(parse_output(text), store) for text in request.outputs]
     for delivery in deliveries:
         delivery.check()  # as the user: root of a user namespace may write more
+    check_files(request)
     namespace.enter()
     renderer = choose(progress, sys.stderr, os.environ)
     may_repeat = all(delivery.spec.dest != "-" for delivery in deliveries)  # what is in a pipe stays in it

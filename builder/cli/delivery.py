@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import secrets
+from contextlib import suppress
 
 import msgspec
 
@@ -17,13 +18,14 @@ from builder.export.oci import OciFolderExporter, OciTarExporter
 from builder.export.options import OutputSpec
 from builder.export.recompress import IndexVariants, recompress
 from builder.export.tar import TarExporter
-from builder.export.target import Target
+from builder.export.target import Target, check_folder
 from builder.export.transfer import Transfer
 from builder.images.image import Image, assemble
 from builder.layer.codec import codec
 from builder.oci.reference import Reference
 from builder.solve.assemble import rfc3339
 from cache.store import Store
+from cache.wholefile import is_special, replace_file
 
 
 class Delivery:
@@ -77,6 +79,18 @@ class Delivery:
         return made
 
 
+def check_files(request: BuildRequest) -> None:
+    """OutputFault if --iidfile or --metadata-file cannot be written; an old id goes, so none outlives a failure."""
+    for path in (request.iidfile, request.metadata_file):
+        if path and os.path.isdir(path):
+            raise OutputFault(f"cannot write {path}: it is a directory", "give the name of a file")
+        if path and not is_special(path):
+            check_folder(os.path.dirname(path) or ".", path)
+    if request.iidfile and not is_special(request.iidfile):
+        with suppress(FileNotFoundError):
+            os.unlink(request.iidfile)
+
+
 def write_id(path: str, image: Image) -> None:
     """--iidfile: the image id, without a newline."""
     _write(path, str(image.id).encode())
@@ -101,10 +115,7 @@ def write_metadata(path: str, request: BuildRequest, image: Image, epoch: int | 
 
 
 def _write(path: str, data: bytes) -> None:
-    temp = f"{path}.{os.getpid()}.tmp"
     try:
-        with open(temp, "wb") as file:
-            file.write(data)
-        os.replace(temp, path)
+        replace_file(path, data)
     except OSError as error:
         raise OutputFault(f"cannot write {path}: {error.strerror}", "its folder must exist and be writable") from error

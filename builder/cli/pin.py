@@ -10,6 +10,7 @@ import click
 from builder.cli.opened import opened
 from builder.errors import OutputFault, SourceFault
 from cache.errors import Fault
+from cache.wholefile import replacing
 
 _LIMIT = 16 << 20
 
@@ -42,11 +43,10 @@ def command(ctx: click.Context, file: str, write: bool) -> None:
 
 
 def _replace(path: str, data: bytes) -> None:
-    temp = f"{path}.tmp-{os.getpid()}"
     try:
-        with open(temp, "xb") as out:
-            out.write(data)
-            os.fchmod(out.fileno(), os.stat(path).st_mode & 0o7777)
-        os.rename(temp, path)
+        with replacing(path) as fd:
+            os.fchmod(fd, os.stat(path).st_mode & 0o7777)
+            with open(fd, "wb", closefd=False) as out:
+                out.write(data)
     except OSError as error:
         raise OutputFault(f"cannot write {path}: {error.strerror}") from error

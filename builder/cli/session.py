@@ -25,6 +25,7 @@ from builder.layer.layer import Layer
 from builder.oci.config import DEFAULT_EPOCH
 from builder.oci.platform import host
 from builder.oci.reference import Reference
+from builder.solve import supported
 from builder.solve.assemble import make_image, rfc3339
 from builder.solve.local import LocalExecutor, Surroundings
 from builder.solve.scheduler import Scheduler
@@ -169,6 +170,7 @@ class Session:
         target = program.target
         if target is None:
             return self._built(program, (), None)
+        supported.check(program.graph, target)
         self._open_contexts(program)
         self._trees = Trees(self._open_snapshots, self._store.blobs)
         executor = self._local_executor(self._trees)
@@ -220,7 +222,7 @@ class Session:
         except OSError as error:
             raise SourceFault(f"unable to prepare context: path {root!r}: {error.strerror}") from error
         stats = StatIndex(self._store.path("stats", name), device, time.time_ns())
-        self._stats.append((stats, self._store.path("tmp", f"stats-{os.getpid()}-{name}")))
+        self._stats.append((stats, self._store.path("tmp", "stats-")))
         return stats
 
     def _save_stats(self) -> None:

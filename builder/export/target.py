@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import os
-import stat
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from typing import Protocol
 
 from builder.errors import OutputFault
+from cache.wholefile import is_special, replacing
 
 
 class Sink(Protocol):
@@ -36,7 +36,7 @@ class Target:
             raise OutputFault(f"dest is required for {self._kind} exporter", "give dest=FILE")
         if os.path.isdir(self.dest):
             raise OutputFault(f"destination file {self.dest} is a directory", "give the name of a file in it")
-        if _is_special(self.dest):
+        if is_special(self.dest):
             if not os.access(self.dest, os.W_OK):
                 raise OutputFault(f"cannot write {self.dest}: permission denied")
             return
@@ -50,32 +50,8 @@ class Target:
             with _faults("standard output"), open(self._stdout, "wb", buffering=0, closefd=False) as out:
                 yield _Whole(out.fileno())
             return
-        with _faults(self.dest):
-            if _is_special(self.dest):  # /dev/null, a fifo: there is nothing to rename over
-                fd = os.open(self.dest, os.O_WRONLY | os.O_CLOEXEC)
-                try:
-                    yield _Whole(fd)
-                finally:
-                    os.close(fd)
-                return
-            with self._replacing() as fd:
-                yield _Whole(fd)
-
-    @contextmanager
-    def _replacing(self) -> Iterator[int]:
-        final = os.path.realpath(self.dest)  # a link to a file keeps being one
-        temp = f"{final}.tmp-{os.getpid()}"
-        fd = os.open(temp, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o666)
-        try:
-            yield fd
-            os.fsync(fd)
-            os.rename(temp, final)
-        except BaseException:
-            with suppress(OSError):
-                os.unlink(temp)
-            raise
-        finally:
-            os.close(fd)
+        with _faults(self.dest), replacing(self.dest) as fd:
+            yield _Whole(fd)
 
 
 class _Whole:
@@ -110,10 +86,3 @@ def _faults(dest: str) -> Iterator[None]:
         raise
     except OSError as error:
         raise OutputFault(f"cannot write {dest}: {error.strerror}") from error
-
-
-def _is_special(path: str) -> bool:
-    try:
-        return not stat.S_ISREG(os.stat(path).st_mode)
-    except OSError:
-        return False

@@ -26,6 +26,7 @@ from builder.oci.reference import Reference
 from cache.blobs import DOCUMENT_LIMIT, BlobStore
 from cache.digest import Digest
 from cache.errors import CacheFault, Fault
+from cache.wholefile import replace_file
 
 _BACKUP = "index.backup.json"
 _HEX = frozenset("0123456789abcdef")
@@ -206,15 +207,10 @@ class ImageStore:
         self._write(_BACKUP, raw)
 
     def _write(self, name: str, data: bytes) -> None:
-        temp = self._path(f"tmp/{name}-{os.getpid()}")
+        temp = self._path(f"tmp/{name}-")
         os.makedirs(os.path.dirname(temp), mode=0o700, exist_ok=True)
         try:
-            fd = os.open(temp, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o644)
-            with open(fd, "wb") as file:
-                file.write(data)
-                file.flush()
-                os.fsync(fd)
-            os.rename(temp, self._path(name))
+            replace_file(self._path(name), data, 0o644, temp)
         except OSError as error:
             raise CacheFault(f"cannot write {self._path(name)}: {error.strerror}") from error
 

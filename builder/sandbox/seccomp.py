@@ -14,6 +14,7 @@ import struct
 import tempfile
 
 from builder.errors import SandboxFault
+from cache.wholefile import replace_file
 
 _VERSION = b"1"  # of this file's way to compile
 _SUB_ARCHITECTURES = {"x86_64": ("X86", "X32"), "aarch64": ("ARM",)}
@@ -35,10 +36,7 @@ def compiled(store: str) -> bytes:
     except FileNotFoundError:
         pass
     program = _compile(json.loads(profile), machine)
-    temp = f"{path}.{os.getpid()}"
-    with open(temp, "wb") as file:
-        file.write(program + hashlib.sha256(program).digest())
-    os.replace(temp, path)
+    replace_file(path, program + hashlib.sha256(program).digest(), 0o600)
     return program
 
 

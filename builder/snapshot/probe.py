@@ -9,6 +9,7 @@ import sys
 import tempfile
 
 from builder.layer.remove import remove
+from cache.wholefile import replace_file
 
 _ANSWER = ".probe"
 _WHOLE = "4294967295"  # the initial user namespace maps all ids (user_namespaces(7))
@@ -40,10 +41,7 @@ def probe(folder: str) -> str:
     except (OSError, ValueError, KeyError, TypeError):
         pass  # never asked, or a file that is worth nothing
     answer = "overlay" if mounts_overlay(folder) else "plain"
-    temp = f"{path}.{os.getpid()}"
-    with open(temp, "w") as file:
-        json.dump({"question": question, "answer": answer}, file)
-    os.replace(temp, path)
+    replace_file(path, json.dumps({"question": question, "answer": answer}).encode(), 0o600)
     return answer
 
 

@@ -176,3 +176,23 @@ def test_the_first_failure_stops_the_rest(lapstrake: Lapstrake, tmp_path: Path) 
     assert "exit code: 7" in err
     assert "CANCELED" in err
     assert "sleep\x0086398" not in processes()
+
+
+@pytest.mark.parametrize(
+    "step",
+    ["RUN --mount=type=tmpfs,target=/t true", "RUN <<X\n#!/bin/sh\ntrue\nX", "COPY --parents Dockerfile /"],
+)
+def test_what_is_not_there_yet_is_refused(lapstrake: Lapstrake, tmp_path: Path, step: str) -> None:
+    err = failed(lapstrake, tmp_path, f"FROM base\nRUN echo first\n{step}\n")
+    assert "is not supported by this version" in err
+    assert "Dockerfile:3" in err
+    assert "] RUN echo first" not in err
+
+
+def test_an_old_image_id_does_not_outlive_a_failure(lapstrake: Lapstrake, tmp_path: Path) -> None:
+    file = tmp_path / "id"
+    file.write_text("sha256:old")
+    failed(lapstrake, tmp_path, "FROM base\nRUN exit 1\n", "--iidfile", str(file))
+    assert not file.exists()
+    assert "is a directory" in failed(lapstrake, tmp_path, "FROM base\n", "--iidfile", str(tmp_path))
+    assert "does not exist" in failed(lapstrake, tmp_path, "FROM base\n", "--metadata-file", str(tmp_path / "no" / "f"))

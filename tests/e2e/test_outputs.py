@@ -156,3 +156,10 @@ def test_dockerignore(lapstrake: Lapstrake, tmp_path: Path) -> None:
     )
     lapstrake.built(context, "-o", f"type=docker,dest={tmp_path}/a.tar")
     assert {n for n, f in flatten(tmp_path / "a.tar").files.items() if f.kind == "file"} == {"a/b/1", "c/y.keep"}
+
+
+def test_the_image_id_may_go_to_the_standard_output(lapstrake: Lapstrake, tmp_path: Path) -> None:
+    context = folder(tmp_path / "context", {"Dockerfile": "FROM base\n"})
+    done = lapstrake.built(context, "--iidfile", "/dev/stdout", "--metadata-file", "/dev/null")
+    assert done.out.startswith("sha256:")
+    assert Path("/dev/null").is_char_device()
