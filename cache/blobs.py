@@ -7,6 +7,7 @@ removes. This file takes no lock.
 
 from __future__ import annotations
 
+import fcntl
 import hashlib
 import os
 from types import TracebackType
@@ -105,6 +106,7 @@ class BlobWriter:
         self._blobs = blobs
         self._temp = temp_name(f"{tmp}/blob-")
         self._fd = os.open(self._temp, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+        fcntl.flock(self._fd, fcntl.LOCK_EX)  # says to Store.tidy that it is still written
         self._hash = hashlib.sha256()
         self._size = 0
 

@@ -5,20 +5,24 @@ ROOT/            0700, owned by its user
   index.db       results and memos (cache.index)
   stats/<hex>    what was known of a context's files (cache.stats)
   tmp/           files being written
-  snapshots/     trees on disk (builder.snapshot)
-  store.lock     flock: shared by builds, exclusive by prune
+  snapshots/     trees on disk, snapshots.db which is which (builder.snapshot)
+  seccomp-<hex>  the compiled filter of RUN steps (builder.sandbox)
+  store.lock     flock: shared by builds, exclusive by prune; index.lock: for index.json
 """
 
 from __future__ import annotations
 
 import fcntl
 import os
+import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 
 from cache.blobs import BlobStore
 from cache.errors import CacheFault
 from cache.index import Index
+
+_NEW = 60  # seconds within which a file that is not locked may be about to be
 
 
 class Store:
@@ -35,6 +39,14 @@ class Store:
 
     def close(self) -> None:
         self.index.close()
+
+    def tidy(self) -> None:
+        """Delete what killed processes left in `tmp/`: files that nobody has locked and that are not quite new."""
+        for name in os.listdir(self.path("tmp")):
+            with suppress(OSError), open(self.path("tmp", name), "rb") as file:
+                if time.time() - os.fstat(file.fileno()).st_mtime > _NEW:
+                    fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                    os.unlink(file.name)
 
     @contextmanager
     def lock(self, exclusive: bool = False) -> Iterator[None]:

@@ -138,6 +138,7 @@ def run(request: BuildRequest, root: str, progress: str, quiet: bool) -> None:
     may_repeat = all(delivery.spec.dest != "-" for delivery in deliveries)  # what is in a pipe stays in it
     try:
         with store.lock():
+            store.tidy()
             while True:
                 try:
                     with Session(request, store, deliveries, renderer.event) as session:

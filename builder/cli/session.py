@@ -104,10 +104,10 @@ class Session:
         """Build and deliver. Raises the Fault of whatever failed first."""
         for problem in (self._store.index.rebuilt, self._images.rebuilt):
             if problem:
-                self.emit(Warned(None, problem, self.clock()))
+                self._warn(problem)
         program = self._drawn = self._program()
         for warning in program.warnings:
-            self.emit(Warned(None, f"{warning.rule}: {warning.message}", self.clock()))
+            self._warn(f"{warning.rule}: {warning.message}" if warning.rule else warning.message)
         built = self._solve(program)
         self._deliver(built)
         return built.image
@@ -245,13 +245,16 @@ class Session:
         from builder.sandbox.stub import make_stub
         from builder.snapshot.snapshots import open_snapshots
 
-        return open_snapshots(self._store.root, make_stub)
+        return open_snapshots(self._store.root, make_stub, self._warn)
 
     def _launch(self) -> Launcher:
         from builder.sandbox.launch import Launcher
         from builder.sandbox.seccomp import compiled
 
-        return Launcher(compiled(self._store.root), lambda text: self.emit(Warned(None, text, self.clock())))
+        return Launcher(compiled(self._store.root), self._warn)
+
+    def _warn(self, text: str) -> None:
+        self.emit(Warned(None, text, self.clock()))
 
     def _internal(self, what: str) -> Digest:
         name = f"[internal] {what}"

@@ -56,6 +56,11 @@ def check(result: int, what: str) -> int:
     return result
 
 
+def syncfs(fd: int) -> None:
+    """syncfs(2)"""
+    check(_libc.syncfs(fd), "syncfs")
+
+
 def unshare(flags: int) -> None:
     """unshare(2)"""
     check(_libc.unshare(flags), "unshare")

@@ -29,8 +29,10 @@ STRIDE = 200  # layers that are flattened into one at a time, so that a growing 
 class OverlaySnapshots:
     """See `builder.snapshot.snapshots.Snapshots`. userxattr: marks are user.overlay.*, as in a user namespace."""
 
-    def __init__(self, store: str, make_stub: Callable[[str], None], *, userxattr: bool) -> None:
-        self._registry = Registry(store)
+    def __init__(
+        self, store: str, make_stub: Callable[[str], None], warn: Callable[[str], None], *, userxattr: bool
+    ) -> None:
+        self._registry = Registry(store, warn)
         self._base = self._registry.folder
         self._make_stub = make_stub
         self._userxattr = userxattr
@@ -60,12 +62,6 @@ class OverlaySnapshots:
 
     def layers(self, parents: tuple[Folder, ...]) -> tuple[FolderLayer, ...]:
         return tuple(FolderLayer(folder.path, self._userxattr) for folder in reversed(parents))
-
-    def sync(self) -> None:
-        self._registry.sync()
-
-    def sweep(self, live: Iterable[Chain]) -> int:
-        return self._registry.sweep(str(chain[-1]) for chain in live if chain)
 
     def close(self) -> None:
         self._registry.close()

@@ -26,8 +26,8 @@ from cache.digest import Digest
 class PlainSnapshots:
     """See `builder.snapshot.snapshots.Snapshots`."""
 
-    def __init__(self, store: str, make_stub: Callable[[str], None]) -> None:
-        self._registry = Registry(store)
+    def __init__(self, store: str, make_stub: Callable[[str], None], warn: Callable[[str], None]) -> None:
+        self._registry = Registry(store, warn)
         self._base = self._registry.folder
         self._make_stub = make_stub
 
@@ -58,12 +58,6 @@ class PlainSnapshots:
     def layers(self, parents: tuple[Folder, ...]) -> tuple[FolderLayer, ...]:
         stub = os.path.join(self._base, STUB)
         return tuple(FolderLayer(folder.path, False, stub) for folder in reversed(parents))
-
-    def sync(self) -> None:
-        self._registry.sync()
-
-    def sweep(self, live: Iterable[Chain]) -> int:
-        return self._registry.sweep(_key(chain) for chain in live if chain)
 
     def close(self) -> None:
         self._registry.close()

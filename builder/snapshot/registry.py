@@ -3,7 +3,8 @@
 A folder's name is OWNER.NUMBER in base 36; an owner is one process, alive as long as it holds a lock (flock(2)) on
 `snapshots/OWNER.lock`. A folder exists for others from the commit of its row on. Order of a deletion: row, then
 folder; of a creation: folder, then row. So a row never names a folder that is not whole, but for a power loss, after
-which rows that were not synced are dropped: they carry the boot they were made in.
+which rows that were not synced are dropped: they carry the boot they were made in. Syncing and deleting what nobody can
+use is done when a process opens the registry.
 """
 
 from __future__ import annotations
@@ -13,11 +14,12 @@ import itertools
 import os
 import threading
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from builder.layer.remove import remove
+from builder.sandbox import linux
 from builder.snapshot.probe import boot_id
 from cache.errors import CacheFault, StoreTooNew
 
@@ -31,15 +33,15 @@ CREATE TABLE folders (key TEXT PRIMARY KEY, id TEXT NOT NULL, boot TEXT NOT NULL
 """
 _SYNCED = ""
 _DIGITS = "0123456789abcdefghijklmnopqrstuvwxyz"
-_SUFFIXES = (".w", ".lock")
+_SETTLED = 600 * 10**9  # ns after which the kernel has long written most of a folder, so that a sync takes little
 
 
 class Registry:
-    """store: the store's folder, which must exist. Opened when first used; safe for many threads and processes."""
+    """store: the store's folder, which must exist. warn: told of damage. Safe for many threads and processes."""
 
-    def __init__(self, store: str) -> None:
+    def __init__(self, store: str, warn: Callable[[str], None]) -> None:
         self.folder = os.path.join(store, "snapshots")
-        self.rebuilt = False  # whether the file was damaged and started anew
+        self._warn = warn
         self._path = os.path.join(store, "snapshots.db")
         self._lock = threading.RLock()
         self._db: sqlite3.Connection | None = None
@@ -76,29 +78,6 @@ class Registry:
             kept = db.execute("SELECT id FROM folders WHERE key = ?", (key,)).fetchone()
             return str(kept[0])
 
-    def sync(self) -> None:
-        """Sync what was registered since the last time, then say so in the rows."""
-        with self._transaction() as db:
-            keys = db.execute("SELECT key FROM folders WHERE boot = ?", (boot_id(),)).fetchall()
-        if keys:
-            os.sync()
-            with self._transaction() as db:
-                db.executemany("UPDATE folders SET boot = ? WHERE key = ?", [(_SYNCED, key) for (key,) in keys])
-
-    def sweep(self, live: Iterable[str]) -> int:
-        """Delete folders whose key is not live and that no living process may be using; gives their number."""
-        keep = set(live)
-        with self._transaction() as db:
-            alive = self._living(db)
-            oldest = min(alive.values(), default=time.time_ns())
-            rows = db.execute("SELECT key, id, used FROM folders").fetchall()
-            dead = [(key,) for key, _, used in rows if key not in keep and used < oldest]
-            db.executemany("DELETE FROM folders WHERE key = ?", dead)
-            db.executemany("DELETE FROM owners WHERE id = ?", [(id,) for id in self._owners(db) - alive.keys()])
-            gone = {key for (key,) in dead}
-            kept = {id for key, id, _ in rows if key not in gone}
-        return self._delete_except(kept, {base36(owner) for owner in alive})
-
     def close(self) -> None:
         """Let go of the lock: unregistered folders of this process become garbage."""
         with self._lock:
@@ -121,28 +100,29 @@ class Registry:
             os.close(fd)
         return True
 
-    def _delete_except(self, kept: set[str], alive: set[str]) -> int:
-        count = 0
-        for name in os.listdir(self.folder):
-            owner, dot, _ = name.partition(".")
-            if not dot or not owner or set(owner) - set(_DIGITS) or owner in alive:
-                continue
-            if name in kept:
-                continue
-            if self.remove_folder(name) and not name.endswith(_SUFFIXES):
-                count += 1
-        return count
+    def _tidy(self) -> None:
+        """Let what has been on disk for a while count after a reboot too; delete what nobody can use any more.
 
-    def _owners(self, db: sqlite3.Connection) -> set[int]:
-        return {id for (id,) in db.execute("SELECT id FROM owners")}
-
-    def _living(self, db: sqlite3.Connection) -> dict[int, int]:
-        """Owners other than this one whose lock is held -> when they started; and this one, which uses nothing old."""
-        alive: dict[int, int] = {}
-        for id, started in db.execute("SELECT id, started FROM owners").fetchall():
-            if id == self._owner or _is_locked(self._owner_lock(id)):
-                alive[id] = started
-        return alive
+        That is what killed processes left, and folders of an earlier boot that were never synced.
+        """
+        boot, before = boot_id(), time.time_ns() - _SETTLED
+        with self._transaction() as db:
+            owners: dict[int, int] = dict(db.execute("SELECT id, started FROM owners").fetchall())
+            alive = {id for id in owners if id == self._owner or _is_locked(self._owner_lock(id))}
+            db.execute("DELETE FROM folders WHERE boot NOT IN (?, ?)", (boot, _SYNCED))
+            rows = db.execute("SELECT key, id, boot FROM folders").fetchall()
+            # Listed inside the transaction: whoever registers a folder, or becomes an owner, waits for its end.
+            known = {base36(owner) for owner in alive} | {id for _, id, _ in rows}
+            dead = [name for name in os.listdir(self.folder) if _owner_of(name) and not {name, _owner_of(name)} & known]
+            settled = [(_SYNCED, key) for key, id, made in rows if made and _started(owners, id) < before]
+            gone = [(id,) for id, started in owners.items() if id not in alive and started < before]
+            db.executemany("DELETE FROM owners WHERE id = ?", gone)
+        if settled:
+            linux.syncfs(self._owner_fd)
+            with self._transaction() as db:
+                db.executemany("UPDATE folders SET boot = ? WHERE key = ?", settled)
+        for name in dead:
+            self.remove_folder(name)
 
     def _owner_lock(self, owner: int) -> str:
         return os.path.join(self.folder, base36(owner) + ".lock")
@@ -172,13 +152,14 @@ class Registry:
             except sqlite3.OperationalError as error:
                 raise CacheFault(f"cannot open {self._path}: {error}") from error
             except sqlite3.DatabaseError:
-                # It only remembers what can be unpacked again; folders without a row are swept.
+                # It only remembers what can be unpacked again; folders without a row are deleted by _tidy.
                 for suffix in ("", "-wal", "-shm"):
                     if os.path.exists(self._path + suffix):
                         os.unlink(self._path + suffix)
-                self.rebuilt = True
+                self._warn(f"{self._path} was damaged and is begun anew; layers are unpacked again")
                 self._db = self._connect()
             self._own(self._db)
+            self._tidy()
         return self._db
 
     def _connect(self) -> sqlite3.Connection:
@@ -206,7 +187,7 @@ class Registry:
         return db
 
     def _own(self, db: sqlite3.Connection) -> None:
-        """Become an owner. The lock is taken inside the transaction, so no sweep sees a row without it."""
+        """Become an owner. The lock is taken inside the transaction, so nobody sees a row without it."""
         db.execute("BEGIN IMMEDIATE")
         with db:
             while True:
@@ -229,6 +210,17 @@ def base36(number: int) -> str:
         text = _DIGITS[digit] + text
         if not number:
             return text
+
+
+def _owner_of(name: str) -> str:
+    """The owner's part of a folder's name, "" if it is no such name."""
+    owner, dot, _ = name.partition(".")
+    return owner if dot and owner and not set(owner) - set(_DIGITS) else ""
+
+
+def _started(owners: dict[int, int], id: str) -> int:
+    """When the owner of a folder started, which is before the folder was made."""
+    return owners.get(int(_owner_of(id), 36), 0)
 
 
 def _is_locked(path: str) -> bool:

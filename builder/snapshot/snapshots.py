@@ -75,24 +75,19 @@ class Snapshots(Protocol):
         """The Folders as layers of a MergedTree, topmost first; one alone may be put into a stack of other layers."""
         ...
 
-    def sync(self) -> None:
-        """Write registered Folders through to the disk; those not synced are not trusted after a reboot."""
-        ...
-
-    def sweep(self, live: Iterable[Chain]) -> int:
-        """Delete Folders that no living builder uses and that stand for none of the chains; how many."""
-        ...
-
     def close(self) -> None:
         """Give up what is not registered."""
         ...
 
 
-def open_snapshots(store: str, make_stub: Callable[[str], None], form: str | None = None) -> Snapshots:
+def open_snapshots(
+    store: str, make_stub: Callable[[str], None], warn: Callable[[str], None], form: str | None = None
+) -> Snapshots:
     """The snapshots of a store; made when first needed.
 
     store: absolute path of the store's folder. make_stub(path): fill an empty folder with the mount points that the
-    sandbox needs and that never reach a layer. form: "overlay" or "plain", found by `probe` if None.
+    sandbox needs and that never reach a layer. warn: told of damage. form: "overlay" or "plain",
+    found by `probe` if None.
     """
     from builder.snapshot import probe
     from builder.snapshot.overlay import OverlaySnapshots
@@ -101,5 +96,5 @@ def open_snapshots(store: str, make_stub: Callable[[str], None], form: str | Non
     folder = os.path.join(store, "snapshots")
     os.makedirs(folder, mode=0o700, exist_ok=True)
     if (form or probe.probe(folder)) == "overlay":
-        return OverlaySnapshots(store, make_stub, userxattr=probe.in_user_namespace())
-    return PlainSnapshots(store, make_stub)
+        return OverlaySnapshots(store, make_stub, warn, userxattr=probe.in_user_namespace())
+    return PlainSnapshots(store, make_stub, warn)

@@ -65,3 +65,21 @@ def test_store_under_a_file(tmp_path):
     (tmp_path / "file").write_text("")
     with pytest.raises(CacheFault, match="cannot be used"):
         Store(str(tmp_path / "file" / "store"))
+
+
+def test_tidy_takes_what_the_dead_left_and_nothing_else(tmp_path):
+    store = Store(str(tmp_path))
+    left, new = tmp_path / "tmp" / "left", tmp_path / "tmp" / "new"
+    left.write_bytes(b"x")
+    os.utime(left, (1, 1))
+    new.write_bytes(b"x")
+    (tmp_path / "tmp" / "folder").mkdir()
+    with store.blobs.writer() as writer:
+        writer.write(b"living")
+        [written] = {path.name for path in (tmp_path / "tmp").iterdir()} - {"left", "new", "folder"}
+        os.utime(tmp_path / "tmp" / written, (1, 1))
+        store.tidy()
+        assert {path.name for path in (tmp_path / "tmp").iterdir()} == {written, "new", "folder"}
+        digest, _ = writer.commit()
+    assert store.blobs.read(digest) == b"living"
+    store.close()
