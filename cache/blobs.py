@@ -10,6 +10,7 @@ from __future__ import annotations
 import fcntl
 import hashlib
 import os
+from collections.abc import Callable
 from types import TracebackType
 from typing import Self
 
@@ -26,6 +27,7 @@ class BlobStore:
     def __init__(self, root: str) -> None:
         self._blobs = os.path.join(root, "blobs", "sha256")
         self._tmp = os.path.join(root, "tmp")
+        self.written: set[Digest] = set()  # by this object: their bytes were hashed a moment ago
 
     def path(self, digest: Digest) -> str:
         """Where the blob is, or would be."""
@@ -48,7 +50,7 @@ class BlobStore:
 
     def writer(self) -> BlobWriter:
         """A new blob; use as a context manager, it vanishes unless committed."""
-        return BlobWriter(self._tmp, self._blobs)
+        return BlobWriter(self._tmp, self._blobs, self.written.add)
 
     def put(self, data: bytes) -> tuple[Digest, int]:
         """Store bytes that are in memory already."""
@@ -102,8 +104,9 @@ def _missing(digest: Digest) -> CacheFault:
 class BlobWriter:
     """Hashes and counts what passes through. write() may come from one thread at a time."""
 
-    def __init__(self, tmp: str, blobs: str) -> None:
+    def __init__(self, tmp: str, blobs: str, written: Callable[[Digest], None]) -> None:
         self._blobs = blobs
+        self._written = written
         self._temp = temp_name(f"{tmp}/blob-")
         self._fd = os.open(self._temp, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
         fcntl.flock(self._fd, fcntl.LOCK_EX)  # says to Store.tidy that it is still written
@@ -137,6 +140,7 @@ class BlobWriter:
         os.close(self._fd)
         self._fd = -1
         os.rename(self._temp, f"{self._blobs}/{digest.hex}")
+        self._written(digest)
         return digest, self._size
 
 
@@ -179,11 +183,6 @@ class BlobReader:
         self._ended = True
         return b""
 
-    def readinto(self, buffer: bytearray | memoryview) -> int:
-        data = self.read(len(buffer))
-        buffer[: len(data)] = data
-        return len(data)
-
     def finish(self) -> None:
         """Read to the end, so that the check runs."""
         while self.read(1 << 20):
@@ -193,6 +192,3 @@ class BlobReader:
         if self._fd >= 0:
             os.close(self._fd)
             self._fd = -1
-
-    def readable(self) -> bool:
-        return True

@@ -8,7 +8,7 @@
     ├── builder.errors.BuildFault     (see there)
     └── frontends.errors.FrontendFault (see there)
 
-`builder.cli.main` catches Fault and nothing else; anything that is not a Fault is a bug and is reported as one.
+`builder.cli.main` shows a Fault, and an OSError that nobody named; anything else is a bug and is reported as one.
 """
 
 from __future__ import annotations

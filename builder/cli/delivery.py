@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import secrets
+from collections.abc import Callable
 from contextlib import suppress
 
 import msgspec
@@ -40,21 +41,23 @@ class Delivery:
 
     def check(self) -> None:
         if self.spec.kind not in ("image", "cacheonly"):
-            self._exporter(lambda: iter(())).check()
+            self._exporter(lambda: iter(()), lambda text: None).check()
 
-    def deliver(self, image: Image, base_layers: int, tree: TreeSource, tags: tuple[Reference, ...]) -> None:
+    def deliver(
+        self, image: Image, base_layers: int, tree: TreeSource, tags: tuple[Reference, ...], warn: Callable[[str], None]
+    ) -> None:
         """Write the image; the lowest base_layers layers are the base's and keep their form unless it is forced."""
         if self.spec.kind in ("image", "cacheonly"):
             return
-        self._exporter(tree).write(self._in_form(image, base_layers), self._names or tags)
+        self._exporter(tree, warn).write(self._in_form(image, base_layers), self._names or tags)
 
     def names(self, tags: tuple[Reference, ...]) -> tuple[Reference, ...]:
         return self._names or tags
 
-    def _exporter(self, tree: TreeSource) -> Exporter:
+    def _exporter(self, tree: TreeSource, warn: Callable[[str], None]) -> Exporter:
         spec, transfer = self.spec, Transfer(self._store.blobs)
         if spec.kind == "local":
-            return LocalExporter(spec.dest, tree)
+            return LocalExporter(spec.dest, tree, warn)
         if spec.kind == "oci" and not spec.tar:
             return OciFolderExporter(spec.dest, transfer)
         target = Target(spec.dest, spec.kind)

@@ -76,6 +76,7 @@ class Session:
         self._lock = threading.Lock()
         self._render = emit
         self._contexts: dict[str, LocalContext] = {}
+        self._ignores: dict[tuple[str, bool], Ignore | None] = {}
         self._stats: list[tuple[StatIndex, str]] = []
         self._images = ImageStore(store.root, store.blobs)
         self._bases = BaseImages(store, self._images, dict(request.named_images))
@@ -130,7 +131,7 @@ class Session:
             self._keep(image, request.tags, created)
         for delivery in self._deliveries:
             base = len(built.program.config.diff_ids)
-            delivery.deliver(image, base, built.tree, request.tags)
+            delivery.deliver(image, base, built.tree, request.tags, self._warn)
             if delivery.spec.kind == "image":
                 self._keep(image, delivery.names(request.tags), created)
         if request.iidfile:
@@ -164,7 +165,7 @@ class Session:
             hosts=tuple(n for n, _ in request.hosts),
             contexts=kinds,
         )
-        return lower(document, options, self._bases.resolve, memo=memo)
+        return lower(document, options, self._bases.resolve, memo=memo, ignored=self._hides)
 
     def _solve(self, program: Program) -> Built:
         target = program.target
@@ -172,7 +173,7 @@ class Session:
             return self._built(program, (), None)
         supported.check(program.graph, target)
         self._open_contexts(program)
-        self._trees = Trees(self._open_snapshots, self._store.blobs)
+        self._trees = Trees(self._open_snapshots, self._store.blobs, self._warn)
         executor = self._local_executor(self._trees)
         scheduler = Scheduler(
             program.graph,
@@ -209,11 +210,20 @@ class Session:
         folders = {"context": self._request.context, **dict(self._request.named_folders)}
         used = {v.operation.name for v in program.graph.vertices.values() if isinstance(v.operation, LocalSource)}
         for name in sorted(used):
-            patterns = _ignore_patterns(self._request, folders[name], name == "context")
+            ignore = self._ignore(folders[name], name == "context")
             root = os.path.realpath(folders[name])
-            stats = self._stat_index(root)
-            mtime = DEFAULT_EPOCH
-            self._contexts[name] = LocalContext(root, Ignore(patterns) if patterns else None, stats, mtime)
+            self._contexts[name] = LocalContext(root, ignore, self._stat_index(root), DEFAULT_EPOCH)
+
+    def _ignore(self, folder: str, main: bool) -> Ignore | None:
+        if (folder, main) not in self._ignores:
+            patterns = _ignore_patterns(self._request, folder, main)
+            self._ignores[folder, main] = Ignore(patterns) if patterns else None
+        return self._ignores[folder, main]
+
+    def _hides(self, path: str) -> bool:
+        """Whether the ignore file hides a path of the main context for certain."""
+        ignore = self._ignore(self._request.context, True)
+        return ignore is not None and ignore.hides(path)
 
     def _stat_index(self, root: str) -> StatIndex:
         name = Digest.of(os.fsencode(root)).hex

@@ -22,7 +22,7 @@ class LocalExporter:
     that, and about what else could not be kept.
     """
 
-    def __init__(self, dest: str, tree: TreeSource, warn: Callable[[str], None] | None = None) -> None:
+    def __init__(self, dest: str, tree: TreeSource, warn: Callable[[str], None]) -> None:
         self._dest, self._tree, self._warn = dest, tree, warn
 
     def check(self) -> None:
@@ -42,9 +42,8 @@ class LocalExporter:
         except (OSError, LayerFault) as error:
             problem = error.message if isinstance(error, LayerFault) else error.strerror
             raise OutputFault(f"cannot write {self._dest}: {problem}") from error
-        if self._warn is not None:
-            for text in unpacked.warnings():
-                self._warn(f"{self._dest}: {text}")
+        for text in unpacked.warnings():
+            self._warn(f"{self._dest}: {text}")
 
 
 def _owned(items: Iterator[Item], uid: int, gid: int) -> Iterator[Item]:

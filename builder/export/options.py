@@ -6,7 +6,6 @@ import msgspec
 
 from builder.errors import OutputFault
 
-IMAGE_TYPES = frozenset({"docker", "oci", "image"})
 _COMPRESSION = ("compression", "compression-level", "force-compression", "name", "oci-mediatypes")
 _KEYS = {
     "docker": frozenset({"tar", *_COMPRESSION}),
@@ -33,10 +32,6 @@ class OutputSpec(msgspec.Struct, frozen=True, kw_only=True):
     level: int | None = None
     force: bool = False
     tar: bool = True
-
-    @property
-    def to_stdout(self) -> bool:
-        return self.dest == "-"
 
 
 def parse_output(text: str) -> OutputSpec:

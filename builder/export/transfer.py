@@ -3,22 +3,20 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Container
 
 from builder.errors import ImageFault
 from builder.export.content import File
 from builder.export.target import Sink
 from cache.blobs import BlobStore
-from cache.digest import Digest
 
 _CHUNK = 1 << 20
 
 
 class Transfer:
-    """proven: digests of blobs that this very process hashed when it wrote them; they are copied by the kernel."""
+    """What this very process hashed when it wrote it is copied by the kernel, all else is hashed again."""
 
-    def __init__(self, blobs: BlobStore, proven: Container[Digest] = frozenset()) -> None:
-        self._blobs, self._proven = blobs, proven
+    def __init__(self, blobs: BlobStore) -> None:
+        self._blobs = blobs
 
     def copy(self, file: File, sink: Sink) -> None:
         """Write all bytes of a File; raises DamagedBlob where they are not what it names."""
@@ -31,7 +29,7 @@ class Transfer:
                 f"blob {file.digest} of {file.size} bytes is not in the store",
                 "build again with --no-cache: what is missing is made anew",
             )
-        if file.digest in self._proven:
+        if file.digest in self._blobs.written:
             _by_kernel(self._blobs.path(file.digest), file.size, sink)
             return
         with self._blobs.open(file.digest) as reader:

@@ -102,16 +102,6 @@ class ImageStore:
             if all(e.digest != manifest.digest for e in entries):
                 self._save([*entries, _entry(manifest, {CREATED: created})])
 
-    def untag(self, reference: Reference) -> bool:
-        """Take a name away; its image stays listed. False if no image had it."""
-        name = _without_digest(reference).familiar
-        with self._locked():
-            entries = self._read()
-            if all(e.annotations.get(REF_NAME) != name for e in entries):
-                return False
-            self._save(_unnamed(entries, name))
-        return True
-
     def remove(self, text: str, force: bool = False) -> tuple[str, ...]:
         """Take a name away, or an image by its id; returns lines as `docker rmi` prints them. Blobs stay for prune.
 

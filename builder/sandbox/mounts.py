@@ -40,9 +40,6 @@ def mount_root(root: dict[str, Any]) -> str:
         return str(root["path"])
     os.chdir(root["base"])
     target = f"{root['base']}/{root['upper']}"
-    if not root["lowers"]:
-        linux.mount(root["upper"], root["upper"], flags=linux.MS_BIND)
-        return target
     # Each of these features would leave marks in the upper folder that no image format has (overlayfs.rst).
     options = ["index=off", "metacopy=off", "redirect_dir=off"] + (["userxattr"] if root["userxattr"] else [])
     if root["userxattr"]:

@@ -38,14 +38,13 @@ Clock = Callable[[], float]
 class _Node:
     """What the scheduler knows of a demanded vertex."""
 
-    __slots__ = ("done", "measuring", "packed", "stratum", "submitted", "waiting")
+    __slots__ = ("done", "measuring", "stratum", "submitted", "waiting")
 
     def __init__(self) -> None:
         self.waiting: set[Digest] = set()
         self.submitted = False
         self.measuring = False
         self.done = False  # its tree can be used
-        self.packed = False
         self.stratum: Stratum | None = None
 
 
@@ -139,7 +138,7 @@ class Scheduler:
             self._show_image(digest, vertex.operation)
             return
         if isinstance(vertex.operation, LocalSource):
-            node.done = node.packed = True
+            node.done = True
             return
         key = self._lookup.key(digest)
         if key is None:
@@ -159,7 +158,6 @@ class Scheduler:
     def _show_image(self, digest: Digest, operation: ImageSource) -> None:
         self._emit(Started(digest, self._name(digest), self._clock()))
         self._bases[digest] = tuple(Stratum(layer) for layer in self._base_layers(operation))
-        self._nodes[digest].packed = True
         self._emit(Finished(digest, self._clock()))
         self._tree_ready(digest)
 
@@ -182,7 +180,6 @@ class Scheduler:
                 return False
             self._nodes[digest].stratum = Stratum(found.layer)
         self._emit(Cached(digest, self._name(digest), self._clock()))
-        self._nodes[digest].packed = True
         self._tree_ready(digest)
         return True
 
@@ -281,8 +278,6 @@ class Scheduler:
         elif outcome.stage == "tree":
             self._emit(Finished(outcome.vertex, self._clock()))
             self._tree_ready(outcome.vertex)
-        else:
-            node.packed = True
         return None
 
     def _fail(self, outcome: _Outcome, error: BaseException) -> None:

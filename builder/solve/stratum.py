@@ -7,19 +7,22 @@ import threading
 from builder.errors import Canceled
 from builder.layer.entry import Entry
 from builder.layer.layer import Layer
+from builder.snapshot.listedlayer import ListedLayer
 from builder.snapshot.snapshots import Folder
 
 
 class Stratum:
     """A layer may be a blob (layer), a folder on disk (folder), a list of its entries (listing), or several of these.
 
-    layer: set when packed. lock: held while a folder is made from the blob, so that this is done once.
+    layer: set when packed. listed: the listing, made searchable once. lock: held while a folder is made from the
+    blob, so that this is done once.
     """
 
     def __init__(self, layer: Layer | None = None) -> None:
         self.layer = layer
         self.folder: Folder | None = None
         self.listing: list[Entry] | None = None
+        self.listed: ListedLayer | None = None
         self.lock = threading.Lock()
         self._packed = threading.Event()
         if layer is not None:

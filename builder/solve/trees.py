@@ -23,8 +23,12 @@ Stack = tuple[Stratum, ...]
 class Trees:
     """Knows where the layers of a build are; safe for many threads."""
 
-    def __init__(self, open_snapshots: Callable[[], Snapshots], blobs: BlobStore) -> None:
-        """open_snapshots: called once, when the first tree is wanted; a build that finds everything needs none."""
+    def __init__(self, open_snapshots: Callable[[], Snapshots], blobs: BlobStore, warn: Callable[[str], None]) -> None:
+        """open_snapshots: called once, when the first tree is wanted; a build that finds everything needs none.
+
+        warn: told what of a layer could not be unpacked.
+        """
+        self._warn = warn
         self._open = open_snapshots
         self._opened: Snapshots | None = None
         self._lock = threading.Lock()
@@ -74,7 +78,12 @@ class Trees:
         layer = stack[-1].wait()
         chain = tuple(s.wait().diff_id for s in stack)
         found = self._snapshots.find(chain)
-        return found or self._snapshots.unpack(chain, self._members(layer), below)[0]
+        if found is not None:
+            return found
+        folder, unpacked = self._snapshots.unpack(chain, self._members(layer), below)
+        for text in unpacked.warnings():
+            self._warn(f"layer {layer.diff_id}: {text}")
+        return folder
 
     def _members(self, layer: Layer) -> Iterator[Item]:
         """The layer's members, read from its blob; ends with the check of both digests."""
@@ -94,7 +103,9 @@ class Trees:
         if folder is not None:
             return self._snapshots.layers((folder,))[0]
         assert stratum.listing is not None
-        return ListedLayer(stratum.listing, lambda path: self._content(stack, path))
+        if stratum.listed is None:
+            stratum.listed = ListedLayer(stratum.listing, lambda path: self._content(stack, path))
+        return stratum.listed
 
     def _content(self, stack: Stack, path: bytes) -> Content:
         """Bytes of a file of a layer that was only listed: now it is worth a folder."""

@@ -196,3 +196,11 @@ def test_an_old_image_id_does_not_outlive_a_failure(lapstrake: Lapstrake, tmp_pa
     assert not file.exists()
     assert "is a directory" in failed(lapstrake, tmp_path, "FROM base\n", "--iidfile", str(tmp_path))
     assert "does not exist" in failed(lapstrake, tmp_path, "FROM base\n", "--metadata-file", str(tmp_path / "no" / "f"))
+
+
+def test_a_copy_of_what_is_ignored_is_warned_of(lapstrake: Lapstrake, tmp_path: Path) -> None:
+    files = {".dockerignore": "hidden\n", "hidden": "x", "shown": "x"}
+    context = folder(tmp_path / "context", {"Dockerfile": "FROM base\nCOPY hidden* shown /\nCOPY hidden /\n", **files})
+    err = lapstrake.refused(context).err
+    assert "CopyIgnoredFile: " in err
+    assert '"/hidden": not found' in err

@@ -110,9 +110,6 @@ def test_tagging_an_untagged_image_gives_it_its_name_back(images, make_image):
     images.tag(ref("app"), image.descriptor, WHEN)
     images.keep(image.descriptor, WHEN)
     assert [i.names for i in images.list()] == [("app:latest",)]
-    assert images.untag(ref("app"))
-    assert not images.untag(ref("app"))
-    assert [i.names for i in images.list()] == [()]
 
 
 def test_removing_names_and_then_the_image(images, make_image):
