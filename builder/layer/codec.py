@@ -18,6 +18,8 @@ BLOCK = 512 << 10
 are written and pushed again. Measured on 127 MB of a Debian's files at level 1, two threads: 128 KiB 35.9 % and
 372 MB/s, 256 KiB 35.6 % and 378, 512 KiB 35.5 % and 398, 1 MiB 35.5 % and 394."""
 
+_SAMPLE, _SAMPLES = 4096, 8  # bytes, pieces: these and the next one decide digests like BLOCK
+_WORTHWHILE = 0.97
 _THREADS = 2
 _AHEAD = 4  # blocks in flight: bounds memory to a few MiB
 
@@ -69,7 +71,10 @@ class Uncompressed:
 
 
 class Gzip:
-    """Blocks of fixed size, each a gzip member of its own (RFC 1952, 2.2), made by libdeflate in threads."""
+    """Blocks of fixed size, each a gzip member of its own (RFC 1952, 2.2), made by libdeflate in threads.
+
+    A block whose samples do not get smaller is stored, which takes a tenth of the time: media, archives, keys.
+    """
 
     media_type = OCI_LAYER_GZIP
 
@@ -80,7 +85,7 @@ class Gzip:
     def fingerprint(self) -> str:
         import deflate
 
-        return f"gzip deflate/{deflate.__version__} level={self._level} block={BLOCK}"
+        return f"gzip deflate/{deflate.__version__} level={self._level} block={BLOCK} sample={_SAMPLE}x{_SAMPLES}"
 
     def compress(self, plain: Iterable[bytes]) -> Iterator[bytes]:
         from deflate import gzip_compress
@@ -88,7 +93,9 @@ class Gzip:
         level = self._level
 
         def member(block: bytes) -> bytes:
-            return bytes(gzip_compress(block, level))
+            sample = _sample(block)
+            stored = bool(sample) and len(gzip_compress(sample, 1)) > len(sample) * _WORTHWHILE
+            return bytes(gzip_compress(block, 0 if stored else level))
 
         some = False
         for data in _in_order(member, blocks(plain), self._threads):
@@ -96,6 +103,14 @@ class Gzip:
             yield data
         if not some:
             yield member(b"")
+
+
+def _sample(block: bytes) -> bytes:
+    """Pieces from all over a block; nothing of a small one, which is compressed in any case."""
+    if len(block) < 4 * _SAMPLE * _SAMPLES:
+        return b""
+    stride = len(block) // _SAMPLES
+    return b"".join(block[at : at + _SAMPLE] for at in range(0, stride * _SAMPLES, stride))
 
 
 class Zstd:

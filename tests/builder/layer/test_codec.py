@@ -92,3 +92,16 @@ def test_blocks() -> None:
     assert list(blocks([b"ab", b"", b"cdefg", b"h"], 3)) == [b"abc", b"def", b"gh"]
     assert list(blocks([], 3)) == []
     assert list(blocks([b"abc", b"def"], 3)) == [b"abc", b"def"]
+
+
+def test_what_cannot_get_smaller_is_stored() -> None:
+    """And what can is not, wherever in a block it is."""
+    noise = random.Random(1).randbytes(BLOCK)
+    text = b"some words that repeat " * (BLOCK // 23)
+    stored = b"".join(codec("gzip").compress([noise]))
+    assert noise[:4096] in stored
+    assert len(stored) < BLOCK + 200
+    assert len(b"".join(codec("gzip").compress([text]))) < BLOCK // 20
+    half = noise[: BLOCK // 2] + text[: BLOCK // 2]
+    assert len(b"".join(codec("gzip").compress([half]))) < BLOCK * 0.6
+    assert len(b"".join(codec("gzip", 9).compress([noise]))) < BLOCK + 200
