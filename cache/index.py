@@ -6,13 +6,15 @@ stale row costs work and never a wrong result.
 
 from __future__ import annotations
 
-import os
 import sqlite3
 import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 from cache.digest import Digest
-from cache.errors import CacheFault, StoreTooNew
+from cache.errors import CacheFault
+from cache.sqlite import open_database
 
 SCHEMA_VERSION = 1
 _SCHEMA = """
@@ -28,13 +30,11 @@ class Index:
         self._lock = threading.Lock()
         self.rebuilt = ""
         try:
-            self._db = _open(path)
-        except sqlite3.DatabaseError as error:
-            self.rebuilt = f"the cache index was damaged ({error}) and is begun anew; the old one is {path}.damaged"
-            for suffix in ("-wal", "-shm"):
-                _unlink(path + suffix)
-            os.replace(path, path + ".damaged")
-            self._db = _open(path)
+            self._db, problem = open_database(path, _SCHEMA, SCHEMA_VERSION, f"{path}.damaged")
+        except sqlite3.Error as error:
+            raise _unusable(error) from error
+        if problem:
+            self.rebuilt = f"the cache index was damaged ({problem}) and is begun anew; the old one is {path}.damaged"
 
     def close(self) -> None:
         self._db.close()
@@ -47,79 +47,46 @@ class Index:
         return bytes(rows[0][0]) if rows else None
 
     def put_result(self, key: Digest, record: bytes, used: float) -> None:
-        self._do("INSERT OR REPLACE INTO results VALUES (?, ?, ?)", key.hex, record, used)
+        self._ask("INSERT OR REPLACE INTO results VALUES (?, ?, ?)", key.hex, record, used)
 
     def touch_results(self, keys: list[Digest], used: float) -> None:
         """Note that results were used, in one transaction."""
-        with self._lock, self._db:
-            self._db.executemany("UPDATE results SET used = ? WHERE key = ?", [(used, key.hex) for key in keys])
+        with self._transaction() as db:
+            db.executemany("UPDATE results SET used = ? WHERE key = ?", [(used, key.hex) for key in keys])
 
     def delete_result(self, key: Digest) -> None:
-        self._do("DELETE FROM results WHERE key = ?", key.hex)
+        self._ask("DELETE FROM results WHERE key = ?", key.hex)
 
     def memo(self, kind: str, key: Digest) -> bytes | None:
         rows = self._ask("SELECT value FROM memos WHERE kind = ? AND key = ?", kind, key.hex)
         return bytes(rows[0][0]) if rows else None
 
     def put_memo(self, kind: str, key: Digest, value: bytes) -> None:
-        self._do("INSERT OR REPLACE INTO memos VALUES (?, ?, ?)", kind, key.hex, value)
+        self._ask("INSERT OR REPLACE INTO memos VALUES (?, ?, ?)", kind, key.hex, value)
 
     def clear(self) -> None:
         """Forget everything."""
-        with self._lock, self._db:
-            self._db.execute("DELETE FROM results")
-            self._db.execute("DELETE FROM memos")
+        with self._transaction() as db:
+            db.execute("DELETE FROM results")
+            db.execute("DELETE FROM memos")
+
+    @contextmanager
+    def _transaction(self) -> Iterator[sqlite3.Connection]:
+        with self._lock:
+            try:
+                self._db.execute("BEGIN IMMEDIATE")
+                with self._db:
+                    yield self._db
+            except sqlite3.Error as error:
+                raise _unusable(error) from error
 
     def _ask(self, sql: str, *values: object) -> list[Any]:
         with self._lock:
             try:
                 return self._db.execute(sql, values).fetchall()
-            except sqlite3.DatabaseError as error:
-                raise _damaged(error) from error
-
-    def _do(self, sql: str, *values: object) -> None:
-        with self._lock:
-            try:
-                with self._db:
-                    self._db.execute(sql, values)
-            except sqlite3.DatabaseError as error:
-                raise _damaged(error) from error
+            except sqlite3.Error as error:
+                raise _unusable(error) from error
 
 
-def _damaged(error: sqlite3.DatabaseError) -> CacheFault:
+def _unusable(error: sqlite3.Error) -> CacheFault:
     return CacheFault(f"the cache index cannot be used: {error}", "lapstrake prune --all --force begins a new one")
-
-
-def _unlink(path: str) -> None:
-    try:
-        os.unlink(path)
-    except FileNotFoundError:
-        pass
-
-
-def _open(path: str) -> sqlite3.Connection:
-    db = sqlite3.connect(path, timeout=60, check_same_thread=False)
-    try:
-        version: int = db.execute("PRAGMA user_version").fetchone()[0]
-        if version > SCHEMA_VERSION:
-            raise StoreTooNew(
-                f"the store was made by a newer lapstrake (schema {version}, this one knows {SCHEMA_VERSION})",
-                "upgrade lapstrake, or give another folder with --root",
-            )
-        if version < SCHEMA_VERSION:
-            _create(db)
-        db.execute("PRAGMA synchronous = NORMAL")
-    except BaseException:
-        db.close()
-        raise
-    return db
-
-
-def _create(db: sqlite3.Connection) -> None:
-    db.execute("PRAGMA journal_mode = WAL")
-    db.execute("BEGIN IMMEDIATE")
-    if db.execute("PRAGMA user_version").fetchone()[0] == 0:  # another process may have been first
-        for statement in _SCHEMA.strip().split("\n"):
-            db.execute(statement)
-        db.execute(f"PRAGMA user_version = {SCHEMA_VERSION}")
-    db.commit()

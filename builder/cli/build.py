@@ -11,6 +11,7 @@ import click
 
 from builder.cli.request import BuildRequest, build_args, epoch, host_entry, named_context, pairs
 from builder.cli.root import store_root
+from builder.cli.secret import parse_secret
 from builder.errors import Canceled
 from builder.oci.reference import Reference
 from cache.digest import Digest
@@ -47,6 +48,9 @@ Examples:
     help="Network of RUN steps.",
 )
 @click.option("--add-host", "hosts", multiple=True, metavar="HOST:IP", help="Add a line to /etc/hosts of RUN steps.")
+@click.option(
+    "--secret", "secrets", multiple=True, metavar="id=NAME[,src=FILE]", help="A value for RUN --mount=type=secret."
+)
 @click.option("--build-context", "contexts", multiple=True, metavar="NAME=SOURCE", help="Another folder or image.")
 @click.option(
     "-o", "--output", "outputs", multiple=True, metavar="type=TYPE[,dest=PATH]", help="Where the result goes."
@@ -73,6 +77,7 @@ def command(
     no_cache: bool,
     network: str,
     hosts: tuple[str, ...],
+    secrets: tuple[str, ...],
     contexts: tuple[str, ...],
     outputs: tuple[str, ...],
     iidfile: str,
@@ -98,6 +103,7 @@ def command(
         outputs=outputs,
         iidfile=iidfile,
         metadata_file=metadata_file,
+        secrets=tuple(parse_secret(text, os.environ) for text in secrets),
         epoch=epoch(arguments),
     )
     given = root or (ctx.obj or {}).get("root")

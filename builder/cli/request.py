@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping
 
 import msgspec
 
+from builder.cli.secret import SecretSource
 from builder.errors import SourceFault
 from builder.oci.reference import Reference
 from builder.source.base import NamedImage
@@ -30,6 +31,7 @@ class BuildRequest(msgspec.Struct, frozen=True, kw_only=True):
     outputs: tuple[str, ...] = ()
     iidfile: str = ""
     metadata_file: str = ""
+    secrets: tuple[SecretSource, ...] = ()
     epoch: int | None = None
 
 

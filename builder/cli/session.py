@@ -12,6 +12,7 @@ import msgspec
 
 from builder.cli.delivery import Delivery, write_id, write_metadata
 from builder.cli.request import BuildRequest
+from builder.cli.secret import reader
 from builder.errors import SourceFault, StepFault
 from builder.export.options import OutputSpec
 from builder.graph.event import Event, Finished, Started, Warned
@@ -246,6 +247,7 @@ class Session:
             addresses=request.hosts,
             resolv_conf=_resolv_conf(),
             mtime=DEFAULT_EPOCH,
+            secrets=reader(request.secrets, os.environ),
         )
         return LocalExecutor(
             self._store, trees, self._launch, self._contexts, self._codec, surroundings, self.emit, self.clock

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from builder.graph.graph import Vertex
-from builder.graph.operation import Copy, ImageSource, LocalSource, Operation
+from builder.graph.operation import Copy, Exec, ImageSource, LocalSource, Operation, Selection
 from cache.digest import Digest
 
 
@@ -16,10 +16,13 @@ def root_of(vertex: Vertex) -> Digest | None:
 
 
 def standing_on(vertex: Vertex) -> tuple[Digest, ...]:
-    """The inputs whose whole tree is there when a step runs: the root, and what an Exec mounts."""
+    """The inputs whose whole tree matters to a step: the root, and what an Exec's caches begin with."""
     operation = vertex.operation
     if isinstance(operation, Copy):
         return vertex.inputs[: operation.first_source]
+    if isinstance(operation, Exec):
+        wanted = {m.input for m in operation.mounts if m.kind == "cache"} | ({0} if operation.rooted else set())
+        return tuple(one for n, one in enumerate(vertex.inputs) if n in wanted)
     return vertex.inputs
 
 
@@ -29,9 +32,19 @@ def shaped_by(vertex: Vertex) -> tuple[Digest, ...]:
 
 
 def read_by_path(vertex: Vertex) -> tuple[Digest, ...]:
-    """The inputs of a Copy that it only selects from."""
-    operation = vertex.operation
-    return vertex.inputs[operation.first_source :] if isinstance(operation, Copy) else ()
+    """The inputs of which only what `selections` names matters."""
+    indices = sorted({selection.input for selection in selections(vertex.operation)})
+    return tuple(vertex.inputs[n] for n in indices)
+
+
+def selections(operation: Operation) -> tuple[Selection, ...]:
+    """What a step reads by path: a Copy's sources, an Exec's bind mounts."""
+    if isinstance(operation, Copy):
+        return tuple(source for source in operation.sources if isinstance(source, Selection))
+    if isinstance(operation, Exec):
+        binds = [m for m in operation.mounts if m.kind == "bind"]
+        return tuple(Selection(input=m.input, path=m.source) for m in binds if m.input is not None)
+    return ()
 
 
 def _stands_alone(operation: Operation) -> bool:

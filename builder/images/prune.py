@@ -47,7 +47,7 @@ def prune(store: Store, images: ImageStore, everything: bool) -> Pruned:
     untagged = len(images.forget_untagged())
     blobs, reclaimed = sweep(store, images)
     if everything:
-        reclaimed += _empty(store.path("snapshots")) + _empty(store.path("stats"))
+        reclaimed += sum(_empty(store.path(name)) for name in ("snapshots", "stats", "caches"))
     reclaimed += _empty(store.path("tmp"))
     return Pruned(untagged, results, blobs, reclaimed)
 
@@ -86,7 +86,9 @@ def _reach(blobs: BlobStore, descriptor: Descriptor, depth: int) -> Iterator[Dig
 
 
 def _empty(path: str) -> int:
-    """Remove all that is in a folder; returns the bytes of disk that it took."""
+    """Remove all that is in a folder, if it is there; returns the bytes of disk that it took."""
+    if not os.path.isdir(path):
+        return 0
     reclaimed = _usage(path)
     fd = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     try:

@@ -209,7 +209,7 @@ class Step:
         return inroot.stubs
 
     def _bare(self, spec: dict[str, Any]) -> list[Stub]:
-        if spec["root"]["type"] != "plain" or spec["network"] == "none":
+        if spec["root"]["type"] != "plain" or spec["network"] == "none" or spec["mounts"]:
             raise Refused(
                 "namespaces are not permitted here, and this step cannot do without",
                 "run as root, or allow user namespaces (sysctl user.max_user_namespaces)",

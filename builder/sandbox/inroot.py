@@ -1,13 +1,15 @@
 """Paths inside a root that is not trusted: every component is opened by descriptor, links are followed by us and stay
 inside (openat(2) with O_PATH | O_NOFOLLOW), and what is made for a mount is remembered, to be taken away again.
 
-Standard library only: init.py imports it.
+Nothing but the standard library and linux.py: init.py imports it.
 """
 
 from __future__ import annotations
 
 import os
 import stat
+
+from builder.sandbox import linux
 
 _PATH_FLAGS = os.O_PATH | os.O_NOFOLLOW | os.O_CLOEXEC
 _LINKS = 40  # as in path_resolution(7)
@@ -22,7 +24,12 @@ class Stub:
         self.times = (status.st_atime_ns, status.st_mtime_ns)
 
     def remove(self) -> None:
-        """Take it away if it is still empty; the folder gets its times back."""
+        """Unmount what is on it and take it away if it is still empty; the folder gets its times back."""
+        os.fchdir(self.parent)
+        try:
+            linux.umount2(self.name, linux.MNT_DETACH | linux.UMOUNT_NOFOLLOW)
+        except OSError:
+            pass  # nothing was mounted on it: it only leads to what was
         try:
             if self.is_dir:
                 os.rmdir(self.name, dir_fd=self.parent)
@@ -44,7 +51,11 @@ class InRoot:
 
     def target(self, path: str, *, is_dir: bool) -> int:
         """An O_PATH descriptor of a mount point, which is made, with its parents, if it is missing."""
-        return self._walk(path, is_dir=is_dir, make=True)
+        return self._walk(path, is_dir=is_dir)
+
+    def found(self, path: str) -> int:
+        """An O_PATH descriptor of what is at path, links followed inside the root. OSError if it is missing."""
+        return self._walk(path, is_dir=None)
 
     def existing(self, path: str) -> int | None:
         """An O_PATH descriptor of what is at path, links not followed; None if it is missing or behind a link."""
@@ -62,7 +73,8 @@ class InRoot:
             return None
         return fd
 
-    def _walk(self, path: str, *, is_dir: bool, make: bool) -> int:
+    def _walk(self, path: str, *, is_dir: bool | None) -> int:
+        """is_dir: what to make of what is missing; None to make nothing and take what is there."""
         todo = list(reversed(_parts(path)))
         open_folders = [os.dup(self._root)]
         links = 0
@@ -73,7 +85,7 @@ class InRoot:
                     if len(open_folders) > 1:
                         os.close(open_folders.pop())
                     continue
-                fd = self._open(open_folders[-1], part, is_dir=is_dir or bool(todo))
+                fd = self._open(open_folders[-1], part, is_dir=is_dir if is_dir is None else is_dir or bool(todo))
                 if not stat.S_ISLNK(os.fstat(fd).st_mode):
                     open_folders.append(fd)
                     continue
@@ -90,16 +102,17 @@ class InRoot:
         finally:
             for fd in open_folders:
                 os.close(fd)
-        if stat.S_ISDIR(os.fstat(found).st_mode) != is_dir:
+        if is_dir is not None and stat.S_ISDIR(os.fstat(found).st_mode) != is_dir:
             os.close(found)
             raise OSError(20, "mount point is a file where a folder is wanted, or the reverse", path)
         return found
 
-    def _open(self, folder: int, name: str, *, is_dir: bool) -> int:
+    def _open(self, folder: int, name: str, *, is_dir: bool | None) -> int:
         try:
             return os.open(name, _PATH_FLAGS, dir_fd=folder)
         except FileNotFoundError:
-            pass
+            if is_dir is None:
+                raise
         stub = Stub(folder, name, is_dir)
         if is_dir:
             os.mkdir(name, 0o755, dir_fd=folder)

@@ -26,6 +26,7 @@ MS_BIND = 4096
 MS_REC = 16384
 MS_PRIVATE = 1 << 18
 MNT_DETACH = 2
+UMOUNT_NOFOLLOW = 8
 
 PR_SET_PDEATHSIG = 1
 PR_SET_DUMPABLE = 4
@@ -40,7 +41,7 @@ _SYS_CLOSE_RANGE = 436
 _SYS_MOUNT_SETATTR = 442
 _CLOSE_RANGE_CLOEXEC = 4
 _AT_RECURSIVE = 0x8000
-_MOUNT_ATTR_RDONLY = 1
+MOUNT_ATTR_RDONLY, MOUNT_ATTR_NOSUID, MOUNT_ATTR_NODEV, MOUNT_ATTR_NOEXEC = 1, 2, 4, 8
 _KEYCTL_JOIN_SESSION_KEYRING = 1
 _CAPABILITY_VERSION_3 = 0x20080522
 
@@ -96,9 +97,9 @@ class _MountAttr(ctypes.Structure):
     _fields_ = [(name, ctypes.c_uint64) for name in ("attr_set", "attr_clr", "propagation", "userns_fd")]
 
 
-def make_readonly(target: str) -> None:
-    """mount_setattr(2): a mount and all mounts below it become read-only."""
-    attr = _MountAttr(_MOUNT_ATTR_RDONLY, 0, 0, 0)
+def restrict(target: str, attributes: int) -> None:
+    """mount_setattr(2): a mount and all mounts below it get these MOUNT_ATTR_* too."""
+    attr = _MountAttr(attributes, 0, 0, 0)
     size = ctypes.c_size_t(ctypes.sizeof(attr))
     result = _libc.syscall(_SYS_MOUNT_SETATTR, -100, os.fsencode(target), _AT_RECURSIVE, ctypes.byref(attr), size)
     check(result, f"mount_setattr {target}")

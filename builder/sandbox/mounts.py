@@ -7,6 +7,7 @@ opened once inside the root and mounted on by descriptor, never by a path that c
 
 from __future__ import annotations
 
+import binascii
 import errno
 import os
 import stat
@@ -57,7 +58,7 @@ def mount_all(inroot: InRoot, spec: dict[str, Any]) -> None:
     _sys(inroot)
     _mask(inroot)
     for mount in spec["mounts"]:
-        _given(inroot, mount)
+        _GIVEN[mount["type"]](inroot, mount)
 
 
 def _at(fd: int) -> str:
@@ -88,7 +89,7 @@ def _sys(inroot: InRoot) -> None:
         linux.mount("/sys", _at(fd), flags=linux.MS_BIND | linux.MS_REC)
         mounted = inroot.existing("sys")
         assert mounted is not None
-        linux.make_readonly(_at(mounted))
+        linux.restrict(_at(mounted), linux.MOUNT_ATTR_RDONLY)
 
 
 def _dev(inroot: InRoot, spec: dict[str, Any]) -> None:
@@ -129,11 +130,16 @@ def _node(dev: int, name: str, device: int) -> None:
 
 def _file(inroot: InRoot, dev: int, path: str, text: str) -> None:
     """A file of ours over one of the image's. It is made in the new /dev, and has no name there once it is bound."""
-    name = path.replace("/", "-")
-    fd = os.open(name, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o644, dir_fd=dev)
-    os.write(fd, text.encode("utf-8", "surrogateescape"))
-    os.fchmod(fd, 0o644)
-    os.close(fd)
+    _bound(inroot, dev, path, text.encode("utf-8", "surrogateescape"), 0o644, (0, 0))
+
+
+def _bound(inroot: InRoot, dev: int, path: str, data: bytes, mode: int, owner: tuple[int, int]) -> None:
+    name = ".file"
+    fd = os.open(name, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600, dir_fd=dev)
+    with open(fd, "wb") as file:
+        file.write(data)
+        os.fchown(fd, *owner)
+        os.fchmod(fd, mode)
     target = inroot.target(path, is_dir=False)
     linux.mount(f"{_at(dev)}/{name}", _at(target), flags=linux.MS_BIND)
     os.close(target)
@@ -162,20 +168,63 @@ def _mask(inroot: InRoot) -> None:
         os.close(fd)
         again = inroot.existing(path)
         assert again is not None
-        linux.make_readonly(_at(again))
+        linux.restrict(_at(again), linux.MOUNT_ATTR_RDONLY)
         os.close(again)
 
 
-def _given(inroot: InRoot, mount: dict[str, Any]) -> None:
-    if mount["type"] == "tmpfs":
-        fd = inroot.target(mount["target"], is_dir=True)
-        size = f",size={mount['size']}" if mount["size"] else ""
-        linux.mount("tmpfs", _at(fd), "tmpfs", linux.MS_NOSUID | linux.MS_NODEV, f"mode={mount['mode']:o}{size}")
-        return
+def _tmpfs(inroot: InRoot, mount: dict[str, Any]) -> None:
+    fd = inroot.target(mount["target"], is_dir=True)
+    size = f",size={mount['size']}" if mount["size"] else ""
+    linux.mount("tmpfs", _at(fd), "tmpfs", linux.MS_NOSUID | linux.MS_NODEV, f"mode={mount['mode']:o}{size}")
+    os.close(fd)
+    if mount["readonly"]:
+        _restrict(inroot, mount["target"], linux.MOUNT_ATTR_RDONLY, is_dir=True)
+
+
+def _bind(inroot: InRoot, mount: dict[str, Any]) -> None:
     source = os.open(mount["source"], os.O_PATH | os.O_NOFOLLOW | os.O_CLOEXEC)
+    if mount["path"]:
+        below = InRoot(source).existing(mount["path"])
+        if below is None:
+            raise OSError(errno.ENOENT, "is not there to be mounted", mount["path"])
+        source = below
+    _show(inroot, source, mount)
+
+
+def _tree(inroot: InRoot, mount: dict[str, Any]) -> None:
+    here = os.open(".", os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
+    tree = os.open(mount_root(mount["root"]), os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
+    os.fchdir(here)
+    _show(inroot, InRoot(tree).found(mount["path"]), mount)
+
+
+def _show(inroot: InRoot, source: int, mount: dict[str, Any]) -> None:
     is_dir = stat.S_ISDIR(os.fstat(source).st_mode)
     fd = inroot.target(mount["target"], is_dir=is_dir)
     linux.mount(_at(source), _at(fd), flags=linux.MS_BIND)
+    os.close(fd)
+    os.close(source)
     if mount["readonly"]:
-        again = inroot.target(mount["target"], is_dir=is_dir)
-        linux.make_readonly(_at(again))
+        _restrict(inroot, mount["target"], linux.MOUNT_ATTR_RDONLY, is_dir=is_dir)
+
+
+def _given_file(inroot: InRoot, mount: dict[str, Any]) -> None:
+    dev = inroot.existing("dev")
+    assert dev is not None
+    _bound(
+        inroot, dev, mount["target"], binascii.a2b_base64(mount["data"]), mount["mode"], (mount["uid"], mount["gid"])
+    )
+    os.close(dev)
+    attributes = linux.MOUNT_ATTR_RDONLY | linux.MOUNT_ATTR_NOSUID | linux.MOUNT_ATTR_NODEV
+    attributes |= 0 if mount["executable"] else linux.MOUNT_ATTR_NOEXEC
+    _restrict(inroot, mount["target"], attributes, is_dir=False)
+
+
+def _restrict(inroot: InRoot, path: str, attributes: int, *, is_dir: bool) -> None:
+    """The descriptor of a mount point stays that of what is below the mount: the mount itself is found anew."""
+    fd = inroot.target(path, is_dir=is_dir)
+    linux.restrict(_at(fd), attributes)
+    os.close(fd)
+
+
+_GIVEN = {"tmpfs": _tmpfs, "bind": _bind, "tree": _tree, "file": _given_file}

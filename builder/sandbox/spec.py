@@ -27,13 +27,26 @@ class PlainRoot(msgspec.Struct, frozen=True, tag="plain"):
 
 
 class BindMount(msgspec.Struct, frozen=True, tag="bind"):
-    """source: absolute path on the host, a file or folder that the builder itself made or opened.
+    """source: absolute path on the host of a folder or socket that the builder itself made. target: absolute inside.
 
-    target: absolute path inside. Mounted nosuid,nodev unless it comes from a layer (exec stays allowed).
+    path: what of the source is shown, resolved beneath it, links not followed.
     """
 
     source: str
     target: str
+    path: str = ""
+    readonly: bool = True
+
+
+class TreeMount(msgspec.Struct, frozen=True, tag="tree"):
+    """A tree of layers, writable or not; what is written to it is thrown away by whoever made it.
+
+    path: what of it is shown, links followed inside it.
+    """
+
+    root: OverlayRoot | PlainRoot
+    target: str
+    path: str = ""
     readonly: bool = True
 
 
@@ -43,9 +56,24 @@ class TmpfsMount(msgspec.Struct, frozen=True, tag="tmpfs"):
     target: str
     size: int = 0
     mode: int = 0o1777
+    readonly: bool = False
 
 
-Mount = BindMount | TmpfsMount
+class FileMount(msgspec.Struct, frozen=True, tag="file"):
+    """A small file that lives in memory alone: read-only, nosuid, nodev, and noexec unless executable is true.
+
+    data: base64 in the JSON. Owner and group by number, inside.
+    """
+
+    target: str
+    data: bytes
+    mode: int = 0o400
+    uid: int = 0
+    gid: int = 0
+    executable: bool = False
+
+
+Mount = BindMount | TreeMount | TmpfsMount | FileMount
 
 
 class SandboxSpec(msgspec.Struct, frozen=True, kw_only=True):

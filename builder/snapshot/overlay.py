@@ -12,10 +12,11 @@ from contextlib import contextmanager
 
 from builder.layer import inode
 from builder.layer.changes import upper_changes
-from builder.layer.entry import Content, Entry, Item, Kind
+from builder.layer.entry import Entry, Item, Kind
 from builder.layer.unpack import Unpacked, apply
 from builder.sandbox.spec import OverlayRoot
 from builder.snapshot.folderlayer import FolderLayer
+from builder.snapshot.gather import Gathered, all_of
 from builder.snapshot.registry import Registry
 from builder.snapshot.snapshots import Chain, Folder
 from builder.snapshot.stub import STUB, ensure_stub
@@ -50,6 +51,15 @@ class OverlaySnapshots:
 
     def begin(self, parents: tuple[Folder, ...]) -> OverlayDraft:
         ensure_stub(self._base, self._make_stub)
+        return self._draft(parents, (STUB,))
+
+    def borrow(self, parents: tuple[Folder, ...]) -> OverlayDraft | Gathered:
+        return self._draft(parents, ()) if parents else self.gather(())
+
+    def gather(self, items: Iterable[Item]) -> Gathered:
+        return Gathered(self._registry, items)
+
+    def _draft(self, parents: tuple[Folder, ...], stub: tuple[str, ...]) -> OverlayDraft:
         parents = self._fitting(parents)
         tree = MergedTree(self.layers(parents))
         root = _root_of(tree)
@@ -58,18 +68,15 @@ class OverlaySnapshots:
         os.mkdir(folder.path + ".w", 0o700)
         with _opened(folder.path) as fd:
             apply([(root, None)], fd, userxattr=self._userxattr)
-        return OverlayDraft(self, folder, parents, root, tree)
+        lowers = (*(parent.id for parent in reversed(parents)), *stub)
+        mount = OverlayRoot(self._base, lowers, folder.id, folder.id + ".w", self._userxattr)
+        return OverlayDraft(self, folder, mount, root, tree)
 
     def layers(self, parents: tuple[Folder, ...]) -> tuple[FolderLayer, ...]:
         return tuple(FolderLayer(folder.path, self._userxattr) for folder in reversed(parents))
 
     def close(self) -> None:
         self._registry.close()
-
-    def mount_of(self, folder: Folder, parents: tuple[Folder, ...]) -> OverlayRoot:
-        """The mount that writes to `folder`."""
-        lowers = (*(parent.id for parent in reversed(parents)), STUB)
-        return OverlayRoot(self._base, lowers, folder.id, folder.id + ".w", self._userxattr)
 
     def changes_of(self, folder: Folder, root: Entry, tree: MergedTree) -> Iterator[Item]:
         """The layer in an upper folder. root, tree: what was below it."""
@@ -108,7 +115,7 @@ class OverlaySnapshots:
         id = self._registry.find(key)
         if id is None:
             tree = MergedTree(self.layers(lowest))
-            folder, _ = self._write(_all_of(tree), tree)
+            folder, _ = self._write(all_of(tree), tree)
             id = self._registry.register(key, folder.id)
         return (self._folder(id), *parents[count:])
 
@@ -120,17 +127,17 @@ class OverlayDraft:
         self,
         snapshots: OverlaySnapshots,
         folder: Folder,
-        parents: tuple[Folder, ...],
+        mount: OverlayRoot,
         root: Entry,
         tree: MergedTree,
     ) -> None:
-        self._snapshots, self._folder, self._parents = snapshots, folder, parents
+        self._snapshots, self._folder, self._mount = snapshots, folder, mount
         self._before, self._tree = root, tree
         self.upper = folder.path
 
     @property
     def root(self) -> OverlayRoot:
-        return self._snapshots.mount_of(self._folder, self._parents)
+        return self._mount
 
     def changes(self) -> Iterator[Item]:
         return self._snapshots.changes_of(self._folder, self._before, self._tree)
@@ -152,12 +159,6 @@ def _with_root(items: Iterable[Item], root: Entry) -> Iterator[Item]:
     """A layer folder has a root of its own, which overlay shows: it is as below unless the layer says otherwise."""
     yield root, None
     yield from items
-
-
-def _all_of(tree: MergedTree) -> Iterator[Item]:
-    for entry in tree.walk(b""):
-        content: Content | None = tree.content(entry.path) if entry.kind is Kind.FILE else None
-        yield entry, content
 
 
 @contextmanager

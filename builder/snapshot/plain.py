@@ -17,9 +17,11 @@ from builder.layer.unpack import Unpacked, apply_plain
 from builder.sandbox.spec import PlainRoot
 from builder.snapshot.copytree import copy_tree
 from builder.snapshot.folderlayer import FolderLayer
+from builder.snapshot.gather import Gathered, all_of
 from builder.snapshot.registry import Registry
 from builder.snapshot.snapshots import Chain, Folder
 from builder.snapshot.stub import STUB, ensure_stub
+from builder.snapshot.tree import MergedTree
 from cache.digest import Digest
 
 
@@ -54,6 +56,12 @@ class PlainSnapshots:
     def begin(self, parents: tuple[Folder, ...]) -> PlainDraft:
         folder = self._copy(parents)
         return PlainDraft(self, folder, self._below(parents), _now(folder.path))
+
+    def borrow(self, parents: tuple[Folder, ...]) -> Gathered:
+        return self.gather(all_of(MergedTree(self.layers(parents[-1:]))))
+
+    def gather(self, items: Iterable[Item]) -> Gathered:
+        return Gathered(self._registry, items)
 
     def layers(self, parents: tuple[Folder, ...]) -> tuple[FolderLayer, ...]:
         stub = os.path.join(self._base, STUB)

@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING
 from builder.layer.remove import remove
 from builder.sandbox import linux
 from builder.snapshot.probe import boot_id
-from cache.errors import CacheFault, StoreTooNew
+from cache.errors import CacheFault
 
 if TYPE_CHECKING:
     import sqlite3
@@ -146,45 +146,18 @@ class Registry:
         if self._db is None:
             import sqlite3
 
+            from cache.sqlite import open_database
+
             os.makedirs(self.folder, mode=0o700, exist_ok=True)
             try:
-                self._db = self._connect()
-            except sqlite3.OperationalError as error:
+                self._db, problem = open_database(self._path, _SCHEMA, _VERSION)
+            except sqlite3.Error as error:
                 raise CacheFault(f"cannot open {self._path}: {error}") from error
-            except sqlite3.DatabaseError:
-                # It only remembers what can be unpacked again; folders without a row are deleted by _tidy.
-                for suffix in ("", "-wal", "-shm"):
-                    if os.path.exists(self._path + suffix):
-                        os.unlink(self._path + suffix)
+            if problem:  # It only remembers what can be unpacked again; folders without a row are deleted by _tidy.
                 self._warn(f"{self._path} was damaged and is begun anew; layers are unpacked again")
-                self._db = self._connect()
             self._own(self._db)
             self._tidy()
         return self._db
-
-    def _connect(self) -> sqlite3.Connection:
-        import sqlite3
-
-        db = sqlite3.connect(self._path, timeout=60, isolation_level=None, check_same_thread=False)
-        try:
-            db.execute("PRAGMA journal_mode = WAL")
-            db.execute("PRAGMA synchronous = NORMAL")
-            db.execute("BEGIN IMMEDIATE")
-            with db:
-                version = db.execute("PRAGMA user_version").fetchone()[0]
-                if version > _VERSION:
-                    raise StoreTooNew(
-                        f"{self._path} has version {version}, this lapstrake knows {_VERSION}",
-                        "use a newer lapstrake, or another --root",
-                    )
-                if version == 0:
-                    for statement in _SCHEMA.strip().split("\n"):
-                        db.execute(statement)
-                    db.execute(f"PRAGMA user_version = {_VERSION}")
-        except BaseException:
-            db.close()
-            raise
-        return db
 
     def _own(self, db: sqlite3.Connection) -> None:
         """Become an owner. The lock is taken inside the transaction, so nobody sees a row without it."""

@@ -28,13 +28,21 @@ class Folder(msgspec.Struct, frozen=True):
     path: str
 
 
-class Draft(Protocol):
-    """A writable tree on top of its parents; to be committed or discarded."""
+class Loan(Protocol):
+    """A writable tree that is discarded in any case."""
 
     @property
     def root(self) -> OverlayRoot | PlainRoot:
         """What a sandbox mounts."""
         ...
+
+    def discard(self) -> None:
+        """Delete it."""
+        ...
+
+
+class Draft(Loan, Protocol):
+    """A writable tree on top of its parents; to be committed or discarded."""
 
     def changes(self) -> Iterator[Item]:
         """The layer that the tree has become; also after commit, while later drafts already stand on it."""
@@ -42,10 +50,6 @@ class Draft(Protocol):
 
     def commit(self) -> Folder:
         """Nothing writes to it any more. It lasts beyond this process only when registered."""
-        ...
-
-    def discard(self) -> None:
-        """Delete it."""
         ...
 
 
@@ -65,6 +69,14 @@ class Snapshots(Protocol):
 
     def begin(self, parents: tuple[Folder, ...]) -> Draft:
         """A new writable tree."""
+        ...
+
+    def borrow(self, parents: tuple[Folder, ...]) -> Loan:
+        """A tree to be mounted in another one; without mount points of ours in it."""
+        ...
+
+    def gather(self, items: Iterable[Item]) -> Loan:
+        """The same of files that are no layer."""
         ...
 
     def register(self, chain: Chain, folder: Folder) -> Folder:

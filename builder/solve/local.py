@@ -11,18 +11,21 @@ import msgspec
 
 from builder.errors import BuildFault, Canceled, StepFault
 from builder.graph.event import Event, Log
-from builder.graph.operation import Copy, Exec, InlineFile, LocalSource, MakeDir, Selection
+from builder.graph.inputs import selections
+from builder.graph.operation import Copy, Exec, InlineFile, LocalSource, MakeDir
 from builder.layer.codec import Codec
 from builder.layer.entry import Entry, Item
 from builder.layer.layer import Layer
 from builder.layer.pack import pack
 from builder.layer.tree import Tree
 from builder.sandbox.spec import OverlayRoot, PlainRoot, SandboxSpec
+from builder.solve.cachemounts import CacheMounts
 from builder.solve.copying import Source, place
 from builder.solve.executor import Stack, Task
 from builder.solve.folders import make_folders
 from builder.solve.placement import EmptyTree
-from builder.solve.select import Selected, select, selection_digest
+from builder.solve.select import select, selection_digest
+from builder.solve.stepmounts import Found, Secrets, StepMounts
 from builder.solve.stratum import Stratum
 from builder.solve.trees import Trees
 from builder.source.context import LocalContext
@@ -35,17 +38,23 @@ if TYPE_CHECKING:
 _PACKERS = 2  # layers packed at once: each keeps all cores busy, more would only hold memory
 
 
+def _no_secret(name: str) -> bytes | None:
+    return None
+
+
 class Surroundings(msgspec.Struct, frozen=True, kw_only=True):
     """What every step of a build is given and no key holds.
 
     proxy: `NAME=value` of the predefined proxy arguments. addresses: of the names of --add-host. resolv_conf: text
     of /etc/resolv.conf. mtime: seconds, of every file that the builder itself makes or takes from a client folder.
+    secrets: values of --secret.
     """
 
     proxy: tuple[str, ...] = ()
     addresses: tuple[tuple[str, str], ...] = ()
     resolv_conf: str = ""
     mtime: int = 0
+    secrets: Secrets = _no_secret
 
 
 class LocalExecutor:
@@ -73,7 +82,8 @@ class LocalExecutor:
         self._clock = clock
         self._packers = threading.Semaphore(_PACKERS)
         self._canceled = threading.Event()
-        self._selected: dict[Digest, list[tuple[Tree, list[Selected]]]] = {}
+        self._caches = CacheMounts(store.path("caches"), self._canceled.is_set)
+        self._selected: dict[Digest, Found] = {}
 
     def cancel(self) -> None:
         self._canceled.set()
@@ -89,9 +99,7 @@ class LocalExecutor:
             self._launcher = self._launch()
 
     def measure(self, task: Task) -> tuple[Digest, ...]:
-        operation = task.vertex.operation
-        assert isinstance(operation, Copy)
-        found = self._select(task, operation)
+        found = self._select(task)
         self._selected[task.digest] = found
         return tuple(selection_digest(selected, functools.partial(_file_digest, tree)) for tree, selected in found)
 
@@ -109,13 +117,16 @@ class LocalExecutor:
         raise BuildFault(f"cannot perform {type(operation).__name__}")
 
     def _exec(self, task: Task, operation: Exec) -> Callable[[], Layer]:
+        found = self._selected.pop(task.digest, None) or self._select(task)
         draft = self._trees.begin(task.below)
         try:
             assert self._launcher is not None
-            status = self._launcher.run(
-                self._spec(operation, draft.root),
-                lambda data: self._emit(Log(task.digest, bytes(data), self._clock())),
-            )
+            with StepMounts(self._trees, self._caches, self._surroundings.secrets) as given:
+                given.open(task, operation, found)
+                status = self._launcher.run(
+                    self._spec(operation, draft.root, given),
+                    lambda data: self._emit(Log(task.digest, bytes(data), self._clock())),
+                )
             if self._canceled.is_set():
                 raise Canceled("canceled")
             if status.failure:
@@ -137,7 +148,7 @@ class LocalExecutor:
 
         return finish
 
-    def _spec(self, operation: Exec, root: OverlayRoot | PlainRoot) -> SandboxSpec:
+    def _spec(self, operation: Exec, root: OverlayRoot | PlainRoot, mounts: StepMounts) -> SandboxSpec:
         given = self._surroundings
         hosts = "127.0.0.1\tlocalhost buildkitsandbox\n::1\tlocalhost ip6-localhost ip6-loopback\n"
         hosts += "".join(f"{address}\t{name}\n" for name, address in given.addresses)
@@ -145,17 +156,18 @@ class LocalExecutor:
         return SandboxSpec(
             root=root,
             argv=operation.argv,
-            env=operation.env + tuple(p for p in given.proxy if p.partition("=")[0] not in names),
+            env=(*operation.env, *(p for p in given.proxy if p.partition("=")[0] not in names), *mounts.env),
             cwd=operation.cwd,
             user=operation.user,
             hostname=operation.hostname,
             network=operation.network,
             hosts=hosts,
             resolv_conf=given.resolv_conf,
+            mounts=tuple(mounts.mounts),
         )
 
     def _copy(self, task: Task, operation: Copy) -> Callable[[], Layer]:
-        found = self._selected.pop(task.digest, None) or self._select(task, operation)
+        found = self._selected.pop(task.digest, None) or self._select(task)
         base = self._tree(task.below)
         sources: list[Source] = []
         left = iter(found)
@@ -183,12 +195,13 @@ class LocalExecutor:
             with self._store.blobs.writer() as sink:
                 return pack(items, self._codec, sink, None if listing is None else listing.append)
 
-    def _select(self, task: Task, operation: Copy) -> list[tuple[Tree, list[Selected]]]:
+    def _select(self, task: Task) -> Found:
+        operation = task.vertex.operation
+        exclude = operation.exclude if isinstance(operation, Copy) else ()
         found = []
-        for word in operation.sources:
-            if isinstance(word, Selection):
-                tree = self._source(task, word.input)
-                found.append((tree, select(tree, word, operation.exclude)))
+        for selection in selections(operation):
+            tree = self._source(task, selection.input)
+            found.append((tree, select(tree, selection, exclude)))
         return found
 
     def _source(self, task: Task, index: int) -> Tree:

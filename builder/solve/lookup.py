@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from builder.graph.graph import BuildGraph, Vertex
-from builder.graph.inputs import read_by_path, root_of, shaped_by
+from builder.graph.inputs import read_by_path, root_of, selections, shaped_by
 from builder.graph.key import Key
-from builder.graph.operation import Copy, ImageSource, InlineFile, LocalSource
+from builder.graph.operation import Copy, ImageSource, LocalSource
 from builder.layer.layer import Layer
 from builder.oci.chain import EMPTY, chain_id, chained
 from builder.solve import result
@@ -76,9 +76,9 @@ class Lookup:
         self._results[digest] = None
 
     def contents(self, digest: Digest) -> tuple[Digest, ...] | None:
-        """What a Copy's sources hold, if that is known from this build or, for trees, from an earlier one."""
+        """What a step reads by path, if that is known from this build or, for trees, from an earlier one."""
         vertex = self._graph.vertices[digest]
-        if not isinstance(vertex.operation, Copy) or all(isinstance(s, InlineFile) for s in vertex.operation.sources):
+        if not selections(vertex.operation):
             return ()
         known = self._contents.get(digest)
         if known is not None:
@@ -91,7 +91,7 @@ class Lookup:
         return self._contents[digest]
 
     def learn(self, digest: Digest, contents: tuple[Digest, ...]) -> None:
-        """Note what a Copy's sources hold."""
+        """Note what a step reads by path."""
         self._contents[digest] = contents
         self._learned.append(digest)
 
@@ -148,8 +148,8 @@ class Lookup:
     def _selection_name(self, vertex: Vertex) -> Digest | None:
         """A name for what is selected in these very trees; None if one is not known, or is a client folder."""
         operation = vertex.operation
-        assert isinstance(operation, Copy)
         chains = [self._chains.get(i) for i in read_by_path(vertex)]
         if None in chains:
             return None
-        return record.digest((operation.sources, operation.exclude, operation.unpack, chains))
+        exclude = operation.exclude if isinstance(operation, Copy) else ()
+        return record.digest((selections(operation), exclude, chains))

@@ -17,10 +17,8 @@ def check(graph: BuildGraph, target: Digest) -> None:
 
 
 def _problem(operation: Operation) -> str:
-    if isinstance(operation, Exec) and operation.mounts:
-        return f"RUN --mount=type={operation.mounts[0].kind}"
-    if isinstance(operation, Exec) and operation.files:
-        return "RUN of a heredoc that begins with #!"
+    if isinstance(operation, Exec) and any(mount.kind == "ssh" for mount in operation.mounts):
+        return "RUN --mount=type=ssh"
     if isinstance(operation, Copy) and operation.parents:
         return "COPY --parents"
     return ""

@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+import os
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 
+import msgspec
+
+from builder.errors import SourceFault
 from builder.layer import whiteout
 from builder.layer.entry import Content, Item, Kind
 from builder.layer.layer import Layer
 from builder.layer.plain import open_plain
 from builder.layer.tarread import TarReader
-from builder.layer.tree import Tree
+from builder.layer.tree import Tree, resolve
+from builder.layer.unpack import apply_plain
 from builder.snapshot.listedlayer import ListedLayer
-from builder.snapshot.snapshots import Draft, Folder, Snapshots
+from builder.snapshot.snapshots import Draft, Folder, Loan, Snapshots
 from builder.snapshot.tree import LayerView, MergedTree
 from builder.solve.stratum import Stratum
 from cache.blobs import BlobStore
@@ -48,6 +53,27 @@ class Trees:
     def begin(self, stack: Stack) -> Draft:
         """A writable tree on the stack."""
         return self._snapshots.begin(self.folders(stack))
+
+    def borrow(self, stack: Stack) -> Loan:
+        """The tree to be mounted in another one, for as long as that takes."""
+        return self._snapshots.borrow(self.folders(stack))
+
+    def gather(self, items: Iterable[Item]) -> Loan:
+        """The same of files that are no layer."""
+        return self._snapshots.gather(items)
+
+    def write(self, stack: Stack, path: str, folder: str) -> None:
+        """Copy what is below a path of the tree into an empty folder. SourceFault if it is no folder."""
+        tree = self.view(stack)
+        root = resolve(tree, os.fsencode(path).strip(b"/"))
+        entry = tree.lookup(root)
+        if entry is None or entry.kind is not Kind.DIR:
+            raise SourceFault(f'failed to calculate checksum of ref: "{path}": not found')
+        fd = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        try:
+            apply_plain(_below(tree, root), fd)
+        finally:
+            os.close(fd)
 
     def keep(self, below: Stack, layer: Layer, folder: Folder) -> None:
         """Remember that a folder is the layer on top of below, for later builds."""
@@ -110,3 +136,12 @@ class Trees:
     def _content(self, stack: Stack, path: bytes) -> Content:
         """Bytes of a file of a layer that was only listed: now it is worth a folder."""
         return self._snapshots.layers((self.folders(stack)[-1],))[0].content(path)
+
+
+def _below(tree: Tree, root: bytes) -> Iterator[Item]:
+    """Members below a folder, with paths from there."""
+    skip = len(root) + 1 if root else 0
+    for entry in tree.walk(root):
+        content: Content | None = tree.content(entry.path) if entry.kind is Kind.FILE else None
+        link = entry.link[skip:] if entry.kind is Kind.HARDLINK else entry.link
+        yield msgspec.structs.replace(entry, path=entry.path[skip:], link=link), content

@@ -88,6 +88,11 @@ class LocalContext:
     def content(self, path: bytes) -> Content:
         return _FileContent(self, path)
 
+    def modified(self, path: bytes) -> int:
+        """The real time of change of a file that lookup or walk has shown; of anything else the time all have."""
+        status = self._seen.get(path)
+        return self._mtime if status is None else status.st_mtime_ns // 1_000_000_000
+
     def digest(self, path: bytes) -> str:
         """Hex of the sha256 of a file that lookup or walk has shown."""
         status = self._seen[path]

@@ -1,0 +1,115 @@
+"""What RUN --mount shows a step: borrowed trees, caches, secrets, sockets; given back when the step has ended."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+
+import msgspec
+
+from builder.errors import BuildFault
+from builder.graph.operation import Exec, Mount
+from builder.layer.entry import Content, Item, Kind
+from builder.layer.tree import Tree
+from builder.sandbox.spec import BindMount, FileMount, TmpfsMount, TreeMount
+from builder.sandbox.spec import Mount as SandboxMount
+from builder.solve.cachemounts import CacheMounts
+from builder.solve.executor import Task
+from builder.solve.select import Selected
+from builder.solve.trees import Trees
+from builder.source.context import LocalContext
+
+PIPES = "/dev/pipes"
+_SCRIPT_MODE = 0o755
+_FOLDER_MODE = 0o755
+
+Secrets = Callable[[str], bytes | None]
+"""The value of a secret by its id, None where the client has none of that name."""
+
+Found = list[tuple[Tree, list[Selected]]]
+"""What the selections of a vertex found, in order."""
+
+
+class StepMounts:
+    """Of one step; use as a context manager. mounts: for the sandbox. env: variables that secrets set."""
+
+    def __init__(self, trees: Trees, caches: CacheMounts, secrets: Secrets) -> None:
+        self._trees, self._caches, self._secrets = trees, caches, secrets
+        self._stack = ExitStack()
+        self.mounts: list[SandboxMount] = []
+        self.env: list[str] = []
+
+    def __enter__(self) -> StepMounts:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._stack.close()
+
+    def open(self, task: Task, operation: Exec, found: Found) -> None:
+        """Make everything ready. Raises BuildFault for a secret that must be there and is not."""
+        left = iter(found)
+        for mount in operation.mounts:
+            if mount.kind == "bind":
+                self.mounts.append(self._bind(task, mount, left))
+            elif mount.kind == "cache":
+                self.mounts.append(self._cache(task, mount))
+            elif mount.kind == "tmpfs":
+                self.mounts.append(TmpfsMount(mount.target, size=mount.size, readonly=mount.readonly))
+            elif mount.kind == "secret":
+                self._secret(mount)
+            else:
+                raise BuildFault(f"RUN --mount=type={mount.kind} is not supported by this version")
+        for file in operation.files:
+            data = file.data.encode("utf-8", "surrogateescape")
+            self.mounts.append(FileMount(f"{PIPES}/{file.name}", data, mode=_SCRIPT_MODE, executable=True))
+
+    def _bind(self, task: Task, mount: Mount, found: Iterator[tuple[Tree, list[Selected]]]) -> SandboxMount:
+        if mount.input is None:
+            return TmpfsMount(mount.target, mode=_FOLDER_MODE, readonly=mount.readonly)
+        tree, selected = next(found)
+        source = task.vertex.inputs[mount.input]
+        if source not in task.local:
+            loan = self._trees.borrow(task.reads[source])
+            self._stack.callback(loan.discard)
+            return TreeMount(loan.root, mount.target, mount.source, mount.readonly)
+        assert isinstance(tree, LocalContext)
+        gathered = self._trees.gather(_client_files(tree, selected[0]))
+        self._stack.callback(gathered.discard)
+        path = "" if selected[0].is_dir else _FILE.decode()
+        return TreeMount(gathered.root, mount.target, path, mount.readonly)
+
+    def _cache(self, task: Task, mount: Mount) -> SandboxMount:
+        base = None if mount.input is None else task.vertex.inputs[mount.input]
+
+        def fill(path: str) -> None:
+            if base is not None:
+                self._trees.write(task.reads[base], mount.source, path)
+
+        path = self._stack.enter_context(self._caches.folder(mount, base, fill))
+        return BindMount(path, mount.target, readonly=mount.readonly)
+
+    def _secret(self, mount: Mount) -> None:
+        value = self._secrets(mount.id)
+        if value is None:
+            if mount.required:
+                raise BuildFault(f"secret {mount.id}: not found", f"give it with --secret id={mount.id},src=FILE")
+            return
+        if mount.env:
+            if b"\0" in value:
+                raise BuildFault(f"secret {mount.id} holds a NUL byte, which no environment variable can")
+            self.env.append(f"{mount.env}={os.fsdecode(value)}")
+        if mount.target:
+            self.mounts.append(FileMount(mount.target, value, mount.mode, mount.uid, mount.gid))
+
+
+_FILE = b"file"
+
+
+def _client_files(context: LocalContext, selected: Selected) -> Iterator[Item]:
+    """Files of the client with the times that they have there: tools compare them with what they kept in caches."""
+    for entry in selected.members:
+        path = selected.below(entry.path) if selected.is_dir else _FILE
+        link = selected.below(entry.link) if entry.kind is Kind.HARDLINK else entry.link
+        content: Content | None = context.content(entry.path) if entry.kind is Kind.FILE else None
+        yield msgspec.structs.replace(entry, path=path, link=link, mtime=context.modified(entry.path)), content

@@ -1,0 +1,66 @@
+"""Opening a sqlite file that many processes use: made by one of them, its version checked by all."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import sqlite3
+from contextlib import suppress
+
+from cache.errors import StoreTooNew
+
+_BUSY = 60  # seconds to wait for another process's transaction
+
+
+def open_database(path: str, schema: str, version: int, aside: str = "") -> tuple[sqlite3.Connection, str]:
+    """A connection in WAL mode that begins no transaction by itself, and what was wrong with the file, "" if nothing.
+
+    A damaged file is begun anew; the old one is kept under the name `aside`, if given. schema: statements, one a
+    line. Raises StoreTooNew, and sqlite3.OperationalError where the file cannot be used now, which is no damage.
+    """
+    # One at a time: switching to WAL does not wait for others (sqlite.org/wal.html), nor does setting aside.
+    lock = os.open(f"{path}.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        try:
+            return _connect(path, schema, version), ""
+        except sqlite3.OperationalError:
+            raise
+        except sqlite3.DatabaseError as error:
+            _discard(path, aside)
+            return _connect(path, schema, version), str(error)
+    finally:
+        os.close(lock)
+
+
+def _connect(path: str, schema: str, version: int) -> sqlite3.Connection:
+    db = sqlite3.connect(path, timeout=_BUSY, isolation_level=None, check_same_thread=False)
+    try:
+        found: int = db.execute("PRAGMA user_version").fetchone()[0]
+        if found > version:
+            raise StoreTooNew(
+                f"the store was made by a newer lapstrake ({path} has version {found}, this one knows {version})",
+                "upgrade lapstrake, or give another folder with --root",
+            )
+        if found < version:
+            db.execute("PRAGMA journal_mode = WAL")
+            db.execute("BEGIN IMMEDIATE")
+            with db:
+                for statement in schema.strip().split("\n"):
+                    db.execute(statement)
+                db.execute(f"PRAGMA user_version = {version}")
+        db.execute("PRAGMA synchronous = NORMAL")
+    except BaseException:
+        db.close()
+        raise
+    return db
+
+
+def _discard(path: str, aside: str) -> None:
+    for suffix in ("-wal", "-shm"):
+        with suppress(FileNotFoundError):
+            os.unlink(path + suffix)
+    if aside:
+        os.replace(path, aside)
+    else:
+        os.unlink(path)
