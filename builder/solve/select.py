@@ -12,6 +12,7 @@ from builder.errors import SourceFault
 from builder.graph.operation import Selection
 from builder.layer.entry import Entry, Kind
 from builder.layer.tree import Tree, resolve
+from builder.solve.parents import PIVOT, is_pattern, with_parents
 from builder.source.ignore import Ignore, match_wildcard
 from cache.digest import Digest
 
@@ -40,12 +41,32 @@ def select(tree: Tree, selection: Selection, exclude: tuple[str, ...]) -> list[S
 
     Raises SourceFault where a plain path does not exist.
     """
-    path = os.fsencode(selection.path).strip(b"/")
-    matches = _expand(tree, path) if selection.wildcard else None
-    paths = [path] if matches is None else [found for found in matches if not _dangling(tree, found)]
     ignore = Ignore(exclude) if exclude else None
+    text, pivot, pattern = selection.path.partition(PIVOT)
+    path = os.fsencode(text).strip(b"/")
+    matches = _expand(tree, path) if selection.wildcard and is_pattern(text) else None
+    paths = [path] if matches is None else [found for found in matches if not _dangling(tree, found)]
+    if pivot:
+        return [_select_with_parents(tree, path, pattern, ignore) for path in paths]
     chosen = [_select_one(tree, path, ignore) for path in paths]
     return [one for one in chosen if one is not None]
+
+
+def _select_with_parents(tree: Tree, path: bytes, pattern: str, ignore: Ignore | None) -> Selected:
+    real = resolve(tree, path)
+    entry = tree.lookup(real)
+    members = None if entry is None or entry.kind is not Kind.DIR else with_parents(tree, real, pattern)
+    if members is None:
+        raise _not_found(os.path.join(path, os.fsencode(pattern)))
+    return Selected(real, b"", True, tuple(_without(members, real, ignore) if ignore is not None else members))
+
+
+def _not_found(path: bytes) -> SourceFault:
+    shown = path.decode(errors="backslashreplace")
+    return SourceFault(
+        f'failed to calculate checksum of ref: "/{shown}": not found',
+        "the path is relative to the build context, and .dockerignore may exclude it",
+    )
 
 
 def _select_one(tree: Tree, path: bytes, ignore: Ignore | None) -> Selected | None:
@@ -53,11 +74,7 @@ def _select_one(tree: Tree, path: bytes, ignore: Ignore | None) -> Selected | No
     entry = tree.lookup(real)
     name = path.rpartition(b"/")[2]
     if entry is None:
-        shown = path.decode(errors="backslashreplace")
-        raise SourceFault(
-            f'failed to calculate checksum of ref: "/{shown}": not found',
-            "the path is relative to the build context, and .dockerignore may exclude it",
-        )
+        raise _not_found(path)
     if entry.kind is not Kind.DIR:
         if ignore is not None and ignore.excluded(os.fsdecode(name)):
             return None

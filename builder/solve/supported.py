@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from builder.errors import StepFault
 from builder.graph.graph import BuildGraph
-from builder.graph.operation import Copy, Exec, Operation
+from builder.graph.operation import Exec, Operation
 from cache.digest import Digest
 
 
@@ -19,6 +19,4 @@ def check(graph: BuildGraph, target: Digest) -> None:
 def _problem(operation: Operation) -> str:
     if isinstance(operation, Exec) and any(mount.kind == "ssh" for mount in operation.mounts):
         return "RUN --mount=type=ssh"
-    if isinstance(operation, Copy) and operation.parents:
-        return "COPY --parents"
     return ""

@@ -180,11 +180,11 @@ def test_the_first_failure_stops_the_rest(lapstrake: Lapstrake, tmp_path: Path) 
 
 @pytest.mark.parametrize(
     "step",
-    ["RUN --mount=type=ssh true", "COPY --parents Dockerfile /"],
+    ["RUN --mount=type=ssh true", "ADD https://example.org/x /"],
 )
 def test_what_is_not_there_yet_is_refused(lapstrake: Lapstrake, tmp_path: Path, step: str) -> None:
     err = failed(lapstrake, tmp_path, f"FROM base\nRUN echo first\n{step}\n")
-    assert "is not supported by this version" in err
+    assert "is not supported" in err
     assert "Dockerfile:3" in err
     assert "] RUN echo first" not in err
 
