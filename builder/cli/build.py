@@ -9,7 +9,18 @@ from typing import TYPE_CHECKING
 
 import click
 
-from builder.cli.request import BuildRequest, build_args, epoch, host_entry, named_context, pairs
+from builder.cli.request import (
+    BuildRequest,
+    build_args,
+    byte_count,
+    entitlements,
+    epoch,
+    host_entry,
+    named_context,
+    pairs,
+    ulimit,
+    words,
+)
 from builder.cli.root import store_root
 from builder.cli.secret import parse_secret
 from builder.errors import Canceled
@@ -40,6 +51,7 @@ Examples:
 @click.option("--target", default="", metavar="STAGE", help="Build this stage (default: the last one).")
 @click.option("--label", "labels", multiple=True, metavar="NAME=VALUE", help="Set metadata of the image.")
 @click.option("--no-cache", is_flag=True, help="Run every step anew.")
+@click.option("--no-cache-filter", "filters", multiple=True, metavar="STAGE", help="Run the steps of this stage anew.")
 @click.option(
     "--network",
     type=click.Choice(["default", "none", "host"]),
@@ -51,6 +63,9 @@ Examples:
 @click.option(
     "--secret", "secrets", multiple=True, metavar="id=NAME[,src=FILE]", help="A value for RUN --mount=type=secret."
 )
+@click.option("--shm-size", default="", metavar="BYTES", help="Size of /dev/shm in RUN steps (default: 64m).")
+@click.option("--ulimit", "ulimits", multiple=True, metavar="NAME=SOFT[:HARD]", help="A limit of RUN steps.")
+@click.option("--allow", multiple=True, metavar="ENTITLEMENT", help="Let RUN have network.host or security.insecure.")
 @click.option("--build-context", "contexts", multiple=True, metavar="NAME=SOURCE", help="Another folder or image.")
 @click.option(
     "-o", "--output", "outputs", multiple=True, metavar="type=TYPE[,dest=PATH]", help="Where the result goes."
@@ -75,9 +90,13 @@ def command(
     target: str,
     labels: tuple[str, ...],
     no_cache: bool,
+    filters: tuple[str, ...],
     network: str,
     hosts: tuple[str, ...],
     secrets: tuple[str, ...],
+    shm_size: str,
+    ulimits: tuple[str, ...],
+    allow: tuple[str, ...],
     contexts: tuple[str, ...],
     outputs: tuple[str, ...],
     iidfile: str,
@@ -104,6 +123,10 @@ def command(
         iidfile=iidfile,
         metadata_file=metadata_file,
         secrets=tuple(parse_secret(text, os.environ) for text in secrets),
+        allow=entitlements(allow),
+        ulimits=tuple(sorted((ulimit(text) for text in ulimits), key=lambda limit: limit.name)),
+        no_cache_filter=words(filters),
+        shm_size=byte_count("--shm-size", shm_size) if shm_size else 0,
         epoch=epoch(arguments),
     )
     given = root or (ctx.obj or {}).get("root")

@@ -3,19 +3,30 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Iterable, Mapping
 
 import msgspec
 
 from builder.cli.secret import SecretSource
 from builder.errors import SourceFault
+from builder.graph.operation import Ulimit
 from builder.oci.reference import Reference
 from builder.source.base import NamedImage
 from cache.errors import Fault
 
+_ENTITLEMENTS = frozenset({"network.host", "security.insecure"})
+_ULIMITS = (
+    "as", "core", "cpu", "data", "fsize", "memlock", "msgqueue", "nice", "nofile", "nproc", "rss", "rtprio",
+    "rttime", "sigpending", "stack",
+)  # fmt: skip
+
 
 class BuildRequest(msgspec.Struct, frozen=True, kw_only=True):
-    """context: folder. file: Dockerfile's path, or None for the default one. epoch: SOURCE_DATE_EPOCH, or None."""
+    """context: folder. file: Dockerfile's path, or None for the default one. epoch: SOURCE_DATE_EPOCH, or None.
+
+    shm_size: bytes of /dev/shm, 0 for the usual.
+    """
 
     context: str
     file: str | None = None
@@ -32,6 +43,10 @@ class BuildRequest(msgspec.Struct, frozen=True, kw_only=True):
     iidfile: str = ""
     metadata_file: str = ""
     secrets: tuple[SecretSource, ...] = ()
+    allow: frozenset[str] = frozenset()
+    ulimits: tuple[Ulimit, ...] = ()
+    no_cache_filter: tuple[str, ...] = ()
+    shm_size: int = 0
     epoch: int | None = None
 
 
@@ -70,6 +85,40 @@ def epoch(args: Iterable[tuple[str, str]]) -> int | None:
     if not text.isascii() or not text.isdigit() or len(text) > 12:
         raise Fault(f"invalid SOURCE_DATE_EPOCH: {text}", "give whole seconds since 1970-01-01 UTC")
     return int(text)
+
+
+def words(values: Iterable[str]) -> tuple[str, ...]:
+    """Repeated options whose values may be lists with commas."""
+    return tuple(word.strip() for value in values for word in value.split(",") if word.strip())
+
+
+def entitlements(values: Iterable[str]) -> frozenset[str]:
+    """--allow"""
+    given = frozenset(words(values))
+    for word in sorted(given - _ENTITLEMENTS):
+        raise Fault(f"invalid entitlement {word!r} in --allow", f"known: {', '.join(sorted(_ENTITLEMENTS))}")
+    return given
+
+
+def byte_count(option: str, text: str) -> int:
+    """`64m`, `1g`, `1024`: bytes with a unit of 1024s, as Docker reads them (go-units RAMInBytes)."""
+    match = re.fullmatch(r"(\d+(?:\.\d+)?) ?([kmgtp]?)(?:i?b)?", text.strip().lower())
+    if match is None:
+        raise Fault(f"invalid {option} {text!r}", "want a number of bytes, or one with k, m or g")
+    return int(float(match[1]) * 1024 ** " kmgtp".index(match[2] or " "))
+
+
+def ulimit(value: str) -> Ulimit:
+    """--ulimit `name=soft[:hard]`; -1 and unlimited mean no limit."""
+    name, equals, text = value.partition("=")
+    soft, colon, hard = text.partition(":")
+    numbers = [-1 if part == "unlimited" else part for part in (soft, hard if colon else soft)]
+    if name not in _ULIMITS or not equals or not all(re.fullmatch(r"-1|\d{1,18}", str(n)) for n in numbers):
+        raise Fault(f"invalid --ulimit {value!r}", f"want NAME=SOFT[:HARD], NAME one of {', '.join(_ULIMITS)}")
+    low, high = int(numbers[0]), int(numbers[1])
+    if high != -1 and not 0 <= low <= high:
+        raise Fault(f"invalid --ulimit {value!r}: the soft limit is above the hard one")
+    return Ulimit(name, low, high)
 
 
 def host_entry(value: str) -> tuple[str, str]:

@@ -26,6 +26,7 @@ from builder.layer.layer import Layer
 from builder.oci.config import DEFAULT_EPOCH
 from builder.oci.platform import host
 from builder.oci.reference import Reference
+from builder.sandbox.spec import DEFAULT_SHM_SIZE
 from builder.solve import supported
 from builder.solve.assemble import make_image, rfc3339
 from builder.solve.local import LocalExecutor, Surroundings
@@ -165,6 +166,9 @@ class Session:
             build_platform=host(),
             hosts=tuple(n for n, _ in request.hosts),
             contexts=kinds,
+            allow=request.allow,
+            ulimits=request.ulimits,
+            no_cache_filter=request.no_cache_filter,
         )
         return lower(document, options, self._bases.resolve, memo=memo, ignored=self._hides)
 
@@ -184,7 +188,7 @@ class Session:
             self.emit,
             self.clock,
             time.time(),
-            forget=self._request.no_cache,
+            forget=(lambda vertex: True) if self._request.no_cache else program.fresh.__contains__,
         )
         try:
             scheduler.run(target)
@@ -248,6 +252,7 @@ class Session:
             resolv_conf=_resolv_conf(),
             mtime=DEFAULT_EPOCH,
             secrets=reader(request.secrets, os.environ),
+            shm_size=request.shm_size or DEFAULT_SHM_SIZE,
         )
         return LocalExecutor(
             self._store, trees, self._launch, self._contexts, self._codec, surroundings, self.emit, self.clock

@@ -56,6 +56,14 @@ class InlineFile(msgspec.Struct, frozen=True, tag="inline", kw_only=True):
     data: str
 
 
+class Ulimit(msgspec.Struct, frozen=True):
+    """A limit of setrlimit(2): its name in lower case without RLIMIT_; -1 for none."""
+
+    name: str
+    soft: int
+    hard: int
+
+
 class Exec(msgspec.Struct, frozen=True, tag="exec", kw_only=True):
     """Run one command. inputs[0]: the root (absent for an empty root), further inputs belong to mounts.
 
@@ -74,6 +82,7 @@ class Exec(msgspec.Struct, frozen=True, tag="exec", kw_only=True):
     hosts: tuple[str, ...] = ()
     mounts: tuple[Mount, ...] = ()
     files: tuple[InlineFile, ...] = ()
+    ulimits: tuple[Ulimit, ...] = ()
     rooted: bool = True  # False: inputs[0] is not a root, the stage is FROM scratch
 
 

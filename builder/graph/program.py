@@ -35,7 +35,7 @@ class Program(msgspec.Struct, frozen=True):
 
     steps: the vertices that make the image's own layers, bottom first; with base_layers from config.diff_ids of
     the base below them. config: folded over all instructions, its own history entries marked `own` and without a
-    time, its diff_ids those of the base image.
+    time, its diff_ids those of the base image. fresh: steps of the stages that --no-cache-filter names.
     """
 
     graph: BuildGraph
@@ -44,6 +44,7 @@ class Program(msgspec.Struct, frozen=True):
     steps: tuple[Digest, ...]
     config: ImageConfig
     warnings: tuple[Warning, ...] = ()
+    fresh: frozenset[Digest] = frozenset()
 
 
 Resolver = Callable[[str, Platform], ResolvedImage]

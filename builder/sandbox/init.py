@@ -25,6 +25,7 @@ import array
 import fcntl
 import gc
 import json
+import resource
 import select
 import signal
 import socket
@@ -179,7 +180,7 @@ class Step:
         if not os.getcwd().startswith("/"):
             raise Refused(f"working directory {spec['cwd']} is outside the root", "")
         environment = _environment(spec["env"], user)
-        answer = self._wait(*self._start(spec["argv"], environment, user))
+        answer = self._wait(*self._start(spec, environment, user))
         for stub in reversed(stubs):
             stub.remove()
         return answer
@@ -219,22 +220,22 @@ class Step:
         os.chdir("/")
         return []
 
-    def _start(self, argv: list[str], environment: dict[str, str], user: User) -> tuple[int, int]:
+    def _start(self, spec: dict[str, Any], environment: dict[str, str], user: User) -> tuple[int, int]:
         """Fork the command: its pid, and a pipe that ends, or says why, when it has become what it should."""
         read, write = os.pipe()
         pid = os.fork()
         if pid == 0:
             try:
-                self._become(argv, environment, user)
+                self._become(spec, environment, user)
             except BaseException as error:
-                os.write(write, _reason(error, argv).encode("utf-8", "surrogateescape"))
+                os.write(write, _reason(error, spec["argv"]).encode("utf-8", "surrogateescape"))
             finally:
                 os._exit(127)
         os.close(write)
         os.close(self._log)
         return pid, read
 
-    def _become(self, argv: list[str], environment: dict[str, str], user: User) -> None:
+    def _become(self, spec: dict[str, Any], environment: dict[str, str], user: User) -> None:
         os.setsid()
         linux.prctl(linux.PR_SET_PDEATHSIG, signal.SIGKILL)
         null = os.open("/dev/null", os.O_RDONLY)
@@ -248,14 +249,13 @@ class Step:
             linux.join_session_keyring()
         except OSError:
             pass  # a kernel without keys has none to keep apart
-        for number in range(capabilities.COUNT):
-            if not capabilities.DEFAULT >> number & 1:
-                try:
-                    linux.prctl(linux.PR_CAPBSET_DROP, number)
-                except OSError:
-                    break  # past the last one that this kernel has
-        linux.load_seccomp(self._program)
-        _set_ids(user)
+        if spec["ulimits"]:
+            _limit(spec["ulimits"])
+        if not spec["insecure"]:
+            _drop_capabilities()
+            linux.load_seccomp(self._program)
+        _set_ids(user, keep=spec["insecure"])
+        argv = spec["argv"]
         os.execve(_program(argv[0], environment), argv, environment)
 
     def _wait(self, pid: int, failure: int) -> dict[str, Any]:
@@ -291,7 +291,25 @@ def _outcome(status: int, failure: str) -> dict[str, Any]:
     return {"exit": os.WEXITSTATUS(status)}
 
 
-def _set_ids(user: User) -> None:
+def _limit(ulimits: list[tuple[str, int, int]]) -> None:
+    for name, soft, hard in ulimits:
+        try:
+            resource.setrlimit(getattr(resource, f"RLIMIT_{name.upper()}"), (soft, hard))
+        except (OSError, ValueError) as error:
+            raise Refused(f"cannot set ulimit {name}={soft}:{hard}: {error}", "") from None
+
+
+def _drop_capabilities() -> None:
+    for number in range(capabilities.COUNT):
+        if not capabilities.DEFAULT >> number & 1:
+            try:
+                linux.prctl(linux.PR_CAPBSET_DROP, number)
+            except OSError:
+                break  # past the last one that this kernel has
+
+
+def _set_ids(user: User, *, keep: bool) -> None:
+    """keep: root keeps all the capabilities that it has."""
     try:
         os.setgroups(user.groups)
     except PermissionError:
@@ -299,7 +317,8 @@ def _set_ids(user: User) -> None:
             raise  # a user namespace with a single id has no groups to set
     os.setresgid(user.gid, user.gid, user.gid)
     os.setresuid(user.uid, user.uid, user.uid)
-    linux.set_capabilities(capabilities.DEFAULT if user.uid == 0 else 0)
+    if user.uid or not keep:
+        linux.set_capabilities(0 if user.uid else capabilities.DEFAULT)
 
 
 def _reason(error: BaseException, argv: list[str]) -> str:

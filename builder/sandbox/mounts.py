@@ -55,8 +55,9 @@ def mount_all(inroot: InRoot, spec: dict[str, Any]) -> None:
     """Everything below the root."""
     _system(inroot, "proc", "proc")
     _dev(inroot, spec)
-    _sys(inroot)
-    _mask(inroot)
+    _sys(inroot, linux.MS_RDONLY if not spec["insecure"] else 0)
+    if not spec["insecure"]:
+        _mask(inroot)
     for mount in spec["mounts"]:
         _GIVEN[mount["type"]](inroot, mount)
 
@@ -81,15 +82,16 @@ def _system(inroot: InRoot, path: str, kind: str) -> None:
     linux.mount(kind, _at(_folder(inroot, path)), kind, _SAFE)
 
 
-def _sys(inroot: InRoot) -> None:
+def _sys(inroot: InRoot, readonly: int) -> None:
     fd = _folder(inroot, "sys")
     try:
-        linux.mount("sysfs", _at(fd), "sysfs", _SAFE | linux.MS_RDONLY)
+        linux.mount("sysfs", _at(fd), "sysfs", _SAFE | readonly)
     except PermissionError:  # the network namespace is not ours: show the machine's, read-only
         linux.mount("/sys", _at(fd), flags=linux.MS_BIND | linux.MS_REC)
         mounted = inroot.existing("sys")
         assert mounted is not None
-        linux.restrict(_at(mounted), linux.MOUNT_ATTR_RDONLY)
+        if readonly:
+            linux.restrict(_at(mounted), linux.MOUNT_ATTR_RDONLY)
 
 
 def _dev(inroot: InRoot, spec: dict[str, Any]) -> None:
@@ -98,6 +100,8 @@ def _dev(inroot: InRoot, spec: dict[str, Any]) -> None:
     assert dev is not None
     for name, numbers in _NODES.items():
         _node(dev, name, os.makedev(*numbers))
+    if spec["insecure"]:
+        _loop_devices(dev)
     for name, text in _LINKS.items():
         os.symlink(text, name, dir_fd=dev)
     for name in ("pts", "shm", "mqueue"):
@@ -126,6 +130,16 @@ def _node(dev: int, name: str, device: int) -> None:
         os.close(os.open(name, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o666, dir_fd=dev))
         linux.mount(_at(host), f"{_at(dev)}/{name}", flags=linux.MS_BIND)
         os.close(host)
+
+
+def _loop_devices(dev: int) -> None:
+    """loop(4), where the machine has it and we may."""
+    for name in ("loop-control", *(f"loop{n}" for n in range(8))):
+        try:
+            status = os.stat(f"/dev/{name}")
+            os.mknod(name, status.st_mode, status.st_rdev, dir_fd=dev)
+        except OSError:
+            continue
 
 
 def _file(inroot: InRoot, dev: int, path: str, text: str) -> None:

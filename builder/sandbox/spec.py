@@ -76,6 +76,9 @@ class FileMount(msgspec.Struct, frozen=True, tag="file"):
 Mount = BindMount | TreeMount | TmpfsMount | FileMount
 
 
+DEFAULT_SHM_SIZE = 64 << 20
+
+
 class SandboxSpec(msgspec.Struct, frozen=True, kw_only=True):
     """One command in one root.
 
@@ -84,7 +87,8 @@ class SandboxSpec(msgspec.Struct, frozen=True, kw_only=True):
     user: as in a Dockerfile's USER ("", "name", "1000", "name:group", "0:0"), resolved inside the root.
     network: "default" and "host" share the machine's network, "none" has a loopback only.
     hosts: full text of /etc/hosts; resolv_conf: full text of /etc/resolv.conf; both are bound over the root's own
-    and never reach the layer.
+    and never reach the layer. shm_size: bytes. ulimits: (name in lower case, soft, hard), -1 for no limit.
+    insecure: all capabilities, no filter of system calls, nothing masked, loop devices (RUN --security=insecure).
     """
 
     root: OverlayRoot | PlainRoot
@@ -97,4 +101,6 @@ class SandboxSpec(msgspec.Struct, frozen=True, kw_only=True):
     hosts: str = "127.0.0.1\tlocalhost\n::1\tlocalhost\n"
     resolv_conf: str = ""
     mounts: tuple[Mount, ...] = ()
-    shm_size: int = 64 << 20
+    shm_size: int = DEFAULT_SHM_SIZE
+    ulimits: tuple[tuple[str, int, int], ...] = ()
+    insecure: bool = False

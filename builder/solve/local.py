@@ -18,7 +18,7 @@ from builder.layer.entry import Entry, Item
 from builder.layer.layer import Layer
 from builder.layer.pack import pack
 from builder.layer.tree import Tree
-from builder.sandbox.spec import OverlayRoot, PlainRoot, SandboxSpec
+from builder.sandbox.spec import DEFAULT_SHM_SIZE, OverlayRoot, PlainRoot, SandboxSpec
 from builder.solve.cachemounts import CacheMounts
 from builder.solve.copying import Source, place
 from builder.solve.executor import Stack, Task
@@ -47,7 +47,7 @@ class Surroundings(msgspec.Struct, frozen=True, kw_only=True):
 
     proxy: `NAME=value` of the predefined proxy arguments. addresses: of the names of --add-host. resolv_conf: text
     of /etc/resolv.conf. mtime: seconds, of every file that the builder itself makes or takes from a client folder.
-    secrets: values of --secret.
+    secrets: values of --secret. shm_size: bytes of /dev/shm.
     """
 
     proxy: tuple[str, ...] = ()
@@ -55,6 +55,7 @@ class Surroundings(msgspec.Struct, frozen=True, kw_only=True):
     resolv_conf: str = ""
     mtime: int = 0
     secrets: Secrets = _no_secret
+    shm_size: int = DEFAULT_SHM_SIZE
 
 
 class LocalExecutor:
@@ -164,6 +165,9 @@ class LocalExecutor:
             hosts=hosts,
             resolv_conf=given.resolv_conf,
             mounts=tuple(mounts.mounts),
+            shm_size=given.shm_size,
+            ulimits=tuple((limit.name, limit.soft, limit.hard) for limit in operation.ulimits),
+            insecure=operation.security == "insecure",
         )
 
     def _copy(self, task: Task, operation: Copy) -> Callable[[], Layer]:

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from msgspec.structs import replace
+
 from builder.graph.graph import BuildGraph, Vertex
 from builder.graph.inputs import read_by_path, root_of, selections, shaped_by
 from builder.graph.key import Key
-from builder.graph.operation import Copy, ImageSource, LocalSource
+from builder.graph.operation import Copy, Exec, ImageSource, LocalSource, Operation
 from builder.layer.layer import Layer
 from builder.oci.chain import EMPTY, chain_id, chained
 from builder.solve import result
@@ -21,11 +23,16 @@ class Lookup:
     """Answers at once, from the store and from what it is told of this build; None where that is not enough.
 
     A vertex may be asked about once all its inputs were, and again when more is known of them.
-    layer_of: the layer that a vertex has in this build, if it is packed. forget: find no result (--no-cache).
+    layer_of: the layer that a vertex has in this build, if it is packed. forget(vertex): whether to find no
+    result for it (--no-cache).
     """
 
     def __init__(
-        self, graph: BuildGraph, store: Store, layer_of: Callable[[Digest], Layer | None], forget: bool
+        self,
+        graph: BuildGraph,
+        store: Store,
+        layer_of: Callable[[Digest], Layer | None],
+        forget: Callable[[Digest], bool],
     ) -> None:
         self._graph = graph
         self._store = store
@@ -63,7 +70,7 @@ class Lookup:
             return None
         key = self.key(digest)
         on = [self._chain(i) for i in shaped_by(vertex)]
-        if self._forget or key is None or None in on:
+        if self._forget(digest) or key is None or None in on:
             return None
         found = result.find(self._store, key)
         if found is not None and found.on != tuple(on):
@@ -115,6 +122,7 @@ class Lookup:
         if isinstance(operation, ImageSource):
             # The layers are the file system; which manifest and tag led to them does not matter to a step.
             return Key(operation=ImageSource(manifest=EMPTY, diff_ids=operation.diff_ids))
+        operation = _keyed(operation)
         parents = [self._keys.get(i) for i in shaped_by(vertex)]
         contents = self.contents(digest)
         if contents is None or any(p is None for p in parents):
@@ -153,3 +161,11 @@ class Lookup:
             return None
         exclude = operation.exclude if isinstance(operation, Copy) else ()
         return record.digest((selections(operation), exclude, chains))
+
+
+def _keyed(operation: Operation) -> Operation:
+    """An operation without what does not decide what it makes: which cache a step is given, and who else has it."""
+    if not isinstance(operation, Exec):
+        return operation
+    mounts = (replace(mount, id="", sharing="") if mount.kind == "cache" else mount for mount in operation.mounts)
+    return replace(operation, mounts=tuple(mounts))

@@ -58,7 +58,10 @@ class _Outcome(msgspec.Struct):
 
 
 class Scheduler:
-    """Runs one graph once. base_layers: of each ImageSource, by its vertex. forget: find no result (--no-cache)."""
+    """Runs one graph once. base_layers: of each ImageSource, by its vertex.
+
+    forget(vertex): whether to find no result for it (--no-cache).
+    """
 
     def __init__(
         self,
@@ -69,7 +72,7 @@ class Scheduler:
         emit: Callable[[Event], None],
         clock: Clock,
         now: float,
-        forget: bool = False,
+        forget: Callable[[Digest], bool] = lambda vertex: False,
     ) -> None:
         self._graph = graph
         self._store = store

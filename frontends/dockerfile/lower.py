@@ -72,6 +72,8 @@ class _Lowering:
         self._images: dict[tuple[str, Platform], ResolvedImage] = {}
         self._triggers: dict[int, tuple[AnyInstruction, ...]] = {}
         self._states: dict[int, StageState] = {}
+        self._never_cached = {name.lower() for name in options.no_cache_filter}
+        self._fresh: set[Digest] = set()
         self._shared = Shared(
             source=dockerfile.source,
             options=options,
@@ -96,6 +98,7 @@ class _Lowering:
             steps=state.steps,
             config=self._finish(state.config),
             warnings=self._lint.finish(),
+            fresh=frozenset(self._fresh),
         )
 
     def _finish(self, config: ImageConfig) -> ImageConfig:
@@ -259,6 +262,8 @@ class _Lowering:
             fold.apply(command, onbuild=True)
         for command in stage.commands:
             fold.apply(command)
+        if stage.title.lower() in self._never_cached:
+            self._fresh.update(set(fold.steps) - set(start.steps))
         return fold.result()
 
     def _start(self, stage: Stage, prefix: str) -> StageState:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import msgspec
 
+from builder.graph.operation import Ulimit
 from builder.oci.platform import Platform
 from builder.oci.reference import Reference
 from cache.errors import Fault
@@ -20,6 +21,7 @@ class LowerOptions(msgspec.Struct, frozen=True, kw_only=True):
 
     platform: what is built; platform_given: by --platform, so it overrides the base image's. network: default, none
     or host. hosts: names of --add-host. contexts: --build-context by name, "local" or "image". allow: --allow.
+    ulimits: of every RUN. no_cache_filter: names of stages whose steps are to run in any case.
     """
 
     platform: Platform
@@ -32,6 +34,8 @@ class LowerOptions(msgspec.Struct, frozen=True, kw_only=True):
     hosts: tuple[str, ...] = ()
     contexts: dict[str, str] = {}
     allow: frozenset[str] = frozenset()
+    ulimits: tuple[Ulimit, ...] = ()
+    no_cache_filter: tuple[str, ...] = ()
 
     @property
     def hostname(self) -> str:

@@ -45,6 +45,7 @@ def fold_run(fold: Fold, run: Run) -> None:
         hosts=options.hosts,
         mounts=mounts,
         files=files,
+        ulimits=options.ulimits,
         rooted=fold.vertex is not None,
     )
     fold.step(operation, tuple(inputs), run, _display(fold, run, specs))
