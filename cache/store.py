@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import fcntl
 import os
+import shutil
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -41,12 +42,16 @@ class Store:
         self.index.close()
 
     def tidy(self) -> None:
-        """Delete what killed processes left in `tmp/`: files that nobody has locked and that are not quite new."""
+        """Delete what killed processes left in `tmp/`: what nobody has locked and is not quite new."""
         for name in os.listdir(self.path("tmp")):
-            with suppress(OSError), open(self.path("tmp", name), "rb") as file:
-                if time.time() - os.fstat(file.fileno()).st_mtime > _NEW:
-                    fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                    os.unlink(file.name)
+            path = self.path("tmp", name)
+            with suppress(OSError), _opened(path) as fd:
+                if time.time() - os.fstat(fd).st_mtime > _NEW:
+                    fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                    if os.path.isdir(path):
+                        shutil.rmtree(path)
+                    else:
+                        os.unlink(path)
 
     @contextmanager
     def lock(self, exclusive: bool = False) -> Iterator[None]:
@@ -59,6 +64,15 @@ class Store:
             raise CacheFault("the store is in use by a running build", "try again when it has ended") from None
         finally:
             os.close(fd)
+
+
+@contextmanager
+def _opened(path: str) -> Iterator[int]:
+    fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK)
+    try:
+        yield fd
+    finally:
+        os.close(fd)
 
 
 def _prepare(root: str) -> None:

@@ -29,11 +29,17 @@ from cache.digest import Digest
 from cache.errors import DamagedBlob, Fault
 
 if TYPE_CHECKING:
+    from builder.cli.delivery import Delivery
+    from builder.images.image import Image
+    from builder.progress.renderer import Renderer
     from builder.source.base import NamedImage
+    from cache.store import Store
 
 _HELP = """Build an image from a Dockerfile.
 
-CONTEXT is the folder that COPY and ADD read. Without -o the image goes into the local image store under its tags.
+CONTEXT is the folder that COPY and ADD read, or - for a tar archive or a Dockerfile on the standard input.
+
+Without -o the image goes into the local image store under its tags.
 
 \b
 Examples:
@@ -148,9 +154,7 @@ def _contexts(values: tuple[str, ...]) -> tuple[tuple[tuple[str, str], ...], tup
 def run(request: BuildRequest, root: str, progress: str, quiet: bool) -> None:
     """Build and deliver; raises the Fault of what failed after the renderer has shown it."""
     from builder.cli.delivery import Delivery, check_files
-    from builder.cli.session import Session
     from builder.export.options import parse_output
-    from builder.graph.event import Warned
     from builder.progress.choose import choose
     from builder.progress.renderer import Summary
     from builder.sandbox import namespace
@@ -164,29 +168,43 @@ def run(request: BuildRequest, root: str, progress: str, quiet: bool) -> None:
     check_files(request)
     namespace.enter()
     renderer = choose(progress, sys.stderr, os.environ)
-    may_repeat = all(delivery.spec.dest != "-" for delivery in deliveries)  # what is in a pipe stays in it
     try:
         with store.lock():
             store.tidy()
-            while True:
-                try:
-                    with Session(request, store, deliveries, renderer.event) as session:
-                        image = session.run()
-                    break
-                except Fault as error:
-                    damaged = _damaged_blob(error)
-                    if damaged is not None and store.blobs.delete(damaged) and may_repeat:
-                        renderer.event(Warned(None, f"blob {damaged} was damaged and is made anew", session.clock()))
-                        continue
-                    renderer.close(None)
-                    _explain(error, session.excerpt(error))
-                    raise
+            image = _build(request, store, deliveries, renderer)
     finally:
         store.close()
     names = tuple(tag.familiar for tag in request.tags)
     renderer.close(Summary(image.descriptor.digest, image.size, names, time.monotonic() - begin))
     if quiet:
         click.echo(str(image.id))
+
+
+def _build(request: BuildRequest, store: Store, deliveries: list[Delivery], renderer: Renderer) -> Image:
+    """As often as blobs turn out to be damaged: each is deleted, so that this ends."""
+    from builder.cli.definition import opened_definition
+    from builder.cli.session import Session
+    from builder.graph.event import Warned
+
+    may_repeat = all(delivery.spec.dest != "-" for delivery in deliveries)  # what is in a pipe stays in it
+    session: Session | None = None
+    try:
+        with opened_definition(request, sys.stdin.buffer, store.path("tmp")) as definition:
+            while True:
+                try:
+                    session = Session(request, definition, store, deliveries, renderer.event)
+                    with session:
+                        return session.run()
+                except Fault as error:
+                    damaged = _damaged_blob(error)
+                    if damaged is None or not store.blobs.delete(damaged) or not may_repeat:
+                        raise
+                    text = f"blob {damaged} was damaged and is made anew"
+                    renderer.event(Warned(None, text, session.clock() if session is not None else 0.0))
+    except Fault as error:
+        renderer.close(None)
+        _explain(error, session.excerpt(error) if session is not None else "")
+        raise
 
 
 def _damaged_blob(error: BaseException | None) -> Digest | None:

@@ -23,9 +23,9 @@ _ULIMITS = (
 
 
 class BuildRequest(msgspec.Struct, frozen=True, kw_only=True):
-    """context: folder. file: Dockerfile's path, or None for the default one. epoch: SOURCE_DATE_EPOCH, or None.
+    """context: folder, or "-" for the standard input. file: Dockerfile's path, "-", or None for the default one.
 
-    shm_size: bytes of /dev/shm, 0 for the usual.
+    epoch: SOURCE_DATE_EPOCH, or None. shm_size: bytes of /dev/shm, 0 for the usual.
     """
 
     context: str

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
+from builder.cli.definition import Definition
 from builder.cli.delivery import Delivery, write_id, write_metadata
 from builder.cli.request import BuildRequest
 from builder.cli.secret import reader
@@ -34,7 +35,7 @@ from builder.solve.scheduler import Scheduler
 from builder.solve.trees import Trees
 from builder.source.base import BaseImages
 from builder.source.context import LocalContext
-from builder.source.ignore import Ignore, read_patterns
+from builder.source.ignore import Ignore
 from cache.digest import Digest
 from cache.errors import Fault
 from cache.stats import StatIndex
@@ -48,8 +49,6 @@ from frontends.text import Lines, Source
 if TYPE_CHECKING:
     from builder.sandbox.launch import Launcher
     from builder.snapshot.snapshots import Snapshots
-
-_DOCKERFILE_LIMIT = 64 << 20  # bytes
 
 
 class Built(msgspec.Struct, frozen=True):
@@ -66,11 +65,13 @@ class Session:
     def __init__(
         self,
         request: BuildRequest,
+        definition: Definition,
         store: Store,
         deliveries: Sequence[Delivery],
         emit: Callable[[Event], None],
     ) -> None:
         self._request = request
+        self._definition = definition
         self._store = store
         self._deliveries = deliveries
         self._codec = _codec([delivery.spec for delivery in deliveries])
@@ -78,7 +79,7 @@ class Session:
         self._lock = threading.Lock()
         self._render = emit
         self._contexts: dict[str, LocalContext] = {}
-        self._ignores: dict[tuple[str, bool], Ignore | None] = {}
+        self._ignores: dict[str, Ignore | None] = {}
         self._stats: list[tuple[StatIndex, str]] = []
         self._images = ImageStore(store.root, store.blobs)
         self._bases = BaseImages(store, self._images, dict(request.named_images))
@@ -150,10 +151,9 @@ class Session:
 
     def _program(self) -> Program:
         request = self._request
-        name, data = _dockerfile(request)
-        step = self._internal(f"load build definition from {name}")
+        step = self._internal(f"load build definition from {self._definition.name}")
         memo = _Memo(self._store)
-        self._source = Source(name, data)
+        self._source = Source(self._definition.name, self._definition.text)
         document = parse(self._source, memo)
         self._done(step)
         kinds = {n: "local" for n, _ in request.named_folders} | {n: "image" for n, _ in request.named_images}
@@ -212,22 +212,21 @@ class Session:
 
     def _open_contexts(self, program: Program) -> None:
         """Open the client folders that the graph reads."""
-        folders = {"context": self._request.context, **dict(self._request.named_folders)}
+        folders = {"context": self._definition.context, **dict(self._request.named_folders)}
         used = {v.operation.name for v in program.graph.vertices.values() if isinstance(v.operation, LocalSource)}
         for name in sorted(used):
-            ignore = self._ignore(folders[name], name == "context")
+            ignore = self._ignore(folders[name])
             root = os.path.realpath(folders[name])
             self._contexts[name] = LocalContext(root, ignore, self._stat_index(root), DEFAULT_EPOCH)
 
-    def _ignore(self, folder: str, main: bool) -> Ignore | None:
-        if (folder, main) not in self._ignores:
-            patterns = _ignore_patterns(self._request, folder, main)
-            self._ignores[folder, main] = Ignore(patterns) if patterns else None
-        return self._ignores[folder, main]
+    def _ignore(self, folder: str) -> Ignore | None:
+        if folder not in self._ignores:
+            self._ignores[folder] = self._definition.ignore(folder)
+        return self._ignores[folder]
 
     def _hides(self, path: str) -> bool:
         """Whether the ignore file hides a path of the main context for certain."""
-        ignore = self._ignore(self._request.context, True)
+        ignore = self._ignore(self._definition.context)
         return ignore is not None and ignore.hides(path)
 
     def _stat_index(self, root: str) -> StatIndex:
@@ -302,48 +301,6 @@ class _Memo:
 
     def put(self, key: Digest, value: bytes) -> None:
         self._index.put_memo("parse", key, value)
-
-
-def _dockerfile(request: BuildRequest) -> tuple[str, bytes]:
-    """The name as people wrote it, and the text."""
-    if not os.path.isdir(request.context):
-        raise SourceFault(f"unable to prepare context: path {request.context!r} not found", "give a folder")
-    if request.file is not None:
-        paths = [request.file]
-    else:
-        paths = [os.path.join(request.context, name) for name in ("Dockerfile", "dockerfile")]
-    for path in paths:
-        try:
-            with open(path, "rb") as file:
-                data = file.read(_DOCKERFILE_LIMIT + 1)
-        except FileNotFoundError:
-            continue
-        except OSError as error:
-            raise SourceFault(f"failed to read dockerfile: {path}: {error.strerror}") from error
-        if len(data) > _DOCKERFILE_LIMIT:
-            raise SourceFault(f"failed to read dockerfile: {path} has more than {_DOCKERFILE_LIMIT} bytes")
-        return os.path.basename(path), data
-    raise SourceFault(
-        f"failed to read dockerfile: open {os.path.basename(paths[0])}: no such file or directory",
-        "name it with -f, or build in the folder that has it",
-    )
-
-
-def _ignore_patterns(request: BuildRequest, folder: str, main: bool) -> tuple[str, ...]:
-    """<Dockerfile>.dockerignore beside the Dockerfile, else .dockerignore at the context's root."""
-    paths = [os.path.join(folder, ".dockerignore")]
-    if main:
-        beside = request.file or os.path.join(request.context, "Dockerfile")
-        paths.insert(0, f"{beside}.dockerignore")
-    for path in paths:
-        try:
-            with open(path, "rb") as file:
-                return read_patterns(file.read(_DOCKERFILE_LIMIT))
-        except FileNotFoundError:
-            continue
-        except OSError as error:
-            raise SourceFault(f"failed to read {path}: {error.strerror}") from error
-    return ()
 
 
 def _resolv_conf() -> str:
