@@ -11,7 +11,7 @@ from typing import Any, TypeVar
 import msgspec
 
 from cache.digest import Digest
-from cache.errors import CacheFault
+from cache.errors import CacheFault, Fault
 
 T = TypeVar("T")
 
@@ -24,6 +24,8 @@ def _to_wire(value: Any) -> Any:
 
 def _from_wire(kind: type, value: Any) -> Any:
     if kind is Digest:
+        if not isinstance(value, str):
+            raise ValueError("a digest is a string")
         return Digest.parse(value)
     raise NotImplementedError(f"no wire form for {kind.__name__}")
 
@@ -44,9 +46,17 @@ def decode(data: bytes, kind: type[T]) -> T:
         decoder = _decoders[kind] = msgspec.json.Decoder(kind, dec_hook=_from_wire)
     try:
         value: T = decoder.decode(data)
-    except (msgspec.MsgspecError, UnicodeDecodeError) as error:
+    except (msgspec.MsgspecError, UnicodeDecodeError, Fault) as error:
         raise CacheFault(f"damaged record: {error}") from error
     return value
+
+
+def recall(data: bytes | None, kind: type[T]) -> T | None:
+    """The same for a memo, which is only ever a shortcut: None where it is not there or cannot be read."""
+    try:
+        return None if data is None else decode(data, kind)
+    except CacheFault:
+        return None
 
 
 def digest(value: Any) -> Digest:

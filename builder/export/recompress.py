@@ -14,7 +14,6 @@ from builder.oci.descriptor import DOCKER_LAYER, DOCKER_LAYER_GZIP, OCI_LAYER, O
 from cache import record
 from cache.blobs import BlobStore
 from cache.digest import Digest
-from cache.errors import CacheFault
 from cache.index import Index
 
 _CHUNK = 1 << 20
@@ -39,10 +38,7 @@ class IndexVariants:
 
     def get(self, diff_id: Digest, fingerprint: str) -> Descriptor | None:
         value = self._index.memo(self._KIND, _key(diff_id, fingerprint))
-        try:
-            return None if value is None else record.decode(value, Descriptor)
-        except CacheFault:
-            return None  # a memo is only ever a shortcut
+        return record.recall(value, Descriptor)
 
     def put(self, diff_id: Digest, fingerprint: str, blob: Descriptor) -> None:
         self._index.put_memo(self._KIND, _key(diff_id, fingerprint), record.encode(blob))

@@ -92,10 +92,10 @@ class Lookup:
             return known
         name = self._selection_name(vertex)
         stored = self._store.index.memo("selection", name) if name is not None else None
-        if stored is None:
-            return None
-        self._contents[digest] = record.decode(stored, tuple[Digest, ...])
-        return self._contents[digest]
+        contents = record.recall(stored, tuple[Digest, ...])
+        if contents is not None:
+            self._contents[digest] = contents
+        return contents
 
     def learn(self, digest: Digest, contents: tuple[Digest, ...]) -> None:
         """Note what a step reads by path."""

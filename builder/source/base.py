@@ -69,9 +69,9 @@ class BaseImages:
     def _named_image(self, name: str, platform: Platform) -> Image:
         source = self._named[name]
         memo = _memo_key(source, platform)
-        known = self._store.index.memo("import", memo)
+        known = record.recall(self._store.index.memo("import", memo), Descriptor)
         if known is not None:
-            image = self._load(record.decode(known, Descriptor))
+            image = self._load(known)
             if image is not None:
                 return image
         if source.kind == "oci-layout":

@@ -8,7 +8,6 @@ import msgspec
 
 from cache import record
 from cache.digest import Digest
-from cache.errors import CacheFault
 from frontends.dockerfile.instructions import Tree
 from frontends.errors import FrontendFault, ParseFault
 from frontends.text import Source
@@ -46,12 +45,9 @@ def parse(source: Source, memo: Memo | None = None) -> Dockerfile:
     """Parse a Dockerfile. Raises ParseFault with the place, worded as BuildKit does."""
     memo = Forgetful() if memo is None else memo
     key = Digest.of(b"dockerfile\0%d\0" % PARSE_VERSION + source.data)
-    known = memo.get(key)
+    known = record.recall(memo.get(key), Tree)
     if known is not None:
-        try:
-            return Dockerfile(source, record.decode(known, Tree))
-        except CacheFault:
-            pass  # damaged: parse again and overwrite it
+        return Dockerfile(source, known)
     tree = _parse(source)
     memo.put(key, record.encode(tree))
     return Dockerfile(source, tree)
