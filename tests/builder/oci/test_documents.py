@@ -54,7 +54,8 @@ def test_what_is_no_index(raw: bytes) -> None:
     [
         None, [], 3, "x", {"rootfs": 3}, {"rootfs": {"diff_ids": ["x"]}}, {"rootfs": {"diff_ids": [3]}},
         {"rootfs": {"diff_ids": f"sha256:{HEX}"}}, {"history": 5}, {"history": [5]}, {"config": [1]},
-        {"config": {"Env": 5}}, {"config": {"Env": [5]}}, {"config": {"Labels": ["a"]}}, {"config": {"Cmd": "sh"}}, {"os": 5},
+        {"config": {"Env": 5}}, {"config": {"Env": [5]}}, {"config": {"Labels": ["a"]}},
+        {"config": {"Cmd": "sh"}}, {"os": 5},
         {"config": {"Healthcheck": 5}}, {"config": {"ExposedPorts": 5}},
     ],
 )  # fmt: skip
