@@ -23,6 +23,7 @@ from builder.cli.request import (
 )
 from builder.cli.root import store_root
 from builder.cli.secret import parse_secret
+from builder.cli.ssh import parse_ssh
 from builder.errors import Canceled
 from builder.oci.reference import Reference
 from cache.digest import Digest
@@ -69,6 +70,7 @@ Examples:
 @click.option(
     "--secret", "secrets", multiple=True, metavar="id=NAME[,src=FILE]", help="A value for RUN --mount=type=secret."
 )
+@click.option("--ssh", "ssh", multiple=True, metavar="ID[=SOCKET|KEY]", help="An agent for RUN --mount=type=ssh.")
 @click.option("--shm-size", default="", metavar="BYTES", help="Size of /dev/shm in RUN steps (default: 64m).")
 @click.option("--ulimit", "ulimits", multiple=True, metavar="NAME=SOFT[:HARD]", help="A limit of RUN steps.")
 @click.option("--allow", multiple=True, metavar="ENTITLEMENT", help="Let RUN have network.host or security.insecure.")
@@ -100,6 +102,7 @@ def command(
     network: str,
     hosts: tuple[str, ...],
     secrets: tuple[str, ...],
+    ssh: tuple[str, ...],
     shm_size: str,
     ulimits: tuple[str, ...],
     allow: tuple[str, ...],
@@ -129,6 +132,7 @@ def command(
         iidfile=iidfile,
         metadata_file=metadata_file,
         secrets=tuple(parse_secret(text, os.environ) for text in secrets),
+        ssh=tuple(parse_ssh(text, os.environ) for text in ssh),
         allow=entitlements(allow),
         ulimits=tuple(sorted((ulimit(text) for text in ulimits), key=lambda limit: limit.name)),
         no_cache_filter=words(filters),

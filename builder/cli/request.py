@@ -9,6 +9,7 @@ from collections.abc import Iterable, Mapping
 import msgspec
 
 from builder.cli.secret import SecretSource
+from builder.cli.ssh import SshSource
 from builder.errors import SourceFault
 from builder.graph.operation import Ulimit
 from builder.oci.reference import Reference
@@ -43,6 +44,7 @@ class BuildRequest(msgspec.Struct, frozen=True, kw_only=True):
     iidfile: str = ""
     metadata_file: str = ""
     secrets: tuple[SecretSource, ...] = ()
+    ssh: tuple[SshSource, ...] = ()
     allow: frozenset[str] = frozenset()
     ulimits: tuple[Ulimit, ...] = ()
     no_cache_filter: tuple[str, ...] = ()

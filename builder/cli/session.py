@@ -14,6 +14,7 @@ from builder.cli.definition import Definition
 from builder.cli.delivery import Delivery, write_id, write_metadata
 from builder.cli.request import BuildRequest
 from builder.cli.secret import reader
+from builder.cli.ssh import SshAgents
 from builder.errors import SourceFault, StepFault
 from builder.export.options import OutputSpec
 from builder.graph.event import Event, Finished, Started, Warned
@@ -28,7 +29,6 @@ from builder.oci.config import DEFAULT_EPOCH
 from builder.oci.platform import host
 from builder.oci.reference import Reference
 from builder.sandbox.spec import DEFAULT_SHM_SIZE
-from builder.solve import supported
 from builder.solve.assemble import make_image, rfc3339
 from builder.solve.local import LocalExecutor, Surroundings
 from builder.solve.scheduler import Scheduler
@@ -84,6 +84,7 @@ class Session:
         self._images = ImageStore(store.root, store.blobs)
         self._bases = BaseImages(store, self._images, dict(request.named_images))
         self._trees: Trees | None = None
+        self._agents = SshAgents(request.ssh)
         self._source: Source | None = None
         self._drawn: Program | None = None
 
@@ -95,6 +96,7 @@ class Session:
             context.close()
         if self._trees is not None:
             self._trees.close()
+        self._agents.close()
 
     def clock(self) -> float:
         """Seconds since the build began."""
@@ -176,7 +178,6 @@ class Session:
         target = program.target
         if target is None:
             return self._built(program, (), None)
-        supported.check(program.graph, target)
         self._open_contexts(program)
         self._trees = Trees(self._open_snapshots, self._store.blobs, self._warn)
         executor = self._local_executor(self._trees)
@@ -251,6 +252,7 @@ class Session:
             resolv_conf=_resolv_conf(),
             mtime=DEFAULT_EPOCH,
             secrets=reader(request.secrets, os.environ),
+            agents=self._agents.socket,
             shm_size=request.shm_size or DEFAULT_SHM_SIZE,
         )
         return LocalExecutor(

@@ -25,6 +25,7 @@ from builder.solve.executor import Stack, Task
 from builder.solve.folders import make_folders
 from builder.solve.placement import EmptyTree
 from builder.solve.select import select, selection_digest
+from builder.solve.sshforward import Agents
 from builder.solve.stepmounts import Found, Secrets, StepMounts
 from builder.solve.stratum import Stratum
 from builder.solve.trees import Trees
@@ -38,7 +39,7 @@ if TYPE_CHECKING:
 _PACKERS = 2  # layers packed at once: each keeps all cores busy, more would only hold memory
 
 
-def _no_secret(name: str) -> bytes | None:
+def _nothing(name: str) -> None:
     return None
 
 
@@ -47,14 +48,15 @@ class Surroundings(msgspec.Struct, frozen=True, kw_only=True):
 
     proxy: `NAME=value` of the predefined proxy arguments. addresses: of the names of --add-host. resolv_conf: text
     of /etc/resolv.conf. mtime: seconds, of every file that the builder itself makes or takes from a client folder.
-    secrets: values of --secret. shm_size: bytes of /dev/shm.
+    secrets: values of --secret. agents: sockets of --ssh. shm_size: bytes of /dev/shm.
     """
 
     proxy: tuple[str, ...] = ()
     addresses: tuple[tuple[str, str], ...] = ()
     resolv_conf: str = ""
     mtime: int = 0
-    secrets: Secrets = _no_secret
+    secrets: Secrets = _nothing
+    agents: Agents = _nothing
     shm_size: int = DEFAULT_SHM_SIZE
 
 
@@ -122,7 +124,7 @@ class LocalExecutor:
         draft = self._trees.begin(task.below)
         try:
             assert self._launcher is not None
-            with StepMounts(self._trees, self._caches, self._surroundings.secrets) as given:
+            with self._step_mounts() as given:
                 given.open(task, operation, found)
                 status = self._launcher.run(
                     self._spec(operation, draft.root, given),
@@ -148,6 +150,10 @@ class LocalExecutor:
             return layer
 
         return finish
+
+    def _step_mounts(self) -> StepMounts:
+        given = self._surroundings
+        return StepMounts(self._trees, self._caches, given.secrets, given.agents, self._store.path("tmp"))
 
     def _spec(self, operation: Exec, root: OverlayRoot | PlainRoot, mounts: StepMounts) -> SandboxSpec:
         given = self._surroundings

@@ -17,6 +17,7 @@ from builder.sandbox.spec import Mount as SandboxMount
 from builder.solve.cachemounts import CacheMounts
 from builder.solve.executor import Task
 from builder.solve.select import Selected
+from builder.solve.sshforward import Agents, SshForward
 from builder.solve.trees import Trees
 from builder.source.context import LocalContext
 
@@ -34,8 +35,9 @@ Found = list[tuple[Tree, list[Selected]]]
 class StepMounts:
     """Of one step; use as a context manager. mounts: for the sandbox. env: variables that secrets set."""
 
-    def __init__(self, trees: Trees, caches: CacheMounts, secrets: Secrets) -> None:
+    def __init__(self, trees: Trees, caches: CacheMounts, secrets: Secrets, agents: Agents, scratch: str) -> None:
         self._trees, self._caches, self._secrets = trees, caches, secrets
+        self._agents, self._scratch = agents, scratch
         self._stack = ExitStack()
         self.mounts: list[SandboxMount] = []
         self.env: list[str] = []
@@ -59,7 +61,7 @@ class StepMounts:
             elif mount.kind == "secret":
                 self._secret(mount)
             else:
-                raise BuildFault(f"RUN --mount=type={mount.kind} is not supported by this version")
+                self._ssh(mount, operation)
         for file in operation.files:
             data = file.data.encode("utf-8", "surrogateescape")
             self.mounts.append(FileMount(f"{PIPES}/{file.name}", data, mode=_SCRIPT_MODE, executable=True))
@@ -101,6 +103,18 @@ class StepMounts:
             self.env.append(f"{mount.env}={os.fsdecode(value)}")
         if mount.target:
             self.mounts.append(FileMount(mount.target, value, mount.mode, mount.uid, mount.gid))
+
+    def _ssh(self, mount: Mount, operation: Exec) -> None:
+        agent = self._agents(mount.id)
+        if agent is None:
+            if mount.required:
+                raise BuildFault(f"unset ssh forward key {mount.id}", f"give it with --ssh {mount.id}")
+            return
+        forward = SshForward(agent, self._scratch, mount.mode, mount.uid, mount.gid)
+        self._stack.callback(forward.close)
+        self.mounts.append(BindMount(forward.path, mount.target, readonly=False))
+        if not any(pair.startswith("SSH_AUTH_SOCK=") for pair in (*self.env, *operation.env)):
+            self.env.append(f"SSH_AUTH_SOCK={mount.target}")
 
 
 _FILE = b"file"

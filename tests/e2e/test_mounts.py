@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import subprocess
 import threading
 from pathlib import Path
@@ -255,3 +256,25 @@ RUN --mount=from=evil,source=/up,target=/u cat /u > /two
     found = files(lapstrake, tmp_path, text)
     assert found["list"] == "y\n"
     assert (found["one"], found["two"]) == ("inside\n", "inside\n")
+
+
+def test_ssh(lapstrake: Lapstrake, tmp_path: Path) -> None:
+    """The step has a socket that leads to an agent with the key, and no file of it."""
+    if not shutil.which("ssh-keygen"):
+        pytest.skip("openssh-client is not installed")
+    key = tmp_path / "key"
+    subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", str(key)], check=True)
+    text = """\
+FROM base
+RUN --mount=type=ssh test -S "$SSH_AUTH_SOCK" && echo "$SSH_AUTH_SOCK" > /path
+RUN --mount=type=ssh stat -c '%a %u:%g' $SSH_AUTH_SOCK > /stat
+RUN --mount=type=ssh,id=none test -z "$SSH_AUTH_SOCK"
+RUN --mount=type=ssh,target=/s,mode=0666 test -S /s
+"""
+    found = files(lapstrake, tmp_path, text, "--ssh", f"default={key}")
+    assert found["path"] == "/run/buildkit/ssh_agent.0\n"
+    assert found["stat"] == "600 0:0\n"
+    assert not (tmp_path / "out" / "run" / "buildkit").exists()
+    assert not (tmp_path / "out" / "s").exists()
+    required = folder(tmp_path / "r", {"Dockerfile": "FROM base\nRUN --mount=type=ssh,required true\n"})
+    assert "unset ssh forward key default" in lapstrake.refused(required).err
