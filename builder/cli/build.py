@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import sys
 import time
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 import click
 
@@ -30,11 +30,17 @@ from cache.digest import Digest
 from cache.errors import DamagedBlob, Fault
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
     from builder.cli.delivery import Delivery
-    from builder.images.image import Image
+    from builder.cli.session import Session
+    from builder.graph.program import Warning
     from builder.progress.renderer import Renderer
     from builder.source.base import NamedImage
     from cache.store import Store
+    from frontends.text import Source
+
+T = TypeVar("T")
 
 _HELP = """Build an image from a Dockerfile.
 
@@ -80,6 +86,10 @@ Examples:
 )
 @click.option("--iidfile", default="", metavar="FILE", help="Write the image id to this file.")
 @click.option("--metadata-file", default="", metavar="FILE", help="Write facts about the build to this file, as JSON.")
+@click.option(
+    "--call", default="build", metavar="METHOD", help="check[,format=json]: check the Dockerfile, build nothing."
+)
+@click.option("--check", is_flag=True, help="The same as --call=check.")
 @click.option("-q", "--quiet", is_flag=True, help="Print nothing but the image id.")
 @click.option(
     "--progress",
@@ -110,6 +120,8 @@ def command(
     outputs: tuple[str, ...],
     iidfile: str,
     metadata_file: str,
+    call: str,
+    check: bool,
     quiet: bool,
     progress: str,
     root: str | None,
@@ -140,7 +152,16 @@ def command(
         epoch=epoch(arguments),
     )
     given = root or (ctx.obj or {}).get("root")
-    run(request, store_root(given, os.environ, os.geteuid()), "quiet" if quiet else progress, quiet)
+    run(request, store_root(given, os.environ, os.geteuid()), "quiet" if quiet else progress, quiet, _form(call, check))
+
+
+def _form(call: str, check: bool) -> str | None:
+    """--call and --check: None to build, else the form of the findings."""
+    method, _, rest = call.partition(",")
+    form = rest.removeprefix("format=") or "text"
+    if method not in ("build", "check", "lint") or form not in ("text", "json"):
+        raise Fault(f"invalid --call {call!r}", "want build, or check[,format=text|json]")
+    return form if check or method != "build" else None
 
 
 def _contexts(values: tuple[str, ...]) -> tuple[tuple[tuple[str, str], ...], tuple[tuple[str, NamedImage], ...]]:
@@ -155,8 +176,11 @@ def _contexts(values: tuple[str, ...]) -> tuple[tuple[tuple[str, str], ...], tup
     return tuple(folders), tuple(images)
 
 
-def run(request: BuildRequest, root: str, progress: str, quiet: bool) -> None:
-    """Build and deliver; raises the Fault of what failed after the renderer has shown it."""
+def run(request: BuildRequest, root: str, progress: str, quiet: bool, call: str | None = None) -> None:
+    """Build and deliver; raises the Fault of what failed after the renderer has shown it.
+
+    call: only check, and print findings in this form, "text" or "json".
+    """
     from builder.cli.delivery import Delivery, check_files
     from builder.export.options import parse_output
     from builder.progress.choose import choose
@@ -175,17 +199,38 @@ def run(request: BuildRequest, root: str, progress: str, quiet: bool) -> None:
     try:
         with store.lock():
             store.tidy()
-            image = _build(request, store, deliveries, renderer)
+            if call is not None:
+                found = _session(request, store, [], renderer, lambda session: session.check())
+            else:
+                image = _session(request, store, deliveries, renderer, lambda session: session.run())
     finally:
         store.close()
+    if call is not None:
+        renderer.close(None)
+        _print_findings(*found, call)
+        return
     names = tuple(tag.familiar for tag in request.tags)
     renderer.close(Summary(image.descriptor.digest, image.size, names, time.monotonic() - begin))
     if quiet:
         click.echo(str(image.id))
 
 
-def _build(request: BuildRequest, store: Store, deliveries: list[Delivery], renderer: Renderer) -> Image:
-    """As often as blobs turn out to be damaged: each is deleted, so that this ends."""
+def _print_findings(findings: Sequence[Warning], source: Source, form: str) -> None:
+    from builder.cli import findings as shown
+
+    click.echo(shown.as_json(findings, source) if form == "json" else shown.as_text(findings, source), nl=False)
+    if findings:
+        raise click.exceptions.Exit(1)
+
+
+def _session(
+    request: BuildRequest,
+    store: Store,
+    deliveries: list[Delivery],
+    renderer: Renderer,
+    work: Callable[[Session], T],
+) -> T:
+    """What work gives. It is called as often as blobs turn out to be damaged: each is deleted, so that this ends."""
     from builder.cli.definition import opened_definition
     from builder.cli.session import Session
     from builder.graph.event import Warned
@@ -198,7 +243,7 @@ def _build(request: BuildRequest, store: Store, deliveries: list[Delivery], rend
                 try:
                     session = Session(request, definition, store, deliveries, renderer.event)
                     with session:
-                        return session.run()
+                        return work(session)
                 except Fault as error:
                     damaged = _damaged_blob(error)
                     if damaged is None or not store.blobs.delete(damaged) or not may_repeat:

@@ -12,6 +12,7 @@ import msgspec
 
 from builder.cli.definition import Definition
 from builder.cli.delivery import Delivery, write_id, write_metadata
+from builder.cli.findings import line_note
 from builder.cli.request import BuildRequest
 from builder.cli.secret import reader
 from builder.cli.ssh import SshAgents
@@ -19,7 +20,7 @@ from builder.errors import SourceFault, StepFault
 from builder.export.options import OutputSpec
 from builder.graph.event import Event, Finished, Started, Warned
 from builder.graph.operation import LocalSource
-from builder.graph.program import Program
+from builder.graph.program import Program, Warning
 from builder.images.image import Image
 from builder.images.store import ImageStore
 from builder.layer.codec import Codec, codec
@@ -113,10 +114,16 @@ class Session:
                 self._warn(problem)
         program = self._drawn = self._program()
         for warning in program.warnings:
-            self._warn(f"{warning.rule}: {warning.message}" if warning.rule else warning.message)
+            self._warn(line_note(warning))
         built = self._solve(program)
         self._deliver(built)
         return built.image
+
+    def check(self) -> tuple[Sequence[Warning], Source]:
+        """The findings of the lint rules and the text that they are about; nothing is built."""
+        program = self._program()
+        assert self._source is not None
+        return program.warnings, self._source
 
     def excerpt(self, error: Fault) -> str:
         """The lines of the Dockerfile that an error of run() is about, "" where it is about none."""
