@@ -61,6 +61,11 @@ def opened_definition(request: BuildRequest, stdin: BinaryIO, scratch: str) -> I
 
 def _from_folder(request: BuildRequest, stdin: BinaryIO) -> Definition:
     context = os.path.abspath(request.context)
+    if os.path.exists(context) and not os.path.isdir(context):
+        raise SourceFault(
+            f"unable to prepare context: context must be a directory: {context}",
+            f"a Dockerfile is named with -f: -f {request.context} {os.path.dirname(request.context) or '.'}",
+        )
     if not os.path.isdir(context):
         raise SourceFault(f"unable to prepare context: path {request.context!r} not found", "give a folder")
     if request.file == "-":

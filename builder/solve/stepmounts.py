@@ -20,6 +20,7 @@ from builder.solve.select import Selected
 from builder.solve.sshforward import Agents, SshForward
 from builder.solve.trees import Trees
 from builder.source.context import LocalContext
+from cache.digest import Digest
 
 PIPES = "/dev/pipes"
 _SCRIPT_MODE = 0o755
@@ -51,11 +52,13 @@ class StepMounts:
     def open(self, task: Task, operation: Exec, found: Found) -> None:
         """Make everything ready. Raises BuildFault for a secret that must be there and is not."""
         left = iter(found)
+        caches = self._open_caches(task, operation)
         for mount in operation.mounts:
             if mount.kind == "bind":
                 self.mounts.append(self._bind(task, mount, left))
             elif mount.kind == "cache":
-                self.mounts.append(self._cache(task, mount))
+                path = caches[self._caches.name(mount, _base(task, mount))]
+                self.mounts.append(BindMount(path, mount.target, readonly=mount.readonly))
             elif mount.kind == "tmpfs":
                 self.mounts.append(TmpfsMount(mount.target, size=mount.size, readonly=mount.readonly))
             elif mount.kind == "secret":
@@ -81,15 +84,20 @@ class StepMounts:
         path = "" if selected[0].is_dir else _FILE.decode()
         return TreeMount(gathered.root, mount.target, path, mount.readonly)
 
-    def _cache(self, task: Task, mount: Mount) -> SandboxMount:
-        base = None if mount.input is None else task.vertex.inputs[mount.input]
+    def _open_caches(self, task: Task, operation: Exec) -> dict[str, str]:
+        """Name of each cache -> its folder. In order of the names: two steps that wait for each other never end."""
+        wanted = {self._caches.name(m, _base(task, m)): m for m in reversed(operation.mounts) if m.kind == "cache"}
+        paths = {}
+        for name in sorted(wanted):
+            mount = wanted[name]
+            base = _base(task, mount)
 
-        def fill(path: str) -> None:
-            if base is not None:
-                self._trees.write(task.reads[base], mount.source, path)
+            def fill(path: str, base: Digest | None = base, source: str = mount.source) -> None:
+                if base is not None:
+                    self._trees.write(task.reads[base], source, path)
 
-        path = self._stack.enter_context(self._caches.folder(mount, base, fill))
-        return BindMount(path, mount.target, readonly=mount.readonly)
+            paths[name] = self._stack.enter_context(self._caches.folder(mount, base, fill))
+        return paths
 
     def _secret(self, mount: Mount) -> None:
         value = self._secrets(mount.id)
@@ -118,6 +126,11 @@ class StepMounts:
 
 
 _FILE = b"file"
+
+
+def _base(task: Task, mount: Mount) -> Digest | None:
+    """The vertex that a cache is filled from at first."""
+    return None if mount.input is None else task.vertex.inputs[mount.input]
 
 
 def _client_files(context: LocalContext, selected: Selected) -> Iterator[Item]:

@@ -52,6 +52,8 @@ def test_missing_things(lapstrake: Lapstrake, tmp_path: Path) -> None:
     empty = folder(tmp_path / "empty", {})
     assert "Dockerfile" in lapstrake.refused(empty).err
     assert "nowhere" in lapstrake.refused(tmp_path / "nowhere").err
+    (tmp_path / "plain").write_text("FROM base")
+    assert "context must be a directory" in lapstrake.refused(tmp_path / "plain").err
     assert '"/gone": not found' in failed(lapstrake, tmp_path, "FROM base\nCOPY gone /\n")
     assert "no-such-image" in failed(lapstrake, tmp_path, "FROM no-such-image:1\n")
     assert "no-such-file" in failed(lapstrake, tmp_path, "FROM base\n", "-f", "no-such-file")

@@ -278,3 +278,13 @@ RUN --mount=type=ssh,target=/s,mode=0666 test -S /s
     assert not (tmp_path / "out" / "s").exists()
     required = folder(tmp_path / "r", {"Dockerfile": "FROM base\nRUN --mount=type=ssh,required true\n"})
     assert "unset ssh forward key default" in lapstrake.refused(required).err
+
+
+def test_caches_of_two_steps_in_either_order(lapstrake: Lapstrake, tmp_path: Path) -> None:
+    """Both locked by both: they take turns, and one that a step has twice is one."""
+    one, two = (f"--mount=type=cache,sharing=locked,id={name},target=/{name}" for name in "xy")
+    again = "--mount=type=cache,sharing=locked,id=x,target=/again"
+    text = "FROM base AS a\n" + "".join(f"RUN {one} {two} {again} echo {n} > /x/f && cat /again/f\n" for n in range(6))
+    text += "FROM base AS b\n" + "".join(f"RUN {two} {one} echo {n} > /y/f\n" for n in range(6))
+    text += "FROM base\nCOPY --from=a /bin/sh /a\nCOPY --from=b /bin/sh /b\n"
+    lapstrake.built(folder(tmp_path / "context", {"Dockerfile": text}))
