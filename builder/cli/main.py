@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import os
+import signal
 import sys
 
 import click
@@ -84,7 +85,13 @@ def cli(ctx: click.Context, root: str | None) -> None:
 
 def main(args: list[str] | None = None) -> None:
     """Run the command line and exit. Every error ends here: a line, a hint, an exit status (docs/exit-codes.md)."""
-    sys.exit(run(args))
+    try:
+        status = run(args)
+    except KeyboardInterrupt:  # one more Ctrl-C while the first was being answered
+        status = _CANCELED
+    # All is done and said. A Ctrl-C from here on would only replace the status by that of a dying interpreter.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    sys.exit(status)
 
 
 def run(args: list[str] | None = None) -> int:

@@ -108,3 +108,18 @@ def test_a_reader_that_goes_away(tmp_path):
     done = subprocess.run(command, stdout=write, stderr=subprocess.PIPE, text=True)
     os.close(write)
     assert (done.returncode, done.stderr) == (141, "")
+
+
+@pytest.mark.parametrize("moment", ["main.run = interrupted", "main.run = ended; atexit.register(again)"])
+def test_a_second_ctrl_c_does_not_change_the_status(moment: str) -> None:
+    program = f"""
+import atexit, os, signal
+from builder.cli import main
+def again(*_): os.kill(os.getpid(), signal.SIGINT)
+def interrupted(args): raise KeyboardInterrupt
+def ended(args): return 130
+{moment}
+main.main()
+"""
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False, timeout=60)
+    assert (done.returncode, done.stderr) == (130, "")
