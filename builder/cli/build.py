@@ -21,6 +21,7 @@ from builder.cli.request import (
     ulimit,
     words,
 )
+from builder.cli.resources import limits, older_options, older_values
 from builder.cli.root import store_root
 from builder.cli.secret import parse_secret
 from builder.cli.ssh import parse_ssh
@@ -79,6 +80,9 @@ Examples:
 @click.option("--ssh", "ssh", multiple=True, metavar="ID[=SOCKET|KEY]", help="An agent for RUN --mount=type=ssh.")
 @click.option("--shm-size", default="", metavar="BYTES", help="Size of /dev/shm in RUN steps (default: 64m).")
 @click.option("--ulimit", "ulimits", multiple=True, metavar="NAME=SOFT[:HARD]", help="A limit of RUN steps.")
+@click.option("--resource", "resources", multiple=True, metavar="NAME=VALUE", help="A limit of RUN: memory=2g, ….")
+@older_options
+@click.option("--cgroup-parent", default="", metavar="PATH", help="The cgroup that those of RUN steps are made in.")
 @click.option("--allow", multiple=True, metavar="ENTITLEMENT", help="Let RUN have network.host or security.insecure.")
 @click.option("--build-context", "contexts", multiple=True, metavar="NAME=SOURCE", help="Another folder or image.")
 @click.option(
@@ -115,6 +119,8 @@ def command(
     ssh: tuple[str, ...],
     shm_size: str,
     ulimits: tuple[str, ...],
+    resources: tuple[str, ...],
+    cgroup_parent: str,
     allow: tuple[str, ...],
     contexts: tuple[str, ...],
     outputs: tuple[str, ...],
@@ -149,6 +155,7 @@ def command(
         ulimits=tuple(sorted((ulimit(text) for text in ulimits), key=lambda limit: limit.name)),
         no_cache_filter=words(filters),
         shm_size=byte_count("--shm-size", shm_size) if shm_size else 0,
+        limits=limits((*older_values(ctx), *resources), cgroup_parent),
         epoch=epoch(arguments),
     )
     given = root or (ctx.obj or {}).get("root")

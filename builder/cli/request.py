@@ -13,6 +13,7 @@ from builder.cli.ssh import SshSource
 from builder.errors import SourceFault
 from builder.graph.operation import Ulimit
 from builder.oci.reference import Reference
+from builder.sandbox.spec import Limits
 from builder.source.base import NamedImage
 from cache.errors import Fault
 
@@ -26,7 +27,7 @@ _ULIMITS = (
 class BuildRequest(msgspec.Struct, frozen=True, kw_only=True):
     """context: folder, or "-" for the standard input. file: Dockerfile's path, "-", or None for the default one.
 
-    epoch: SOURCE_DATE_EPOCH, or None. shm_size: bytes of /dev/shm, 0 for the usual.
+    epoch: SOURCE_DATE_EPOCH, or None. shm_size: bytes of /dev/shm, 0 for the usual. limits: of RUN steps.
     """
 
     context: str
@@ -49,6 +50,7 @@ class BuildRequest(msgspec.Struct, frozen=True, kw_only=True):
     ulimits: tuple[Ulimit, ...] = ()
     no_cache_filter: tuple[str, ...] = ()
     shm_size: int = 0
+    limits: Limits = Limits()
     epoch: int | None = None
 
 

@@ -261,6 +261,8 @@ class Session:
             secrets=reader(request.secrets, os.environ),
             agents=self._agents.socket,
             shm_size=request.shm_size or DEFAULT_SHM_SIZE,
+            limits=request.limits,
+            warn=self._warn,
         )
         return LocalExecutor(
             self._store, trees, self._launch, self._contexts, self._codec, surroundings, self.emit, self.clock

@@ -186,6 +186,8 @@ class Step:
         return answer
 
     def _enter(self, spec: dict[str, Any]) -> list[Stub]:
+        for cgroup in spec["cgroups"]:  # before the cgroup namespace is made: it is what the namespace shows as /
+            _join(cgroup["folder"])
         flags = linux.CLONE_NEWNS | linux.CLONE_NEWIPC | linux.CLONE_NEWUTS | linux.CLONE_NEWCGROUP
         if spec["network"] == "none":
             flags |= linux.CLONE_NEWNET
@@ -289,6 +291,11 @@ def _outcome(status: int, failure: str) -> dict[str, Any]:
     if os.WIFSIGNALED(status):
         return {"signal": os.WTERMSIG(status)}
     return {"exit": os.WEXITSTATUS(status)}
+
+
+def _join(folder: str) -> None:
+    with open(f"{folder}/cgroup.procs", "w") as file:
+        file.write("0")
 
 
 def _limit(ulimits: list[tuple[str, int, int]]) -> None:

@@ -56,6 +56,7 @@ def mount_all(inroot: InRoot, spec: dict[str, Any]) -> None:
     _system(inroot, "proc", "proc")
     _dev(inroot, spec)
     _sys(inroot, linux.MS_RDONLY if not spec["insecure"] else 0)
+    _cgroups(inroot, spec["cgroups"])
     if not spec["insecure"]:
         _mask(inroot)
     for mount in spec["mounts"]:
@@ -92,6 +93,28 @@ def _sys(inroot: InRoot, readonly: int) -> None:
         assert mounted is not None
         if readonly:
             linux.restrict(_at(mounted), linux.MOUNT_ATTR_RDONLY)
+
+
+def _cgroups(inroot: InRoot, cgroups: list[dict[str, Any]]) -> None:
+    """The step's own limits, to be read at the usual place, where the kernel lets us mount them."""
+    fd = inroot.existing("sys/fs/cgroup") if cgroups else None
+    if fd is None:
+        return
+    flags = _SAFE | linux.MS_RDONLY
+    try:
+        if not any(cgroup["controllers"] for cgroup in cgroups):
+            linux.mount("cgroup2", _at(fd), "cgroup2", flags)
+            return
+        linux.mount("tmpfs", _at(fd), "tmpfs", _SAFE, "mode=755,size=64k")
+        folder = inroot.existing("sys/fs/cgroup")
+        assert folder is not None
+        for cgroup in cgroups:
+            name = cgroup["controllers"]
+            if name:
+                os.mkdir(name, 0o755, dir_fd=folder)
+                linux.mount("cgroup", f"{_at(folder)}/{name}", "cgroup", flags, name)
+    except PermissionError:
+        return  # not ours to mount: the limits hold without being seen
 
 
 def _dev(inroot: InRoot, spec: dict[str, Any]) -> None:

@@ -79,6 +79,30 @@ Mount = BindMount | TreeMount | TmpfsMount | FileMount
 DEFAULT_SHM_SIZE = 64 << 20
 
 
+class Limits(msgspec.Struct, frozen=True, kw_only=True):
+    """What a step may use (cgroups(7)); 0 or "" for no limit.
+
+    memory, memory_swap: bytes, the second of memory and swap together, -1 for any. cpu_period, cpu_quota:
+    microseconds. cpuset_cpus, cpuset_mems: lists as in cpuset(7). parent: the cgroup that steps' own are made in.
+    """
+
+    memory: int = 0
+    memory_swap: int = 0
+    cpu_shares: int = 0
+    cpu_period: int = 0
+    cpu_quota: int = 0
+    cpuset_cpus: str = ""
+    cpuset_mems: str = ""
+    parent: str = ""
+
+
+class Cgroup(msgspec.Struct, frozen=True):
+    """One that a step runs in. folder: absolute. controllers: of its version 1 hierarchy, "" for version 2."""
+
+    folder: str
+    controllers: str = ""
+
+
 class SandboxSpec(msgspec.Struct, frozen=True, kw_only=True):
     """One command in one root.
 
@@ -88,6 +112,7 @@ class SandboxSpec(msgspec.Struct, frozen=True, kw_only=True):
     network: "default" and "host" share the machine's network, "none" has a loopback only.
     hosts: full text of /etc/hosts; resolv_conf: full text of /etc/resolv.conf; both are bound over the root's own
     and never reach the layer. shm_size: bytes. ulimits: (name in lower case, soft, hard), -1 for no limit.
+    cgroups: those that the command runs in, which it also sees at /sys/fs/cgroup.
     insecure: all capabilities, no filter of system calls, nothing masked, loop devices (RUN --security=insecure).
     """
 
@@ -103,4 +128,5 @@ class SandboxSpec(msgspec.Struct, frozen=True, kw_only=True):
     mounts: tuple[Mount, ...] = ()
     shm_size: int = DEFAULT_SHM_SIZE
     ulimits: tuple[tuple[str, int, int], ...] = ()
+    cgroups: tuple[Cgroup, ...] = ()
     insecure: bool = False

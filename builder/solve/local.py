@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import threading
 from collections.abc import Callable, Iterable
+from contextlib import AbstractContextManager, nullcontext
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -18,7 +19,8 @@ from builder.layer.entry import Entry, Item
 from builder.layer.layer import Layer
 from builder.layer.pack import pack
 from builder.layer.tree import Tree
-from builder.sandbox.spec import DEFAULT_SHM_SIZE, OverlayRoot, PlainRoot, SandboxSpec
+from builder.sandbox.spec import DEFAULT_SHM_SIZE, Cgroup, Limits, OverlayRoot, PlainRoot, SandboxSpec
+from builder.sandbox.stepcgroup import StepCgroup
 from builder.solve.cachemounts import CacheMounts
 from builder.solve.copying import Source, place
 from builder.solve.executor import Stack, Task
@@ -48,7 +50,8 @@ class Surroundings(msgspec.Struct, frozen=True, kw_only=True):
 
     proxy: `NAME=value` of the predefined proxy arguments. addresses: of the names of --add-host. resolv_conf: text
     of /etc/resolv.conf. mtime: seconds, of every file that the builder itself makes or takes from a client folder.
-    secrets: values of --secret. agents: sockets of --ssh. shm_size: bytes of /dev/shm.
+    secrets: values of --secret. agents: sockets of --ssh. shm_size: bytes of /dev/shm. limits: --resource and
+    --cgroup-parent. warn: of limits that cannot be kept.
     """
 
     proxy: tuple[str, ...] = ()
@@ -58,6 +61,8 @@ class Surroundings(msgspec.Struct, frozen=True, kw_only=True):
     secrets: Secrets = _nothing
     agents: Agents = _nothing
     shm_size: int = DEFAULT_SHM_SIZE
+    limits: Limits = Limits()
+    warn: Callable[[str], None] = _nothing
 
 
 class LocalExecutor:
@@ -86,6 +91,7 @@ class LocalExecutor:
         self._packers = threading.Semaphore(_PACKERS)
         self._canceled = threading.Event()
         self._caches = CacheMounts(store.path("caches"), self._canceled.is_set)
+        self._cgroups = _cgroups(surroundings)
         self._selected: dict[Digest, Found] = {}
 
     def cancel(self) -> None:
@@ -124,14 +130,18 @@ class LocalExecutor:
         draft = self._trees.begin(task.below)
         try:
             assert self._launcher is not None
-            with self._step_mounts() as given:
+            with self._step_mounts() as given, self._cgroups() as cgroup:
                 given.open(task, operation, found)
                 status = self._launcher.run(
-                    self._spec(operation, draft.root, given),
+                    self._spec(operation, draft.root, given, cgroup.joined),
                     lambda data: self._emit(Log(task.digest, bytes(data), self._clock())),
                 )
+                starved = (status.failure or status.exit_code) and cgroup.out_of_memory()
             if self._canceled.is_set():
                 raise Canceled("canceled")
+            if starved:
+                hint = f"the memory limit of the step was reached (exit code: {status.exit_code})"
+                raise StepFault(_failed(operation, "cannot allocate memory"), task.digest, exit_status=137, hint=hint)
             if status.failure:
                 raise StepFault(_failed(operation, status.failure), task.digest, hint=status.hint)
             if status.exit_code:
@@ -155,7 +165,9 @@ class LocalExecutor:
         given = self._surroundings
         return StepMounts(self._trees, self._caches, given.secrets, given.agents, self._store.path("tmp"))
 
-    def _spec(self, operation: Exec, root: OverlayRoot | PlainRoot, mounts: StepMounts) -> SandboxSpec:
+    def _spec(
+        self, operation: Exec, root: OverlayRoot | PlainRoot, mounts: StepMounts, cgroups: tuple[Cgroup, ...]
+    ) -> SandboxSpec:
         given = self._surroundings
         hosts = "127.0.0.1\tlocalhost buildkitsandbox\n::1\tlocalhost ip6-localhost ip6-loopback\n"
         hosts += "".join(f"{address}\t{name}\n" for name, address in given.addresses)
@@ -173,6 +185,7 @@ class LocalExecutor:
             mounts=tuple(mounts.mounts),
             shm_size=given.shm_size,
             ulimits=tuple((limit.name, limit.soft, limit.hard) for limit in operation.ulimits),
+            cgroups=cgroups,
             insecure=operation.security == "insecure",
         )
 
@@ -223,6 +236,15 @@ class LocalExecutor:
 
     def _tree(self, stack: Stack) -> Tree:
         return self._trees.view(stack) if stack else EmptyTree()
+
+
+def _cgroups(given: Surroundings) -> Callable[[], AbstractContextManager[StepCgroup]]:
+    """What gives a step its cgroup, or nothing where no limit is asked for."""
+    if given.limits == Limits():
+        return lambda: nullcontext(StepCgroup())
+    from builder.sandbox.cgroup import Cgroups
+
+    return Cgroups(given.limits, given.warn).step
 
 
 def _file_digest(tree: Tree, entry: Entry) -> str:

@@ -1,0 +1,283 @@
+"""Cgroups: a cgroup of its own for each step, with the limits of --resource (cgroups(7), cgroup-v2.rst).
+
+Version 2, version 1, or both at once: each limit goes to the hierarchy that has its controller. Root makes them
+beneath the root of each hierarchy, or --cgroup-parent, as BuildKit does. An ordinary user makes them in the nearest
+cgroup above its own that was delegated to it. The folders go when the step has ended; those that a killed build left
+go with the next one.
+"""
+
+from __future__ import annotations
+
+import itertools
+import math
+import os
+import posixpath
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+import msgspec
+
+from builder.errors import SandboxFault
+from builder.sandbox.spec import Cgroup, Limits
+from builder.sandbox.stepcgroup import StepCgroup
+
+_NAME = "lapstrake"
+_REMOVALS = 10  # attempts, each after twice the time of the one before: dead processes leave a cgroup a little later
+_KNOWN = frozenset({"cpu", "cpuset", "memory", "pids", "cpuacct", "blkio", "devices", "freezer"})
+_numbers = itertools.count()
+
+
+class Hierarchy(msgspec.Struct, frozen=True):
+    """A mounted one. point: where. own: path in it of this process's cgroup. controllers: those it can limit with."""
+
+    point: str
+    own: str
+    controllers: frozenset[str]
+    unified: bool
+
+
+class Cgroups:
+    """limits: of every step. warn: told once if an ordinary user's limits cannot be kept.
+
+    Where root's cannot be, step() raises SandboxFault. hierarchies, rootless: as found, unless given.
+    """
+
+    def __init__(
+        self,
+        limits: Limits,
+        warn: Callable[[str], None],
+        hierarchies: tuple[Hierarchy, ...] | None = None,
+        rootless: bool | None = None,
+    ) -> None:
+        self._limits, self._warn = limits, warn
+        self._hierarchies = find_hierarchies() if hierarchies is None else hierarchies
+        self._rootless = _in_user_namespace() if rootless is None else rootless
+        self._warned = False
+
+    @contextmanager
+    def step(self) -> Iterator[StepCgroup]:
+        """The cgroups of one step, as long as the block lasts. May be used by many threads."""
+        made: list[Cgroup] = []
+        try:
+            try:
+                for hierarchy, values in self._wanted():
+                    made.append(self._make(hierarchy, values))
+            except SandboxFault as error:
+                if not self._rootless:
+                    raise
+                self._say(error)
+                while made:
+                    _remove(made.pop().folder)
+            yield StepCgroup(tuple(made))
+        finally:
+            for cgroup in made:
+                _remove(cgroup.folder)
+
+    def _say(self, error: SandboxFault) -> None:
+        if not self._warned:
+            self._warned = True
+            self._warn(f"resource limits are not kept: {error.message}")
+
+    def _wanted(self) -> Iterator[tuple[Hierarchy, list[tuple[str, str]]]]:
+        """Each hierarchy that a step has to be in, the unified one first, and the (file, value) pairs to write."""
+        left = {controller for controller, _, _ in _values(self._limits, unified=True)}
+        for hierarchy in sorted(self._hierarchies, key=lambda one: not one.unified):
+            values = [v for v in _values(self._limits, hierarchy.unified) if v[0] in hierarchy.controllers]
+            left -= hierarchy.controllers
+            if values or (self._limits.parent and (hierarchy.controllers & _KNOWN or hierarchy.unified)):
+                yield hierarchy, [(file, value) for _, file, value in values]
+        if left:
+            raise SandboxFault(
+                f"no cgroup controller here for {', '.join(sorted(left))}",
+                "mount /sys/fs/cgroup, or build without --resource",
+            )
+        if not self._hierarchies:
+            raise SandboxFault("no cgroups are mounted here", "mount /sys/fs/cgroup, or build without --cgroup-parent")
+
+    def _make(self, hierarchy: Hierarchy, values: list[tuple[str, str]]) -> Cgroup:
+        needed = {file.partition(".")[0] for file, _ in values}
+        name = f"{os.getpid()}-{next(_numbers)}"
+        folder = ""
+        try:
+            above = self._above(hierarchy, needed)
+            _sweep(above)
+            folder = f"{above}/{name}"
+            os.mkdir(folder)
+            if not hierarchy.unified:
+                _inherit_cpuset(folder)
+            for file, value in values:
+                _write(f"{folder}/{file}", value)
+        except OSError as error:
+            if folder:
+                _remove(folder)
+            raise SandboxFault(
+                f"cannot make a cgroup for the step: {error.filename}: {error.strerror}", _hint(error)
+            ) from error
+        return Cgroup(folder, "" if hierarchy.unified else ",".join(sorted(hierarchy.controllers)))
+
+    def _above(self, hierarchy: Hierarchy, needed: set[str]) -> str:
+        """The folder that steps' cgroups are made in; made too, with what they need switched on down to it."""
+        start = _delegated(hierarchy, needed) if self._rootless else hierarchy.point
+        path = posixpath.normpath(f"/{self._limits.parent}").strip("/")
+        folder = start
+        for part in [p for p in path.split("/") if p] + [_NAME]:
+            if hierarchy.unified:
+                _switch_on(folder, needed)
+            folder = f"{folder}/{part}"
+            _make_folder(folder)
+            if not hierarchy.unified:
+                _inherit_cpuset(folder)
+        if hierarchy.unified:
+            _switch_on(folder, needed)
+        return folder
+
+
+def find_hierarchies(mountinfo: str = "/proc/self/mountinfo", own: str = "/proc/self/cgroup") -> tuple[Hierarchy, ...]:
+    """The mounted hierarchies of this process (proc_pid_mountinfo(5)), each once."""
+    paths: dict[str, str] = {}
+    for line in _lines(own):
+        _, names, path = line.split(":", 2)
+        paths[names] = path
+    found: dict[str, Hierarchy] = {}
+    for line in _lines(mountinfo):
+        left, _, right = line.partition(" - ")
+        fields, rest = left.split(" "), right.split(" ")
+        if len(fields) < 6 or len(rest) < 3 or rest[0] not in ("cgroup", "cgroup2"):
+            continue
+        top, point = fields[3], fields[4]
+        unified = rest[0] == "cgroup2"
+        key = "" if unified else next((c for c in paths if c and set(c.split(",")) <= set(rest[2].split(","))), None)
+        if key is None or key not in paths:
+            continue
+        controllers = _lines(f"{point}/cgroup.controllers", " ") if unified else key.split(",")
+        inside = posixpath.relpath(paths[key], top) if top != "/" else paths[key].strip("/") or "."
+        found.setdefault(key, Hierarchy(point, inside, frozenset(filter(None, controllers)), unified))
+    return tuple(found.values())
+
+
+def _values(limits: Limits, unified: bool) -> list[tuple[str, str, str]]:
+    """(controller, file, value) in the order of writing: the memory limit before that of memory and swap."""
+    found = []
+    if limits.memory:
+        found.append(("memory", "memory.max" if unified else "memory.limit_in_bytes", str(limits.memory)))
+    if limits.memory_swap and unified:
+        swap = "max" if limits.memory_swap < 0 else str(limits.memory_swap - limits.memory)
+        found.append(("memory", "memory.swap.max", swap))
+    elif limits.memory_swap:
+        found.append(("memory", "memory.memsw.limit_in_bytes", str(limits.memory_swap)))
+    if limits.cpu_shares:
+        weight = cpu_weight(limits.cpu_shares) if unified else limits.cpu_shares
+        found.append(("cpu", "cpu.weight" if unified else "cpu.shares", str(weight)))
+    if unified and (limits.cpu_quota or limits.cpu_period):
+        found.append(("cpu", "cpu.max", f"{limits.cpu_quota or 'max'} {limits.cpu_period or 100_000}"))
+    elif limits.cpu_quota or limits.cpu_period:
+        pairs = (("cpu.cfs_period_us", limits.cpu_period), ("cpu.cfs_quota_us", limits.cpu_quota))
+        found += [("cpu", name, str(value)) for name, value in pairs if value]
+    sets = (("cpuset.cpus", limits.cpuset_cpus), ("cpuset.mems", limits.cpuset_mems))
+    return found + [("cpuset", name, value) for name, value in sets if value]
+
+
+def cpu_weight(shares: int) -> int:
+    """cpu.weight of version 2 (1 to 10000) for the cpu.shares of version 1 (2 to 262144), with 1024 at 100.
+
+    The curve that runc and crun agreed on: quadratic in the logarithm.
+    """
+    if shares <= 2:
+        return 1
+    if shares >= 262144:
+        return 10000
+    power = math.log2(shares)
+    return math.ceil(10 ** ((power * power + 125 * power) / 612 - 7 / 34))
+
+
+def _delegated(hierarchy: Hierarchy, needed: set[str]) -> str:
+    """The nearest cgroup at or above our own in which we may make others that have the controllers.
+
+    Our own is the last choice where it is unified: a cgroup with processes cannot limit others in it.
+    """
+    paths = [hierarchy.own]
+    while paths[-1] not in (".", ""):
+        paths.append(posixpath.dirname(paths[-1]) or ".")
+    for path in paths:
+        folder = posixpath.normpath(f"{hierarchy.point}/{path}")
+        if not os.access(folder, os.W_OK):
+            continue
+        if not hierarchy.unified or needed <= set(_lines(f"{folder}/cgroup.subtree_control", " ")):
+            return folder
+    raise SandboxFault("no cgroup was delegated to this user", "start it with: systemd-run --user --scope lapstrake …")
+
+
+def _switch_on(folder: str, controllers: set[str]) -> None:
+    missing = controllers - set(_lines(f"{folder}/cgroup.subtree_control", " "))
+    if missing:
+        _write(f"{folder}/cgroup.subtree_control", " ".join(f"+{name}" for name in sorted(missing)))
+
+
+def _inherit_cpuset(folder: str) -> None:
+    """A new cpuset of version 1 is empty, and takes no process until it has what its parent has."""
+    for name in ("cpuset.cpus", "cpuset.mems"):
+        if os.path.exists(f"{folder}/{name}") and not any(_lines(f"{folder}/{name}")):
+            _write(f"{folder}/{name}", "".join(_lines(f"{os.path.dirname(folder)}/{name}")))
+
+
+def _sweep(above: str) -> None:
+    """Take away what builds that were killed have left."""
+    with os.scandir(above) as entries:
+        names = [entry.name for entry in entries if entry.is_dir(follow_symlinks=False)]
+    for name in names:
+        pid = name.partition("-")[0]
+        if pid.isdigit() and not os.path.exists(f"/proc/{pid}"):
+            try:
+                os.rmdir(f"{above}/{name}")
+            except OSError:
+                continue  # somebody lives there
+
+
+def _remove(folder: str) -> None:
+    for attempt in range(_REMOVALS):
+        try:
+            os.rmdir(folder)
+            return
+        except FileNotFoundError:
+            return
+        except OSError:
+            time.sleep(0.001 * 2**attempt)
+
+
+def _make_folder(path: str) -> None:
+    try:
+        os.mkdir(path)
+    except FileExistsError:
+        pass
+
+
+def _write(path: str, text: str) -> None:
+    try:
+        with open(path, "w", encoding="ascii") as file:
+            file.write(text)
+    except OSError as error:
+        raise OSError(error.errno, error.strerror, path) from error
+
+
+def _lines(path: str, separator: str = "\n") -> list[str]:
+    """The parts of a small file, none if it cannot be read."""
+    try:
+        with open(path, encoding="utf-8", errors="surrogateescape") as file:
+            return file.read(1 << 20).strip().split(separator)
+    except OSError:
+        return []
+
+
+def _in_user_namespace() -> bool:
+    return " ".join(_lines("/proc/self/uid_map", " ")).split() != ["0", "0", "4294967295"]
+
+
+def _hint(error: OSError) -> str:
+    import errno
+
+    if error.errno == errno.EBUSY:
+        return "a cgroup of version 2 with processes in it cannot limit others: give --cgroup-parent an empty one"
+    if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
+        return "cgroups cannot be written here: build without --resource, or with /sys/fs/cgroup writable"
+    return ""
