@@ -8,6 +8,12 @@ cache.errors.Fault
     ├── StepFault            a command of the Dockerfile failed (carries its vertex and the exit code)
     ├── ImageFault           an image name, config or manifest
     ├── OutputFault          where the result should go
+    ├── TransportFault       a request over the network
+    │   ├── Unreachable      no connection: the name, the address or the proxy
+    │   ├── Untrusted        no secure connection: certificate or protocol
+    │   ├── TimedOut         no answer, or no more of it, in time
+    │   ├── Interrupted      the connection ended, or spoke no HTTP, in the middle
+    │   └── BadRedirect      too many redirects, or one that leads nowhere
     └── Canceled             Ctrl-C, or another step failed first (exit code 130)
 """
 
@@ -39,6 +45,30 @@ class ImageFault(BuildFault):
 
 class OutputFault(BuildFault):
     """An output cannot be written."""
+
+
+class TransportFault(BuildFault):
+    """A request could not be sent, or its answer not be read."""
+
+
+class Unreachable(TransportFault):
+    """No connection to a host."""
+
+
+class Untrusted(TransportFault):
+    """A host did not prove who it is, or would not speak TLS."""
+
+
+class TimedOut(TransportFault):
+    """A host took too long."""
+
+
+class Interrupted(TransportFault):
+    """A connection ended before the answer did."""
+
+
+class BadRedirect(TransportFault):
+    """A redirect that is not followed."""
 
 
 class StepFault(BuildFault):

@@ -20,8 +20,9 @@ ROOMS: dict[str, frozenset[str]] = {
     "progress": frozenset({"graph"}),
     "images": frozenset({"layer", "oci"}),
     "snapshot": frozenset({"layer", "sandbox"}),
-    "registry": frozenset({"oci"}),
-    "source": frozenset({"graph", "images", "layer", "oci", "registry"}),
+    "registry": frozenset({"oci", "transport"}),
+    "source": frozenset({"graph", "images", "layer", "oci", "registry", "transport"}),
+    "transport": frozenset(),
     "export": frozenset({"images", "layer", "oci", "registry"}),
     "solve": frozenset({"graph", "images", "layer", "oci", "sandbox", "snapshot", "source"}),
 }
