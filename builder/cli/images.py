@@ -75,11 +75,10 @@ def _rows(images: ImageStore) -> Iterator[_Row]:
 def _facts(images: ImageStore, stored: StoredImage) -> tuple[str, int]:
     """Id and size; an image whose documents are damaged is listed by its digest, so that it can be removed."""
     try:
-        image = images.load(stored.descriptor)
+        return str(images.id(stored)), images.size(stored.descriptor)
     except Fault as error:
         click.echo(f"WARNING: {clean(error.message)}", err=True)
         return str(stored.descriptor.digest), 0
-    return str(image.id), image.size
 
 
 def _id(row: _Row, full: bool) -> str:

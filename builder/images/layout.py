@@ -11,6 +11,7 @@ from builder.images.intake import take_document, take_layer
 from builder.images.layoutfile import IMAGE_NAME, INDEX_FILE, LAYOUT_FILE, REF_NAME
 from builder.oci.descriptor import INDEXES, MANIFESTS, Descriptor
 from builder.oci.manifest import Index, read_index, read_manifest
+from builder.oci.match import best
 from builder.oci.platform import Platform
 from cache.blobs import DOCUMENT_LIMIT, BlobStore
 from cache.digest import Digest
@@ -78,15 +79,13 @@ def _descend(files: Files, entries: list[Descriptor], platform: Platform) -> Des
 
 
 def _for_platform(files: Files, entries: list[Descriptor], platform: Platform) -> Descriptor:
-    fitting = [d for d in entries if d.platform is None or d.platform.runs_on(platform)]
-    exact = [d for d in fitting if d.platform is not None and d.platform.variant == platform.variant]
+    fitting = best(entries, platform)
     if not fitting:
         had = ", ".join(sorted({str(d.platform) for d in entries})) or "none"
         raise SourceFault(f"{files.where}: no match for platform {platform}", f"platforms in it: {had:.500}")
-    best = exact or fitting
-    if len({d.digest for d in best}) > 1:
+    if len({d.digest for d in fitting}) > 1:
         raise SourceFault(f"{files.where} holds several images for {platform}", "name one by its tag or digest")
-    return best[0]
+    return fitting[0]
 
 
 def _name(digest: Digest) -> str:

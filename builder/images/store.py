@@ -21,6 +21,7 @@ from builder.images.naming import StoredImage, by_name, names_it, shown
 from builder.images.rebuild import found_images
 from builder.oci.descriptor import INDEXES, MANIFESTS, Descriptor
 from builder.oci.manifest import Index, encode, read_index, read_manifest
+from builder.oci.match import best
 from builder.oci.platform import Platform, host
 from builder.oci.reference import Reference
 from cache.blobs import DOCUMENT_LIMIT, BlobStore
@@ -73,13 +74,12 @@ class ImageStore:
         raw = self._blobs.read(descriptor.digest, limit=DOCUMENT_LIMIT)
         if descriptor.media_type in INDEXES:
             wanted = platform or host()
-            fitting = [
-                d
-                for d in read_index(raw).manifests
-                if d.media_type in MANIFESTS and (d.platform is None or d.platform.runs_on(wanted))
-            ]
+            entries = [d for d in read_index(raw).manifests if d.media_type in MANIFESTS]
+            fitting = best(entries, wanted)
             if not fitting:
-                raise ImageFault(f"image {descriptor.digest} has no match for platform {wanted}")
+                had = ", ".join(dict.fromkeys(str(d.platform) for d in entries if _is_known(d.platform))) or "none"
+                problem = f"image {descriptor.digest}: no match for platform {wanted} in manifest: not found"
+                raise ImageFault(problem, f"platforms in it: {had:.500}")
             return self.load(fitting[0], wanted)
         config = read_manifest(raw).config
         return parse(raw, self._blobs.read(config.digest, limit=DOCUMENT_LIMIT), descriptor)
@@ -137,11 +137,29 @@ class ImageStore:
         return untagged
 
     def id(self, image: StoredImage) -> Digest:
-        """The image id: its config's digest, or the digest that it is listed by where that cannot be read."""
+        """The image id: its config's digest, or the digest that it is listed by: an index, or what cannot be read."""
+        if image.descriptor.media_type in INDEXES:
+            return image.descriptor.digest
         try:
             return self.load(image.descriptor).id
         except Fault:
             return image.descriptor.digest
+
+    def members(self, descriptor: Descriptor) -> tuple[Image, ...]:
+        """The images of an index that are in the store, in its order; of a manifest, itself. Raises Fault."""
+        if descriptor.media_type not in INDEXES:
+            return (self.load(descriptor),)
+        index = read_index(self._blobs.read(descriptor.digest, limit=DOCUMENT_LIMIT))
+        here = [d for d in index.manifests if d.media_type in MANIFESTS and self._blobs.has(d.digest, d.size)]
+        return tuple(self.load(d) for d in here)
+
+    def size(self, descriptor: Descriptor) -> int:
+        """Bytes of all that an image or index is stored as, what its members share counted once. Raises Fault."""
+        sizes = {descriptor.digest: descriptor.size}
+        for image in self.members(descriptor):
+            parts = (image.descriptor, image.manifest.config, *image.manifest.layers)
+            sizes |= {part.digest: part.size for part in parts}
+        return sum(sizes.values())
 
     def _has_id(self, image: StoredImage, digits: str) -> bool:
         return self.id(image).hex.startswith(digits)
@@ -203,6 +221,10 @@ class ImageStore:
             replace_file(self._path(name), data, 0o644, temp)
         except OSError as error:
             raise CacheFault(f"cannot write {self._path(name)}: {error.strerror}") from error
+
+
+def _is_known(platform: Platform | None) -> bool:
+    return platform is not None and platform.os != "unknown"
 
 
 def _load(path: str) -> list[Descriptor]:

@@ -1,29 +1,45 @@
-"""Platform: what an image runs on (OCI image-index.md), written `os/architecture[/variant]`."""
+"""Platform: what an image runs on (OCI image-index.md), written `os[(version+feature)]/architecture[/variant]`.
+
+Names, aliases and messages are those of containerd's platforms package.
+"""
 
 from __future__ import annotations
 
 import platform as _host
 import re
+from urllib.parse import quote, unquote
 
 import msgspec
 
 from builder.errors import ImageFault
 
-_ARCHITECTURES = {
-    "x86_64": ("amd64", ""),
-    "x86-64": ("amd64", ""),
-    "amd64": ("amd64", ""),
-    "aarch64": ("arm64", ""),
-    "arm64": ("arm64", ""),
-    "armhf": ("arm", "v7"),
-    "armv7l": ("arm", "v7"),
-    "armel": ("arm", "v6"),
+_ALIASES = {
     "i386": ("386", ""),
-    "i686": ("386", ""),
+    "x86_64": ("amd64", None),
+    "x86-64": ("amd64", None),
+    "aarch64": ("arm64", None),
+    "armhf": ("arm", "v7"),
+    "armel": ("arm", "v6"),
+}  # the variant is overridden where one is given here
+# What uname says, where it is not a name of the above.
+_MACHINES = {"i686": "386", "armv7l": "armhf", "armv6l": "armel"}
+_VARIANTS = {
+    "amd64": {"v1": ""},
+    "arm64": {"8": "", "v8": "", "v8.0": "", "9": "v9", "9.0": "v9", "v9.0": "v9"},
+    "arm": {"": "v7", "5": "v5", "6": "v6", "7": "v7", "8": "v8"},
 }
-_OS_NAMES = {"macos": "darwin"}
+_KNOWN_OS = frozenset({
+    "aix", "android", "darwin", "dragonfly", "freebsd", "hurd", "illumos", "ios", "js", "linux", "nacl", "netbsd",
+    "openbsd", "plan9", "solaris", "windows", "zos",
+})  # fmt: skip
+_KNOWN_ARCHITECTURES = frozenset({
+    "386", "amd64", "amd64p32", "arm", "armbe", "arm64", "arm64be", "ppc64", "ppc64le", "loong64", "mips", "mipsle",
+    "mips64", "mips64le", "mips64p32", "mips64p32le", "ppc", "riscv", "riscv64", "s390", "s390x", "sparc", "sparc64",
+    "wasm",
+})  # fmt: skip
 _PART = re.compile(r"[A-Za-z0-9_.-]+\Z")
-_KNOWN_OS = frozenset({"linux", "windows", "darwin", "freebsd", "netbsd", "openbsd", "solaris", "wasip1", "js"})
+_OS = re.compile(r"([A-Za-z0-9_-]+)(?:\(([A-Za-z0-9_.%-]*)((?:\+[A-Za-z0-9_.%-]+)*)\))?\Z")
+_OS_SHOWN = r"^([A-Za-z0-9_-]+)(?:\\(([A-Za-z0-9_.%-]*)((?:\\+[A-Za-z0-9_.%-]+)*)\\))?$"
 
 
 class Platform(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -37,52 +53,107 @@ class Platform(msgspec.Struct, frozen=True, omit_defaults=True):
 
     @classmethod
     def parse(cls, text: str) -> Platform:
-        """Read `os[/arch[/variant]]`, or an architecture alone; raises ImageFault."""
-        parts = [_part(text, p) for p in text.split("/")]
-        if len(parts) > 3:
-            raise ImageFault(f"failed to parse platform {text}: {_malformed(text)}")
-        if len(parts) == 1:
-            word = _OS_NAMES.get(parts[0], parts[0])
-            if word in _KNOWN_OS:
-                return normalise(Platform(architecture=host().architecture, os=word))
-            if word in _ARCHITECTURES or word in ("arm", "386", "ppc64le", "s390x", "riscv64"):
-                return normalise(Platform(architecture=word, os="linux"))
-            raise ImageFault(f"failed to parse platform {text}: unknown operating system or architecture")
-        variant = parts[2] if len(parts) == 3 else ""
-        return normalise(Platform(architecture=parts[1], os=_OS_NAMES.get(parts[0], parts[0]), variant=variant))
+        """Read a platform, or an operating system or architecture alone, which this machine completes.
+
+        The variant stays as it is written, but for aliases; see normalise. Raises ImageFault.
+        """
+        try:
+            return _parse(text)
+        except ValueError as error:
+            raise ImageFault(
+                f"failed to parse platform {text}: {error}: invalid argument", "want OS/ARCH[/VARIANT]"
+            ) from None
 
     def __str__(self) -> str:
-        return "/".join(p for p in (self.os, self.architecture, self.variant) if p)
+        return "/".join(p for p in (self.os or "unknown", self.architecture, self.variant) if p)
 
-    def runs_on(self, want: Platform) -> bool:
-        """Whether an image for this platform satisfies a wish for `want`."""
-        a, b = normalise(self), normalise(want)
-        return (a.os, a.architecture) == (b.os, b.architecture) and (not b.variant or a.variant in ("", b.variant))
-
-
-def _malformed(text: str) -> str:
-    return f'"{text}" is an invalid component: platform specifier component must match "^[A-Za-z0-9_.-]+$"'
-
-
-def _part(text: str, part: str) -> str:
-    if not _PART.match(part):
-        raise ImageFault(f"failed to parse platform {text}: {_malformed(part)}")
-    return part.lower()
+    @property
+    def full(self) -> str:
+        """As `str`, with version and features of the operating system: `windows(10.0.20348)/amd64`."""
+        features = sorted(set(self.os_features) - {""})
+        options = "".join([_encoded(self.os_version), *(f"+{_encoded(f)}" for f in features)])
+        system = f"{self.os}({options})" if options else self.os
+        return "/".join(p for p in (system or "unknown", self.architecture, self.variant) if p)
 
 
 def normalise(platform: Platform) -> Platform:
-    """Go's names for the architecture, and no variant where it is the usual one (containerd platforms)."""
-    architecture, variant = _ARCHITECTURES.get(platform.architecture, (platform.architecture, ""))
-    variant = platform.variant or variant
-    if (architecture, variant) in (("arm64", "v8"), ("arm64", "8"), ("amd64", "v1")):
-        variant = ""
-    elif architecture == "arm":
-        variant = {"": "v7", "5": "v5", "6": "v6", "7": "v7", "8": "v8"}.get(variant, variant)
-    return msgspec.structs.replace(platform, architecture=architecture, variant=variant)
+    """The one form of equal platforms: Go's names, and no variant where it is the usual one (arm: v7)."""
+    architecture, variant = _machine(platform.architecture, platform.variant)
+    system = platform.os.lower() or "linux"
+    features = tuple(sorted(set(platform.os_features)))
+    return Platform(
+        architecture=architecture,
+        os="darwin" if system == "macos" else system,
+        variant=variant,
+        os_version=platform.os_version,
+        os_features=features,
+    )
 
 
 def host() -> Platform:
     """The platform of this machine."""
     machine = _host.machine()
-    architecture, variant = _ARCHITECTURES.get(machine, (machine, ""))
+    architecture, variant = _machine(_MACHINES.get(machine, machine), "")
     return Platform(architecture=architecture, os="linux", variant=variant)
+
+
+def parse_platforms(values: tuple[str, ...]) -> tuple[Platform, ...]:
+    """--platform: lists with commas, `local` for this machine. Normalised, in the order given; raises ImageFault."""
+    words = [word for value in values for word in value.split(",")]
+    return tuple(normalise(host() if word.lower() == "local" else Platform.parse(word)) for word in words)
+
+
+def _parse(text: str) -> Platform:
+    if "*" in text:
+        raise ValueError(f'"{text}": wildcards not yet supported')
+    parts = text.split("/", 3)
+    options = _OS.match(parts[0])
+    if options is None:
+        raise ValueError(
+            f'"{parts[0]}" is an invalid OS component of "{text}": OSAndVersion specifier component must match '
+            f'"{_OS_SHOWN}"'
+        )
+    for part in parts[1:]:
+        if not _PART.match(part):
+            raise ValueError(
+                f'"{part}" is an invalid component of "{text}": platform specifier component must match '
+                '"^[A-Za-z0-9_.-]+$"'
+            )
+    if len(parts) > 3:
+        raise ValueError(f'"{text}": cannot parse platform specifier')
+    system = options[1].lower()
+    system = "darwin" if system == "macos" else system
+    if len(parts) == 1:
+        return _completed(text, system, options)
+    architecture, variant = _machine(parts[1], parts[2] if len(parts) == 3 else "")
+    if len(parts) == 2 and (architecture, variant) == ("arm", "v7"):
+        variant = ""
+    elif len(parts) == 3 and (architecture, variant) == ("arm64", ""):
+        variant = "v8"
+    version, features = unquote(options[2] or ""), tuple(unquote(f) for f in (options[3] or "").split("+") if f)
+    return Platform(architecture, system, variant, version, features)
+
+
+def _completed(text: str, system: str, options: re.Match[str]) -> Platform:
+    """A single word."""
+    if system in _KNOWN_OS:
+        here = host()
+        variant = "" if here.variant == "v7" else here.variant
+        features = tuple(unquote(f) for f in (options[3] or "").split("+") if f)
+        return Platform(here.architecture, system, variant, unquote(options[2] or ""), features)
+    architecture, variant = _machine(text, "")
+    if architecture not in _KNOWN_ARCHITECTURES:
+        raise ValueError(f'"{text}": unknown operating system or architecture')
+    return Platform(architecture, "linux", "" if (architecture, variant) == ("arm", "v7") else variant)
+
+
+def _machine(architecture: str, variant: str) -> tuple[str, str]:
+    architecture, variant = architecture.lower(), variant.lower()
+    named, fixed = _ALIASES.get(architecture, (architecture, None))
+    if fixed is not None:
+        return named, fixed
+    return named, _VARIANTS.get(named, {}).get(variant, variant)
+
+
+def _encoded(option: str) -> str:
+    return quote(option, safe="-_.~!*'; :@&=$,?#[]")

@@ -46,7 +46,7 @@ class BaseImages:
         """The image of this name for platform; raises SourceFault where there is none."""
         known = self._resolved.get((name, platform))
         if known is None:
-            image = self._named_image(name, platform) if name in self._named else self._stored(name)
+            image = self._named_image(name, platform) if name in self._named else self._stored(name, platform)
             self._by_manifest[image.descriptor.digest] = image
             known = ResolvedImage(name, image.descriptor.digest, image.config)
             self._resolved[name, platform] = known
@@ -56,7 +56,7 @@ class BaseImages:
         """The layers of an image that resolve() has shown."""
         return self._by_manifest[operation.manifest].layers
 
-    def _stored(self, name: str) -> Image:
+    def _stored(self, name: str, platform: Platform) -> Image:
         reference = Reference.parse(name)
         stored = self._images.resolve(name)
         if stored is None:
@@ -64,7 +64,12 @@ class BaseImages:
                 f"failed to resolve source metadata for {reference}: {reference}: not found",
                 "the image is not in the local store: build it under this name, or give it with --build-context",
             )
-        return self._images.load(stored.descriptor)
+        try:
+            return self._images.load(stored.descriptor, platform)
+        except ImageFault as error:
+            raise SourceFault(
+                f"failed to resolve source metadata for {reference}: {error.message}", error.hint
+            ) from error
 
     def _named_image(self, name: str, platform: Platform) -> Image:
         source = self._named[name]

@@ -289,7 +289,7 @@ class _Lowering:
         image = self._resolved(name, platform, lines)
         found = image.config.platform
         if (found.os, found.architecture) != (platform.os, platform.architecture) and not stage.context:
-            values = (stage.base, str(normalise(found)), str(normalise(platform)))
+            values = (stage.base, normalise(found).full, normalise(platform).full)
             self._lint.report("InvalidBaseImagePlatform", lines, stage.instruction.comments, *values)
         vertex = self._image_vertex(image, f"{prefix.rstrip()} FROM {image.name}", lines)
         config = replace(image.config, created="")

@@ -140,7 +140,7 @@ def _platform_arguments(options: LowerOptions, target: str) -> dict[str, str]:
         "BUILDOSVERSION": build.os_version,
         "BUILDARCH": build.architecture,
         "BUILDVARIANT": build.variant,
-        "TARGETPLATFORM": str(wanted),
+        "TARGETPLATFORM": wanted.full,
         "TARGETOS": wanted.os,
         "TARGETOSVERSION": wanted.os_version,
         "TARGETARCH": wanted.architecture,
@@ -201,7 +201,7 @@ def _platform(head: From, arguments: dict[str, str], declared: set[str], lint: L
         platform = Platform.parse(text)
     except Fault as error:
         reason = error.message.removeprefix(f"failed to parse platform {text}: ")
-        raise LowerFault(f"failed to parse platform {written(word)}: {reason}{nearest}") from None
+        raise LowerFault(f"failed to parse platform {written(word)}: {reason}{nearest}", error.hint) from None
     constant = not expander.matched and not expander.missing
     if constant and platform.os not in head.stage and platform.architecture not in head.stage:
         lint.report("FromPlatformFlagConstDisallowed", head.lines, head.comments, quote(text))

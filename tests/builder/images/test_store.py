@@ -157,6 +157,42 @@ def test_an_index_is_followed_to_this_machine(store, images, make_image):
         images.load(stored.descriptor, Platform("riscv64", "linux"))
 
 
+def joined_in(store, *images):
+    raw = encode(Index(tuple(i.descriptor for i in images)))
+    digest, size = store.blobs.put(raw)
+    return Descriptor(OCI_INDEX, digest, size)
+
+
+def test_an_index_is_one_image_of_its_own_id_and_its_members_sizes(store, images, make_image):
+    one, two = make_image({"a": b"1"}, {"b": b"2"}), make_image({"a": b"1"}, cmd="x")
+    index = joined_in(store, one, two)
+    images.tag(ref("many"), index, WHEN)
+    (stored,) = images.list()
+    assert images.id(stored) == index.digest
+    assert images.resolve(index.digest.short) == stored
+    shared = two.manifest.layers[0].size
+    assert images.size(index) == index.size + one.size + two.size - shared
+    assert images.remove("many") == ("Untagged: many:latest", f"Deleted: {index.digest}")
+
+
+def test_members_that_are_not_in_the_store_do_not_count(store, images, make_image):
+    one, two = make_image({"a": b"1"}), make_image({"b": b"2"})
+    index = joined_in(store, one, two)
+    store.blobs.delete(two.descriptor.digest)
+    assert [i.id for i in images.members(index)] == [one.id]
+    assert images.size(index) == index.size + one.size
+
+
+def test_a_lost_index_json_is_made_of_indexes_not_of_their_members(store, images, make_image):
+    one, two, other = make_image({"a": b"1"}), make_image({"b": b"2"}), make_image(cmd="alone")
+    index = joined_in(store, one, two)
+    images.tag(ref("many"), index, WHEN)
+    Path(store.path("index.json")).write_bytes(b"x")
+    Path(store.path("index.backup.json")).write_bytes(b"y")
+    fresh = ImageStore(store.root, store.blobs)
+    assert {i.descriptor.digest for i in fresh.list()} == {index.digest, other.descriptor.digest}
+
+
 def test_a_damaged_manifest_is_found_out(store, images, make_image):
     image = make_image()
     images.tag(ref("app"), image.descriptor, WHEN)
