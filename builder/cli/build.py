@@ -5,10 +5,11 @@ from __future__ import annotations
 import os
 import sys
 import time
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, NamedTuple, TypeVar
 
 import click
 
+from builder.cli.calls import Call, parse_call
 from builder.cli.request import (
     BuildRequest,
     build_args,
@@ -31,15 +32,13 @@ from cache.digest import Digest
 from cache.errors import DamagedBlob, Fault
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable
 
     from builder.cli.delivery import Delivery
-    from builder.cli.session import Session
-    from builder.graph.program import Warning
+    from builder.cli.session import Answer, Session
     from builder.progress.renderer import Renderer
     from builder.source.base import NamedImage
     from cache.store import Store
-    from frontends.text import Source
 
 T = TypeVar("T")
 
@@ -91,16 +90,17 @@ Examples:
 @click.option("--iidfile", default="", metavar="FILE", help="Write the image id to this file.")
 @click.option("--metadata-file", default="", metavar="FILE", help="Write facts about the build to this file, as JSON.")
 @click.option(
-    "--call", default="build", metavar="METHOD", help="check[,format=json]: check the Dockerfile, build nothing."
+    "--call", default="build", metavar="METHOD", help="check, outline or targets, with ,format=json: build nothing."
 )
 @click.option("--check", is_flag=True, help="The same as --call=check.")
 @click.option("-q", "--quiet", is_flag=True, help="Print nothing but the image id.")
 @click.option(
     "--progress",
-    type=click.Choice(["auto", "plain", "tty", "quiet", "rawjson"]),
-    default=lambda: os.environ.get("BUILDKIT_PROGRESS", "auto"),
-    help="How progress is shown (default: auto).",
+    default="auto",
+    metavar="MODE",
+    help="How progress is shown: auto, plain, tty, quiet, rawjson or none.",
 )
+@click.option("-D", "--debug", is_flag=True, help="Explain warnings, as LAPSTRAKE_DEBUG=1 does.")
 @click.option("--root", "root", metavar="FOLDER", help="Where lapstrake keeps everything.")
 @click.pass_context
 def command(
@@ -130,6 +130,7 @@ def command(
     check: bool,
     quiet: bool,
     progress: str,
+    debug: bool,
     root: str | None,
 ) -> None:
     folders, images = _contexts(contexts)
@@ -156,19 +157,36 @@ def command(
         no_cache_filter=words(filters),
         shm_size=byte_count("--shm-size", shm_size) if shm_size else 0,
         limits=limits((*older_values(ctx), *resources), cgroup_parent),
+        metadata_warnings=os.environ.get("BUILDX_METADATA_WARNINGS", "") in ("1", "t", "T", "TRUE", "true", "True"),
         epoch=epoch(arguments),
     )
+    shown = Shown(
+        _mode(progress, quiet), quiet or progress == "quiet", debug or os.environ.get("LAPSTRAKE_DEBUG") == "1"
+    )
     given = root or (ctx.obj or {}).get("root")
-    run(request, store_root(given, os.environ, os.geteuid()), "quiet" if quiet else progress, quiet, _form(call, check))
+    run(request, store_root(given, os.environ, os.geteuid()), shown, parse_call("check" if check else call))
 
 
-def _form(call: str, check: bool) -> str | None:
-    """--call and --check: None to build, else the form of the findings."""
-    method, _, rest = call.partition(",")
-    form = rest.removeprefix("format=") or "text"
-    if method not in ("build", "check", "lint") or form not in ("text", "json"):
-        raise Fault(f"invalid --call {call!r}", "want build, or check[,format=text|json]")
-    return form if check or method != "build" else None
+class Shown(NamedTuple):
+    """progress: --progress. quiet: print the image id at the end. expanded: warnings with all that is known of them."""
+
+    progress: str = "auto"
+    quiet: bool = False
+    expanded: bool = False
+
+    @property
+    def summary(self) -> bool:
+        """Whether warnings are summed up below the build."""
+        mode = self.progress if self.progress != "auto" else os.environ.get("BUILDKIT_PROGRESS", "")
+        return mode not in ("quiet", "none", "rawjson")
+
+
+def _mode(progress: str, quiet: bool) -> str:
+    if not quiet:
+        return progress
+    if progress not in ("auto", "quiet", "none"):
+        raise Fault(f"progress={progress} and quiet cannot be used together", "drop -q, or --progress")
+    return "quiet"
 
 
 def _contexts(values: tuple[str, ...]) -> tuple[tuple[tuple[str, str], ...], tuple[tuple[str, NamedImage], ...]]:
@@ -183,10 +201,10 @@ def _contexts(values: tuple[str, ...]) -> tuple[tuple[tuple[str, str], ...], tup
     return tuple(folders), tuple(images)
 
 
-def run(request: BuildRequest, root: str, progress: str, quiet: bool, call: str | None = None) -> None:
+def run(request: BuildRequest, root: str, shown: Shown, call: Call | None = None) -> None:
     """Build and deliver; raises the Fault of what failed after the renderer has shown it.
 
-    call: only check, and print findings in this form, "text" or "json".
+    call: what to answer instead.
     """
     from builder.cli.delivery import Delivery, check_files
     from builder.export.options import parse_output
@@ -202,32 +220,38 @@ def run(request: BuildRequest, root: str, progress: str, quiet: bool, call: str 
         delivery.check()  # as the user: root of a user namespace may write more
     check_files(request)
     namespace.enter()
-    renderer = choose(progress, sys.stderr, os.environ)
+    renderer = choose(shown.progress, sys.stderr, os.environ)
     try:
         with store.lock():
             store.tidy()
             if call is not None:
-                found = _session(request, store, [], renderer, lambda session: session.check())
-            else:
-                image = _session(request, store, deliveries, renderer, lambda session: session.run())
+                answer = _session(request, store, [], renderer, shown, lambda session: session.ask(call))
+                renderer.close(None)
+                _give(answer)
+                return
+            image, notes = _session(
+                request, store, deliveries, renderer, shown, lambda session: (session.run(), _notes(session, shown))
+            )
     finally:
         store.close()
-    if call is not None:
-        renderer.close(None)
-        _print_findings(*found, call)
-        return
     names = tuple(tag.familiar for tag in request.tags)
     renderer.close(Summary(image.descriptor.digest, image.size, names, time.monotonic() - begin))
-    if quiet:
+    click.echo(notes, nl=False, err=True)
+    if shown.quiet:
         click.echo(str(image.id))
 
 
-def _print_findings(findings: Sequence[Warning], source: Source, form: str) -> None:
-    from builder.cli import findings as shown
+def _give(answer: Answer) -> None:
+    click.echo(answer.text, nl=False)
+    if answer.fault:
+        raise Fault(answer.fault)
+    if answer.status:
+        raise click.exceptions.Exit(answer.status)
 
-    click.echo(shown.as_json(findings, source) if form == "json" else shown.as_text(findings, source), nl=False)
-    if findings:
-        raise click.exceptions.Exit(1)
+
+def _notes(session: Session, shown: Shown) -> str:
+    color = sys.stderr.isatty() and not os.environ.get("NO_COLOR")
+    return session.summary(expanded=shown.expanded, color=color) if shown.summary else ""
 
 
 def _session(
@@ -235,6 +259,7 @@ def _session(
     store: Store,
     deliveries: list[Delivery],
     renderer: Renderer,
+    shown: Shown,
     work: Callable[[Session], T],
 ) -> T:
     """What work gives. It is called as often as blobs turn out to be damaged: each is deleted, so that this ends."""
@@ -259,6 +284,8 @@ def _session(
                     renderer.event(Warned(None, text, session.clock() if session is not None else 0.0))
     except Fault as error:
         renderer.close(None)
+        if session is not None:
+            click.echo(_notes(session, shown), nl=False, err=True)
         _explain(error, session.excerpt(error) if session is not None else "")
         raise
 

@@ -5,8 +5,9 @@ from __future__ import annotations
 import json
 import os
 import secrets
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import suppress
+from typing import Any
 
 import msgspec
 
@@ -21,6 +22,7 @@ from builder.export.recompress import IndexVariants, recompress
 from builder.export.tar import TarExporter
 from builder.export.target import Target, check_folder
 from builder.export.transfer import Transfer
+from builder.graph.event import Warned
 from builder.images.image import Image, assemble
 from builder.layer.codec import codec
 from builder.oci.reference import Reference
@@ -99,19 +101,25 @@ def write_id(path: str, image: Image) -> None:
     _write(path, str(image.id).encode())
 
 
-def write_metadata(path: str, request: BuildRequest, image: Image, epoch: int | None) -> None:
-    """--metadata-file: facts of the build under BuildKit's keys."""
+def write_metadata(
+    path: str, request: BuildRequest, image: Image, epoch: int | None, warned: Sequence[Warned] = ()
+) -> None:
+    """--metadata-file: facts of the build under BuildKit's keys. warned: of the lint rules, if they are wanted."""
     descriptor = msgspec.to_builtins(image.descriptor, enc_hook=str)
     descriptor["annotations"] = {
         "config.digest": str(image.id),
         "org.opencontainers.image.created": image.config.created or rfc3339(epoch or 0),
     }
-    data = {
+    data: dict[str, Any] = {
         "buildx.build.ref": f"lapstrake/lapstrake/{secrets.token_hex(12)}",
         "containerimage.config.digest": str(image.id),
         "containerimage.descriptor": descriptor,
         "containerimage.digest": str(image.descriptor.digest),
     }
+    if warned and request.metadata_warnings:
+        from builder.progress.jsonl import vertex_warning
+
+        data["buildx.build.warnings"] = [vertex_warning(event) for event in warned]
     if request.tags:
         data["image.name"] = ",".join(str(tag) for tag in request.tags)
     _write(path, json.dumps(data, indent=2, sort_keys=True).encode() + b"\n")

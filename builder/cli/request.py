@@ -28,6 +28,7 @@ class BuildRequest(msgspec.Struct, frozen=True, kw_only=True):
     """context: folder, or "-" for the standard input. file: Dockerfile's path, "-", or None for the default one.
 
     epoch: SOURCE_DATE_EPOCH, or None. shm_size: bytes of /dev/shm, 0 for the usual. limits: of RUN steps.
+    metadata_warnings: lint findings in --metadata-file too.
     """
 
     context: str
@@ -51,6 +52,7 @@ class BuildRequest(msgspec.Struct, frozen=True, kw_only=True):
     no_cache_filter: tuple[str, ...] = ()
     shm_size: int = 0
     limits: Limits = Limits()
+    metadata_warnings: bool = False
     epoch: int | None = None
 
 

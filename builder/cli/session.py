@@ -12,7 +12,7 @@ import msgspec
 
 from builder.cli.definition import Definition
 from builder.cli.delivery import Delivery, write_id, write_metadata
-from builder.cli.findings import line_note
+from builder.cli.findings import line_note, summary
 from builder.cli.request import BuildRequest
 from builder.cli.secret import reader
 from builder.cli.ssh import SshAgents
@@ -41,13 +41,15 @@ from cache.digest import Digest
 from cache.errors import Fault
 from cache.stats import StatIndex
 from cache.store import Store
-from frontends.dockerfile.lower import lower
+from frontends.dockerfile.lower import Checked, check, lower, outline
 from frontends.dockerfile.options import LowerOptions, proxy_env
-from frontends.dockerfile.parse import parse
+from frontends.dockerfile.outline import targets
+from frontends.dockerfile.parse import Dockerfile, parse
 from frontends.errors import FrontendFault
 from frontends.text import Lines, Source
 
 if TYPE_CHECKING:
+    from builder.cli.calls import Call
     from builder.sandbox.launch import Launcher
     from builder.snapshot.snapshots import Snapshots
 
@@ -58,6 +60,14 @@ class Built(msgspec.Struct, frozen=True):
     image: Image
     program: Program
     tree: Callable[[], Iterator[Item]]
+
+
+class Answer(msgspec.Struct, frozen=True):
+    """What --call gives: text for the standard output, the exit status, and what is wrong with the Dockerfile."""
+
+    text: str
+    status: int = 0
+    fault: str = ""
 
 
 class Session:
@@ -87,6 +97,8 @@ class Session:
         self._trees: Trees | None = None
         self._agents = SshAgents(request.ssh)
         self._source: Source | None = None
+        self._reading: Digest | None = None
+        self.told: list[Warned] = []  # the findings, as events
         self._drawn: Program | None = None
 
     def __enter__(self) -> Session:
@@ -114,16 +126,44 @@ class Session:
                 self._warn(problem)
         program = self._drawn = self._program()
         for warning in program.warnings:
-            self._warn(line_note(warning))
+            self._tell(warning)
         built = self._solve(program)
         self._deliver(built)
         return built.image
 
-    def check(self) -> tuple[Sequence[Warning], Source]:
-        """The findings of the lint rules and the text that they are about; nothing is built."""
-        program = self._program()
-        assert self._source is not None
-        return program.warnings, self._source
+    def ask(self, call: Call) -> Answer:
+        """The answer to --call; nothing is built."""
+        from builder.cli import calls, findings
+
+        if call.method == "subrequests.describe":
+            return Answer(calls.describe(call.form))
+        if call.method == "lint":
+            checked, source = self._check()
+            shown = findings.checked_json if call.form == "json" else findings.checked_text
+            fault = findings.fault_text(checked.fault) if checked.fault is not None else ""
+            return Answer(shown(checked, source), 1 if checked.findings and not call.ignore_status else 0, fault)
+        document = self._document()
+        if call.method == "targets":
+            return Answer(calls.show_targets(targets(document), document.source, call.form))
+        found = outline(document, self._lower_options(), self._bases.resolve, memo=_Memo(self._store))
+        return Answer(calls.show_outline(found, document.source, call.form))
+
+    def _check(self) -> tuple[Checked, Source]:
+        try:
+            document = self._document()
+        except FrontendFault as error:
+            assert self._source is not None
+            return Checked((), error), self._source
+        checked = check(
+            document, self._lower_options(), self._bases.resolve, memo=_Memo(self._store), ignored=self._hides
+        )
+        return checked, document.source
+
+    def summary(self, *, expanded: bool, color: bool) -> str:
+        """What is to be said of lint findings below the build."""
+        if self._drawn is None or self._source is None:
+            return ""
+        return summary(self._drawn.warnings, self._source, expanded=expanded, color=color)
 
     def excerpt(self, error: Fault) -> str:
         """The lines of the Dockerfile that an error of run() is about, "" where it is about none."""
@@ -149,7 +189,7 @@ class Session:
         if request.iidfile:
             write_id(request.iidfile, image)
         if request.metadata_file:
-            write_metadata(request.metadata_file, request, image, request.epoch)
+            write_metadata(request.metadata_file, request, image, request.epoch, self.told)
         self._done(step)
 
     def _keep(self, image: Image, names: tuple[Reference, ...], created: str) -> None:
@@ -159,14 +199,21 @@ class Session:
             self._images.keep(image.descriptor, created)
 
     def _program(self) -> Program:
-        request = self._request
-        step = self._internal(f"load build definition from {self._definition.name}")
-        memo = _Memo(self._store)
+        document = self._document()
+        options = self._lower_options()
+        return lower(document, options, self._bases.resolve, memo=_Memo(self._store), ignored=self._hides)
+
+    def _document(self) -> Dockerfile:
+        self._reading = self._internal(f"load build definition from {self._definition.name}")
         self._source = Source(self._definition.name, self._definition.text)
-        document = parse(self._source, memo)
-        self._done(step)
+        document = parse(self._source, _Memo(self._store))
+        self._done(self._reading)
+        return document
+
+    def _lower_options(self) -> LowerOptions:
+        request = self._request
         kinds = {n: "local" for n, _ in request.named_folders} | {n: "image" for n, _ in request.named_images}
-        options = LowerOptions(
+        return LowerOptions(
             build_args=dict(request.build_args),
             target=request.target,
             labels=request.labels,
@@ -179,7 +226,6 @@ class Session:
             ulimits=request.ulimits,
             no_cache_filter=request.no_cache_filter,
         )
-        return lower(document, options, self._bases.resolve, memo=memo, ignored=self._hides)
 
     def _solve(self, program: Program) -> Built:
         target = program.target
@@ -279,6 +325,12 @@ class Session:
         from builder.sandbox.seccomp import compiled
 
         return Launcher(compiled(self._store.root), self._warn)
+
+    def _tell(self, finding: Warning) -> None:
+        assert self._source is not None
+        event = Warned(self._reading, line_note(finding), self.clock(), finding, self._source.data)
+        self.told.append(event)
+        self.emit(event)
 
     def _warn(self, text: str) -> None:
         self.emit(Warned(None, text, self.clock()))

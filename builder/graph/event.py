@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import msgspec
 
+from builder.graph.program import Warning
 from cache.digest import Digest
 
 
@@ -42,11 +43,13 @@ class Transfer(msgspec.Struct, frozen=True, tag="transfer"):
 
 
 class Warned(msgspec.Struct, frozen=True, tag="warned"):
-    """Something a person should know that does not stop the build."""
+    """Something a person should know that does not stop the build. finding: if a lint rule says it; data: its file."""
 
     vertex: Digest | None
     message: str
     time: float
+    finding: Warning | None = None
+    data: bytes = b""
 
 
 class Finished(msgspec.Struct, frozen=True, tag="finished"):

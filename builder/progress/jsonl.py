@@ -54,8 +54,7 @@ class JsonRenderer:
                 status = {"id": event.what, "vertex": str(event.vertex), "current": event.current}
                 return {"statuses": [{**status, "total": event.total, "timestamp": time}]}
             case Warned():
-                vertex = {"vertex": str(event.vertex)} if event.vertex else {}
-                return {"warnings": [{**vertex, "level": 1, "short": _base64(event.message.encode())}]}
+                return {"warnings": [vertex_warning(event)]}
 
     def _log(self, event: Log, time: str) -> Json:
         room = LIMIT - self._logged.get(event.vertex, 0)
@@ -71,6 +70,20 @@ class JsonRenderer:
     def _time(self, seconds: float) -> str:
         moment = datetime.fromtimestamp(self._start + seconds, UTC)
         return moment.strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+
+
+def vertex_warning(event: Warned) -> Json:
+    """BuildKit's client.VertexWarning."""
+    value: Json = {"vertex": str(event.vertex)} if event.vertex else {}
+    value |= {"level": 1, "short": _base64(event.message.encode("utf-8", "replace"))}
+    finding = event.finding
+    if finding is None or finding.span is None:
+        return value
+    span = finding.span
+    value |= {"detail": [_base64(finding.detail.encode())], "url": finding.url}
+    value["sourceInfo"] = {"filename": span.file, "data": _base64(event.data), "language": "Dockerfile"}
+    value["range"] = [{"start": {"line": span.first}, "end": {"line": span.last}}]
+    return {name: part for name, part in value.items() if part}
 
 
 def _base64(data: bytes) -> str:

@@ -113,10 +113,14 @@ class PlainRenderer:
     def _warn(self, event: Warned) -> None:
         text = clean(event.message)
         step = self._steps.get(event.vertex) if event.vertex is not None else None
-        if step is None or not step.running:
+        if step is None or not (step.running or event.finding):
             self._warnings.append(text)
             return
         step.waiting.append(f"WARN: {text}")
+        if not step.running and self._current is None:  # of the text, found after it was read
+            self._show(step, event.time)
+            self._current = None
+            return
         self._progress(step, event.time)
 
     def _progress(self, step: _Step, time: float) -> None:

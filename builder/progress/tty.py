@@ -88,7 +88,7 @@ class TtyRenderer:
                 return self._end(step.name, f"{event.time - step.started:.1f}s", "blue")
             case Failed():
                 return self._fail(event)
-            case Warned():
+            case Warned() if event.finding is None:  # those are summed up below the build
                 self._after.append(f"WARNING: {clean(event.message)}\n")
             case _:
                 pass

@@ -38,6 +38,7 @@ from frontends.dockerfile.instructions import (
 )
 from frontends.dockerfile.lint import Lint
 from frontends.dockerfile.options import LowerOptions
+from frontends.dockerfile.outline import Declared, Gathered, description
 from frontends.dockerfile.ports import parse_ports
 from frontends.dockerfile.signals import is_signal
 from frontends.dockerfile.stages import Stages
@@ -66,6 +67,7 @@ class StageState(msgspec.Struct, frozen=True, kw_only=True):
     env: dict[str, str] = {}
     arguments: dict[str, str | None] = {}
     workdir_set: bool = False
+    gathered: Gathered | None = None
 
 
 class Shared(msgspec.Struct, frozen=True, kw_only=True):
@@ -97,6 +99,7 @@ class Fold:
         self.env = dict(start.env)
         self.arguments = dict(start.arguments)
         self.workdir_set = start.workdir_set
+        self.gathered = Gathered(start.gathered)
         self.onbuild = False
         self.title, self._total, self._done = title, total, done
         self._seen: dict[type, tuple[Instruction, str]] = {}
@@ -130,6 +133,7 @@ class Fold:
             env=self.env,
             arguments=self.arguments,
             workdir_set=self.workdir_set,
+            gathered=self.gathered,
         )
 
     def apply(self, instruction: AnyInstruction, *, onbuild: bool = False) -> None:
@@ -220,11 +224,16 @@ class Fold:
             name = argument.name
             if holds_secret(name):
                 self.report("SecretsUsedInArgOrEnv", instruction, "ARG", quote(name))
-            value = self.shared.options.build_args.get(name)
+            value, inherited = self.shared.options.build_args.get(name), False
             if value is None and argument.default is not None:
                 value = self.expand(argument.default, instruction)
             elif value is None:
                 value = self.shared.stages.arguments.get(name)
+                inherited = value is not None
+            self.gathered.used[name] = None
+            if not inherited:
+                text = description(instruction, name)
+                self.gathered.declared[name] = Declared(name, value or "", text, instruction.lines)
             if value is not None and name not in _NOT_ENV:
                 self.env[name] = value
             self.arguments[name] = value

@@ -195,6 +195,10 @@ class Lint:
         rules = dict.fromkeys(warning.rule for warning in self._found if warning.rule)
         if self._check.error and rules:
             raise LowerFault(f"lint violation found for rules: {', '.join(rules)}")
+        return self.findings()
+
+    def findings(self) -> tuple[Warning, ...]:
+        """Those that there are so far, by line."""
         return tuple(sorted(self._found, key=lambda warning: warning.span.first if warning.span else 0))
 
 

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 
 import msgspec
 
 from builder.graph.graph import GraphBuilder, Span, VertexInfo
 from builder.graph.operation import Copy as CopyOperation
 from builder.graph.operation import ImageSource, LocalSource, Selection
-from builder.graph.program import Program, ResolvedImage, Resolver
+from builder.graph.program import Program, ResolvedImage, Resolver, Warning
 from builder.oci.config import History, ImageConfig
 from builder.oci.platform import Platform, normalise
 from cache.digest import Digest
@@ -18,13 +18,15 @@ from frontends.dockerfile.fold import Fold, Shared, StageState, empty_image, ste
 from frontends.dockerfile.instructions import LAYER_MAKING, AnyInstruction, Arg, Onbuild
 from frontends.dockerfile.lint import Lint, parse_check
 from frontends.dockerfile.options import LowerOptions, is_predefined, proxy_env
+from frontends.dockerfile.outline import Gathered, Outline, global_arguments
+from frontends.dockerfile.outline import outline as outline_of
 from frontends.dockerfile.parse import Dockerfile, Memo, parse
-from frontends.dockerfile.stages import SCRATCH, Stage, Stages, read_stages
+from frontends.dockerfile.stages import SCRATCH, Stage, Stages, cut, platform_arguments, read_stages
 from frontends.dockerfile.style import check_style
 from frontends.errors import FrontendFault, LowerFault
 from frontends.text import Lines, Source, did_you_mean
 
-__all__ = ["lower", "proxy_env"]
+__all__ = ["check", "lower", "outline", "proxy_env"]
 
 CONTEXT = "context"
 _COMMON_IMAGES = ("alpine", "busybox", "centos", "debian", "golang", "ubuntu", "fedora")
@@ -45,7 +47,42 @@ def lower(
     resolve is asked once for each image and platform. memo: for ONBUILD triggers of images, as in `parse`.
     ignored: whether the ignore file hides a path of the context for certain (only for the lint rule).
     """
-    return _Lowering(dockerfile, options, resolve, memo, ignored).program()
+    return _Lowering(dockerfile, options, resolve, memo, ignored, _lint(dockerfile, options)).program()
+
+
+class Checked(msgspec.Struct, frozen=True):
+    """fault: what a build would fail of, if the text is why."""
+
+    findings: tuple[Warning, ...]
+    fault: FrontendFault | None = None
+
+
+def check(
+    dockerfile: Dockerfile,
+    options: LowerOptions,
+    resolve: Resolver,
+    *,
+    memo: Memo | None = None,
+    ignored: Callable[[str], bool] = lambda path: False,
+) -> Checked:
+    """The findings of the lint rules in all stages, or in those that the target needs. Arguments as for `lower`."""
+    lint = None
+    try:
+        lint = _lint(dockerfile, options)
+        _Lowering(dockerfile, options, resolve, memo, ignored, lint).program(every_stage=not options.target)
+    except FrontendFault as error:
+        return Checked(lint.findings() if lint is not None else (), error)
+    return Checked(lint.findings())
+
+
+def outline(dockerfile: Dockerfile, options: LowerOptions, resolve: Resolver, *, memo: Memo | None = None) -> Outline:
+    """The parameters of the target. Arguments and faults as for `lower`."""
+    return _Lowering(dockerfile, options, resolve, memo, lambda path: False, _lint(dockerfile, options)).outline()
+
+
+def _lint(dockerfile: Dockerfile, options: LowerOptions) -> Lint:
+    text = options.build_args.get("BUILDKIT_DOCKERFILE_CHECK", dockerfile.tree.check)
+    return Lint(parse_check(text), dockerfile.source.name)
 
 
 class _Lowering:
@@ -58,14 +95,14 @@ class _Lowering:
         resolve: Resolver,
         memo: Memo | None,
         ignored: Callable[[str], bool],
+        lint: Lint,
     ) -> None:
         self._source = dockerfile.source
         self._dockerfile = dockerfile
         self._options = options
         self._resolve = resolve
         self._memo = memo
-        check = options.build_args.get("BUILDKIT_DOCKERFILE_CHECK", dockerfile.tree.check)
-        self._lint = Lint(parse_check(check), dockerfile.source.name)
+        self._lint = lint
         check_style(dockerfile.tree, self._lint)
         self._stages: Stages = read_stages(dockerfile, options, self._lint)
         self._graph = GraphBuilder()
@@ -84,11 +121,9 @@ class _Lowering:
             ignored=ignored,
         )
 
-    def program(self) -> Program:
-        self._check_cycles()
+    def program(self, *, every_stage: bool = False) -> Program:
         target = self._stages.target(self._options.target)
-        for index in sorted(self._reachable(target)):
-            self._states[index] = self._lower_stage(self._stages.stages[index])
+        self._lower_stages(range(len(self._stages.stages)) if every_stage else [target])
         state = self._as_layers(self._states[target], self._stages.stages[target].title)
         self._warn_unused()
         return Program(
@@ -100,6 +135,31 @@ class _Lowering:
             warnings=self._lint.finish(),
             fresh=frozenset(self._fresh),
         )
+
+    def outline(self) -> Outline:
+        target = self._stages.target(self._options.target)
+        self._lower_stages([target])
+        heads, globals_, _ = cut(self._dockerfile)
+        start = platform_arguments(self._options, self._options.target or heads[-1].stage)
+        found = [(heads[i], self._states[i].gathered or Gathered()) for i in self._in_order(target)]
+        known = global_arguments(globals_, start, self._options.build_args)
+        return outline_of(heads[target], known, found, self._stages.arguments)
+
+    def _lower_stages(self, targets: Iterable[int]) -> None:
+        self._check_cycles()
+        for index in sorted({index for target in targets for index in self._reachable(target)}):
+            self._states[index] = self._lower_stage(self._stages.stages[index])
+
+    def _in_order(self, target: int) -> list[int]:
+        """A stage, then what it stands on, then what it copies from, and so on down."""
+        found: dict[int, None] = {}
+        stack = [target]
+        while stack:
+            index = stack.pop()
+            if index not in found:
+                found[index] = None
+                stack.extend(reversed(list(self._reads(self._stages.stages[index]))))
+        return list(found)
 
     def _finish(self, config: ImageConfig) -> ImageConfig:
         labels = {**dict(config.runtime.labels), **dict(self._options.labels)}

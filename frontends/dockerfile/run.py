@@ -12,6 +12,7 @@ from frontends.dockerfile.fold import Fold, upper_keyword
 from frontends.dockerfile.gotext import quote
 from frontends.dockerfile.instructions import Command, Run
 from frontends.dockerfile.mounts import MountSpec, mount_spec
+from frontends.dockerfile.outline import Needed
 from frontends.dockerfile.words import Expander, written
 from frontends.errors import ExpansionFault, LowerFault
 
@@ -100,12 +101,16 @@ def _with_places(specs: Iterable[MountSpec]) -> Iterable[tuple[int, MountSpec]]:
 def _mount(fold: Fold, run: Run, placed: tuple[int, MountSpec], inputs: list[Digest]) -> Mount:
     number, spec = placed
     if spec.kind == "secret":
-        return _secret(spec)
+        secret = _secret(spec)
+        fold.gathered.secrets.setdefault(secret.id, Needed(secret.id, spec.required, run.lines))
+        return secret
     if spec.kind == "ssh":
         target = spec.target or f"/run/buildkit/ssh_agent.{number}"
         mode = _SSH_MODE if spec.mode is None else spec.mode
+        name = spec.id or "default"
+        fold.gathered.agents.setdefault(name, Needed(name, spec.required, run.lines))
         return Mount(
-            kind="ssh", target=target, id=spec.id or "default", mode=mode, uid=spec.uid or 0, gid=spec.gid or 0,
+            kind="ssh", target=target, id=name, mode=mode, uid=spec.uid or 0, gid=spec.gid or 0,
             required=spec.required,
         )  # fmt: skip
     target = paths.join(fold.workdir, spec.target)

@@ -91,11 +91,11 @@ def mount_source(mount: tuple[object, ...]) -> str:
 
 def read_stages(dockerfile: Dockerfile, options: LowerOptions, lint: Lint) -> Stages:
     """Cut the file at its FROM lines and resolve their names. Raises LowerFault with the place."""
-    heads, globals_, bodies = _cut(dockerfile)
+    heads, globals_, bodies = cut(dockerfile)
     last = heads[-1].stage
-    platform_arguments = _platform_arguments(options, options.target or last)
-    _check_defaults(heads, globals_, platform_arguments, lint)
-    arguments = _global_arguments(dockerfile, globals_, platform_arguments, options.build_args)
+    start = platform_arguments(options, options.target or last)
+    _check_defaults(heads, globals_, start, lint)
+    arguments = _global_arguments(dockerfile, globals_, start, options.build_args)
     declared = {argument.name for arg in globals_ for argument in arg.arguments} | set(arguments)
     stages: list[Stage] = []
     by_name: dict[str, int] = {}
@@ -110,7 +110,8 @@ def read_stages(dockerfile: Dockerfile, options: LowerOptions, lint: Lint) -> St
     return Stages(tuple(stages), by_name, arguments)
 
 
-def _cut(dockerfile: Dockerfile) -> tuple[list[From], list[Arg], list[tuple[AnyInstruction, ...]]]:
+def cut(dockerfile: Dockerfile) -> tuple[list[From], list[Arg], list[tuple[AnyInstruction, ...]]]:
+    """The FROM lines, the ARGs before the first, and what follows each. Raises LowerFault."""
     heads: list[From] = []
     arguments: list[Arg] = []
     bodies: list[list[AnyInstruction]] = []
@@ -132,7 +133,8 @@ def _cut(dockerfile: Dockerfile) -> tuple[list[From], list[Arg], list[tuple[AnyI
     return heads, arguments, [tuple(body) for body in bodies]
 
 
-def _platform_arguments(options: LowerOptions, target: str) -> dict[str, str]:
+def platform_arguments(options: LowerOptions, target: str) -> dict[str, str]:
+    """What the global scope begins with."""
     build, wanted = options.build_platform, options.platform
     values = {
         "BUILDPLATFORM": str(build),

@@ -85,7 +85,8 @@ class Lapstrake:
 
     def _arguments(self, context: Path, args: tuple[str, ...]) -> list[str]:
         base = [f"--build-context=base=docker-archive://{self.base}"] if self.base else []
-        return ["build", "--progress=plain", *base, *args, str(context)]
+        shown = [] if "-q" in args else ["--progress=plain"]
+        return ["build", *shown, *base, *args, str(context)]
 
 
 def folder(path: Path, files: Mapping[str, str | bytes]) -> Path:

@@ -39,13 +39,86 @@ def test_nothing_to_say(lapstrake: Lapstrake, tmp_path: Path) -> None:
     context = folder(tmp_path / "context", {"Dockerfile": 'FROM base\nCMD ["x"]\n'})
     done = lapstrake.build(context, "--check")
     assert (done.status, done.out) == (0, "Check complete, no warnings found.\n")
-    broken = folder(tmp_path / "broken", {"Dockerfile": "FORM base\n"})
-    assert "unknown instruction: FORM" in lapstrake.refused(broken, "--check").err
     assert lapstrake.build(context, "--call=sing").status == 1
+
+
+def test_what_cannot_be_built(lapstrake: Lapstrake, tmp_path: Path) -> None:
+    broken = folder(tmp_path / "broken", {"Dockerfile": "FORM base\n"})
+    done = lapstrake.refused(broken, "--check")
+    assert done.out == ""
+    assert (
+        "ERROR: dockerfile parse error on line 1: unknown instruction: FORM (did you mean FROM?)\nDockerfile:1"
+        in done.err
+    )
+    done = lapstrake.refused(broken, "--call=check,format=json")
+    assert json.loads(done.out)["warnings"] is None
+    assert json.loads(done.out)["buildError"] == {
+        "message": "dockerfile parse error on line 1: unknown instruction: FORM (did you mean FROM?)",
+        "location": {"ranges": [{"start": {"line": 1}, "end": {"line": 1}}]},
+    }
+    strict = folder(tmp_path / "strict", {"Dockerfile": f"# check=error=true\n{TEXT}"})
+    done = lapstrake.refused(strict, "--check")
+    assert "Check complete, 2 warnings have been found!" in done.out
+    assert "ERROR: lint violation found for rules: " in done.err
+
+
+def test_outline_and_targets(lapstrake: Lapstrake, tmp_path: Path) -> None:
+    text = "# V is the version\nARG V=1\n# app is all of it\nFROM base AS app\nARG V\nRUN exit 3\n"
+    context = folder(tmp_path / "context", {"Dockerfile": text})
+    done = lapstrake.built(context, "--call=outline", "--build-arg", "V=2")
+    assert (
+        done.out
+        == "TARGET:      app\nDESCRIPTION: is all of it\n\nBUILD ARG   VALUE   DESCRIPTION\nV           2       \n\n"
+    )
+    assert lapstrake.built(context, "--call=targets").out == "TARGET        DESCRIPTION\napp (default) is all of it\n"
 
 
 def test_a_build_says_it_at_the_end(lapstrake: Lapstrake, tmp_path: Path) -> None:
     context = folder(tmp_path / "context", {"Dockerfile": TEXT})
     err = lapstrake.built(context).err
-    assert err.index("exporting to image") < err.index("JSONArgsRecommended: ")
-    assert "(line 3)" in err
+    assert "\n#1 WARN: JSONArgsRecommended: " in err
+    assert err.endswith(
+        "\n 2 warnings found (use docker --debug to expand):\n"
+        " - JSONArgsRecommended: JSON arguments recommended for CMD to prevent unintended behavior related to OS"
+        " signals (line 3)\n"
+        " - MaintainerDeprecated: Maintainer instruction is deprecated in favor of using label (line 4)\n"
+    )
+    err = lapstrake.built(context, "--debug").err
+    assert " 2 warnings found:\n" in err
+    assert "More info: https://docs.docker.com/go/dockerfile/rule/maintainer-deprecated/\nDockerfile:4\n" in err
+    assert (
+        "found"
+        not in lapstrake.run("build", "-q", f"--build-context=base=docker-archive://{lapstrake.base}", str(context)).err
+    )
+
+
+def test_a_failed_build_says_it_above_the_lines(lapstrake: Lapstrake, tmp_path: Path) -> None:
+    context = folder(tmp_path / "context", {"Dockerfile": "FROM base\nMAINTAINER me\nRUN echo why; exit 3\n"})
+    err = lapstrake.refused(context).err
+    places = [
+        err.index(text)
+        for text in ("\n------\n > ", " 1 warning found", "\nDockerfile:3\n", "\nERROR: failed to build: ")
+    ]
+    assert places == sorted(places)
+
+
+def test_in_the_metadata(lapstrake: Lapstrake, tmp_path: Path) -> None:
+    context = folder(tmp_path / "context", {"Dockerfile": TEXT})
+    file = tmp_path / "meta.json"
+    lapstrake.build(context, "--metadata-file", str(file))
+    assert "buildx.build.warnings" not in json.loads(file.read_text())
+    lapstrake.build(context, "--metadata-file", str(file), env={"BUILDX_METADATA_WARNINGS": "1"})
+    first = json.loads(file.read_text())["buildx.build.warnings"][0]
+    assert first["range"] == [{"start": {"line": 3}, "end": {"line": 3}}]
+    assert first["sourceInfo"]["filename"] == "Dockerfile"
+
+
+def test_progress_and_quiet(lapstrake: Lapstrake, tmp_path: Path) -> None:
+    context = folder(tmp_path / "context", {"Dockerfile": "FROM base\n"})
+    assert (
+        "progress=plain and quiet cannot be used together" in lapstrake.refused(context, "-q", "--progress=plain").err
+    )
+    base = f"--build-context=base=docker-archive://{lapstrake.base}"
+    assert lapstrake.run("build", "--progress=none", base, str(context)).out == ""
+    assert lapstrake.run("build", "--progress=quiet", base, str(context)).out.startswith("sha256:")
+    assert "invalid progress mode loud" in lapstrake.run("build", "--progress=loud", base, str(context)).err
