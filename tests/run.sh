@@ -8,7 +8,7 @@ top=$(cd "$(dirname "$0")/.." && pwd)
 cd "$top" || exit 1
 
 if [ "$(id -u)" != 0 ]; then
-  exec "$bin/python" -m pytest "$@"
+  exec "$bin/python" -m pytest -n auto --dist worksteal "$@"
 fi
 
 own_policy=
@@ -35,7 +35,7 @@ fi
 
 status=0
 echo '== as root'
-timeout --kill-after=30 1500 "$bin/python" -m pytest "$@" || status=1
+timeout --kill-after=30 1500 "$bin/python" -m pytest -n auto --dist worksteal "$@" || status=1
 
 # The ordinary user sees a copy: it must not be able to write here, nor need to read root's home.
 user=lapstrake-test
@@ -61,5 +61,5 @@ echo "== as $user"
 cd "$home/source" || exit 1
 as_user bash tests/venv.sh "$python" "$home/venv" &&
   as_user "$home/venv/bin/pip" install --quiet --disable-pip-version-check -e '.[dev]' &&
-  as_user timeout --kill-after=30 1500 "$home/venv/bin/python" -m pytest "$@" || status=1
+  as_user timeout --kill-after=30 1500 "$home/venv/bin/python" -m pytest -n auto --dist worksteal "$@" || status=1
 exit $status
