@@ -14,6 +14,7 @@ cache.errors.Fault
     │   ├── TimedOut         no answer, or no more of it, in time
     │   ├── Interrupted      the connection ended, or spoke no HTTP, in the middle
     │   └── BadRedirect      too many redirects, or one that leads nowhere
+    ├── TemplateFault        a template given with --format
     └── Canceled             Ctrl-C, or another step failed first (exit code 130)
 """
 
@@ -69,6 +70,10 @@ class Interrupted(TransportFault):
 
 class BadRedirect(TransportFault):
     """A redirect that is not followed."""
+
+
+class TemplateFault(BuildFault):
+    """A template cannot be read, or not be applied to what there is."""
 
 
 class StepFault(BuildFault):

@@ -18,6 +18,7 @@ ROOMS: dict[str, frozenset[str]] = {
     "layer": frozenset({"oci"}),
     "sandbox": frozenset(),
     "progress": frozenset({"graph"}),
+    "template": frozenset(),
     "images": frozenset({"layer", "oci"}),
     "snapshot": frozenset({"layer", "sandbox"}),
     "registry": frozenset({"oci", "transport"}),

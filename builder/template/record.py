@@ -1,0 +1,66 @@
+"""Values that templates speak of, and Go's words for what they are.
+
+A Record is a struct: a name that it does not have is an error. A plain dict is a map: such a name has no value. Lists,
+strings, numbers, booleans and None are what they are in JSON.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from typing import Any
+
+
+class Record(dict[str, Any]):
+    """Fields in the order that JSON shows them. kind: the type's name in errors.
+
+    methods: what takes one string, `.Label "x"`; no field, so not in JSON. lenient: other names have no value, as in
+    a map.
+    """
+
+    def __init__(
+        self,
+        fields: dict[str, Any],
+        kind: str = "struct",
+        methods: dict[str, Callable[[str], Any]] | None = None,
+        *,
+        lenient: bool = False,
+    ) -> None:
+        super().__init__(fields)
+        self.kind = kind
+        self.methods = methods or {}
+        self.lenient = lenient
+
+
+def kind(value: object) -> str:
+    """The name of a value's type, as Go says it."""
+    if value is None:
+        return "<nil>"
+    if isinstance(value, Record):
+        return value.kind
+    if isinstance(value, dict):
+        return "map[string]" + _element(list(value.values()))
+    if isinstance(value, list | tuple):
+        return "[]" + _element(list(value))
+    if isinstance(value, bool):
+        return "bool"
+    return {str: "string", int: "int", float: "float64"}.get(type(value), type(value).__name__)
+
+
+def _element(values: list[Any]) -> str:
+    return "string" if values and all(isinstance(v, str) for v in values) else "interface {}"
+
+
+def to_json(value: object) -> str:
+    """As Go's encoder without HTML escapes: fields of structs in order, keys of maps sorted."""
+    text = json.dumps(_plain(value), ensure_ascii=False, separators=(",", ":"))
+    return text.replace("\u2028", "\\u2028").replace("\u2029", "\\u2029")
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, dict):
+        names = list(value) if isinstance(value, Record) else sorted(value)
+        return {name: _plain(value[name]) for name in names}
+    if isinstance(value, list | tuple):
+        return [_plain(one) for one in value]
+    return value
