@@ -8,6 +8,7 @@ import time
 from typing import TYPE_CHECKING, NamedTuple, TypeVar
 
 import click
+import msgspec
 
 from builder.cli.calls import Call, parse_call
 from builder.cli.request import (
@@ -27,6 +28,7 @@ from builder.cli.root import store_root
 from builder.cli.secret import parse_secret
 from builder.cli.ssh import parse_ssh
 from builder.errors import Canceled
+from builder.export.annotations import from_option
 from builder.oci.reference import Reference
 from cache.digest import Digest
 from cache.errors import DamagedBlob, Fault
@@ -36,6 +38,7 @@ if TYPE_CHECKING:
 
     from builder.cli.delivery import Delivery
     from builder.cli.session import Answer, Session
+    from builder.export.options import OutputSpec
     from builder.progress.renderer import Renderer
     from builder.source.base import NamedImage
     from cache.store import Store
@@ -87,6 +90,7 @@ Examples:
 @click.option(
     "-o", "--output", "outputs", multiple=True, metavar="type=TYPE[,dest=PATH]", help="Where the result goes."
 )
+@click.option("--annotation", "annotations", multiple=True, metavar="NAME=VALUE", help="Set metadata of the manifest.")
 @click.option("--iidfile", default="", metavar="FILE", help="Write the image id to this file.")
 @click.option("--metadata-file", default="", metavar="FILE", help="Write facts about the build to this file, as JSON.")
 @click.option(
@@ -124,6 +128,7 @@ def command(
     allow: tuple[str, ...],
     contexts: tuple[str, ...],
     outputs: tuple[str, ...],
+    annotations: tuple[str, ...],
     iidfile: str,
     metadata_file: str,
     call: str,
@@ -147,7 +152,8 @@ def command(
         hosts=tuple(host_entry(h) for h in hosts),
         named_folders=folders,
         named_images=images,
-        outputs=outputs,
+        outputs=outputs or (("type=image",) if annotations else ()),
+        annotations=tuple(one for text in annotations if text for one in from_option(text)),
         iidfile=iidfile,
         metadata_file=metadata_file,
         secrets=tuple(parse_secret(text, os.environ) for text in secrets),
@@ -215,7 +221,7 @@ def run(request: BuildRequest, root: str, shown: Shown, call: Call | None = None
 
     begin = time.monotonic()
     store = Store(root)
-    deliveries = [Delivery(parse_output(text), store) for text in request.outputs]
+    deliveries = [Delivery(_annotated(parse_output(text), request), store) for text in request.outputs]
     for delivery in deliveries:
         delivery.check()  # as the user: root of a user namespace may write more
     check_files(request)
@@ -239,6 +245,11 @@ def run(request: BuildRequest, root: str, shown: Shown, call: Call | None = None
     click.echo(notes, nl=False, err=True)
     if shown.quiet:
         click.echo(str(image.id))
+
+
+def _annotated(spec: OutputSpec, request: BuildRequest) -> OutputSpec:
+    """The output with the annotations of the whole command, which its own ones override."""
+    return msgspec.structs.replace(spec, annotations=(*request.annotations, *spec.annotations))
 
 
 def _give(answer: Answer) -> None:

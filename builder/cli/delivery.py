@@ -13,18 +13,21 @@ import msgspec
 
 from builder.cli.request import BuildRequest
 from builder.errors import OutputFault
+from builder.export.annotations import of_image
 from builder.export.docker import DockerExporter
 from builder.export.exporter import Exporter, TreeSource
 from builder.export.local import LocalExporter
 from builder.export.oci import OciFolderExporter, OciTarExporter
-from builder.export.options import OutputSpec
+from builder.export.options import IMAGES, OutputSpec
 from builder.export.recompress import IndexVariants, recompress
 from builder.export.tar import TarExporter
 from builder.export.target import Target, check_folder
 from builder.export.transfer import Transfer
 from builder.graph.event import Warned
 from builder.images.image import Image, assemble
-from builder.layer.codec import codec
+from builder.layer.codec import Codec, codec
+from builder.layer.layer import Layer
+from builder.oci.descriptor import OCI_LAYER, OCI_LAYER_ZSTD
 from builder.oci.reference import Reference
 from builder.solve.assemble import rfc3339
 from cache.store import Store
@@ -46,12 +49,24 @@ class Delivery:
             self._exporter(lambda: iter(()), lambda text: None).check()
 
     def deliver(
-        self, image: Image, base_layers: int, tree: TreeSource, tags: tuple[Reference, ...], warn: Callable[[str], None]
-    ) -> None:
-        """Write the image; the lowest base_layers layers are the base's and keep their form unless it is forced."""
-        if self.spec.kind in ("image", "cacheonly"):
-            return
-        self._exporter(tree, warn).write(self._in_form(image, base_layers), self._names or tags)
+        self,
+        image: Image,
+        base_layers: int,
+        tree: TreeSource,
+        tags: tuple[Reference, ...],
+        warn: Callable[[str], None],
+        epoch: int | None = None,
+    ) -> Image:
+        """Write the image; what was written. The lowest base_layers layers are the base's and keep their form.
+
+        epoch: of the build.
+        """
+        if self.spec.kind == "cacheonly":
+            return image
+        made = self._in_form(image, base_layers, warn, epoch)
+        if self.spec.kind != "image":
+            self._exporter(tree, warn).write(made, self._names or tags)
+        return made
 
     def names(self, tags: tuple[Reference, ...]) -> tuple[Reference, ...]:
         return self._names or tags
@@ -67,21 +82,55 @@ class Delivery:
             return TarExporter(target, tree)
         return DockerExporter(target, transfer) if spec.kind == "docker" else OciTarExporter(target, transfer)
 
-    def _in_form(self, image: Image, base_layers: int) -> Image:
-        if not self.spec.compression and self.spec.level is None:
+    def _in_form(self, image: Image, base_layers: int, warn: Callable[[str], None], epoch: int | None) -> Image:
+        """The image with the layers, media types and annotations that the output asks for."""
+        spec = self.spec
+        if spec.kind not in IMAGES:
             return image
-        form = codec(self.spec.compression or "gzip", self.spec.level)
-        variants = IndexVariants(self._store.index)
-        keep = 0 if self.spec.force else base_layers
-        layers = tuple(
-            layer
-            if n < keep
-            else recompress(layer, form, self._store.blobs, variants, exact=self.spec.level is not None)
-            for n, layer in enumerate(image.layers)
-        )
-        made = assemble(image.config, layers)
+        layers = self._rewritten(image.layers, base_layers, warn, epoch)
+        layers = self._recompressed(layers, base_layers)
+        annotations, descriptor = of_image(spec.annotations, image.config.platform)
+        if layers == image.layers and not (annotations or descriptor or spec.docker_types):
+            return image
+        made = assemble(image.config, layers, annotations, docker=spec.docker_types, descriptor_annotations=descriptor)
+        self._store.blobs.put(made.config_raw)
         self._store.blobs.put(made.manifest_raw)
         return made
+
+    def _rewritten(
+        self, layers: tuple[Layer, ...], base_layers: int, warn: Callable[[str], None], epoch: int | None
+    ) -> tuple[Layer, ...]:
+        spec = self.spec
+        date = spec.epoch if spec.epoch is not None else epoch
+        if not spec.rewrite:
+            return layers
+        if date is None:
+            warn("rewrite-timestamp is specified, but no source-date-epoch was found")
+            return layers
+        from builder.export.rewritten import rewritten
+
+        own = [
+            rewritten(layer, date, self._codec(layer), self._store.blobs, self._store.index)
+            for layer in layers[base_layers:]
+        ]
+        return (*layers[:base_layers], *own)
+
+    def _codec(self, layer: Layer) -> Codec:
+        """The one that a layer made anew is packed with: the output's, else that of its present form."""
+        if self.spec.compression or self.spec.level is not None:
+            return codec(self.spec.compression or "gzip", self.spec.level)
+        forms = {OCI_LAYER: "uncompressed", OCI_LAYER_ZSTD: "zstd"}
+        return codec(forms.get(layer.blob.media_type, "gzip"))
+
+    def _recompressed(self, layers: tuple[Layer, ...], base_layers: int) -> tuple[Layer, ...]:
+        spec = self.spec
+        if not spec.compression and spec.level is None:
+            return layers
+        form, exact = codec(spec.compression or "gzip", spec.level), spec.level is not None
+        variants = IndexVariants(self._store.index)
+        keep = 0 if spec.force else base_layers
+        changed = [recompress(layer, form, self._store.blobs, variants, exact=exact) for layer in layers[keep:]]
+        return (*layers[:keep], *changed)
 
 
 def check_files(request: BuildRequest) -> None:

@@ -11,6 +11,7 @@ import msgspec
 from builder.cli.secret import SecretSource
 from builder.cli.ssh import SshSource
 from builder.errors import SourceFault
+from builder.export.annotations import Annotation
 from builder.graph.operation import Ulimit
 from builder.oci.reference import Reference
 from builder.sandbox.spec import Limits
@@ -43,6 +44,7 @@ class BuildRequest(msgspec.Struct, frozen=True, kw_only=True):
     named_folders: tuple[tuple[str, str], ...] = ()
     named_images: tuple[tuple[str, NamedImage], ...] = ()
     outputs: tuple[str, ...] = ()
+    annotations: tuple[Annotation, ...] = ()
     iidfile: str = ""
     metadata_file: str = ""
     secrets: tuple[SecretSource, ...] = ()

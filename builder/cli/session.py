@@ -17,7 +17,7 @@ from builder.cli.request import BuildRequest
 from builder.cli.secret import reader
 from builder.cli.ssh import SshAgents
 from builder.errors import SourceFault, StepFault
-from builder.export.options import OutputSpec
+from builder.export.options import IMAGES, OutputSpec
 from builder.graph.event import Event, Finished, Started, Warned
 from builder.graph.operation import LocalSource
 from builder.graph.program import Program, Warning
@@ -128,8 +128,7 @@ class Session:
         for warning in program.warnings:
             self._tell(warning)
         built = self._solve(program)
-        self._deliver(built)
-        return built.image
+        return self._deliver(built)
 
     def ask(self, call: Call) -> Answer:
         """The answer to --call; nothing is built."""
@@ -175,7 +174,8 @@ class Session:
         span = info.span if info is not None else None
         return self._source.excerpt(Lines(span.first, span.last)) if span is not None else ""
 
-    def _deliver(self, built: Built) -> None:
+    def _deliver(self, built: Built) -> Image:
+        """Gives the image of the last output that is one, which is what the build is said to have made."""
         request, image = self._request, built.image
         step = self._internal("exporting to image")
         created = rfc3339(int(time.time()))
@@ -183,14 +183,27 @@ class Session:
             self._keep(image, request.tags, created)
         for delivery in self._deliveries:
             base = len(built.program.config.diff_ids)
-            delivery.deliver(image, base, built.tree, request.tags, self._warn)
+            dated = self._dated(built, delivery.spec.epoch)
+            made = delivery.deliver(dated, base, built.tree, request.tags, self._warn, request.epoch)
+            if delivery.spec.kind in IMAGES:
+                image = made
             if delivery.spec.kind == "image":
-                self._keep(image, delivery.names(request.tags), created)
+                self._keep(made, delivery.names(request.tags), created)
         if request.iidfile:
             write_id(request.iidfile, image)
         if request.metadata_file:
             write_metadata(request.metadata_file, request, image, request.epoch, self.told)
         self._done(step)
+        return image
+
+    def _dated(self, built: Built, epoch: int | None) -> Image:
+        """The image as an output wants it dated: by its own source-date-epoch, if it has one."""
+        if epoch is None:
+            return built.image
+        image = make_image(built.program, built.image.layers, epoch)
+        self._store.blobs.put(image.config_raw)
+        self._store.blobs.put(image.manifest_raw)
+        return image
 
     def _keep(self, image: Image, names: tuple[Reference, ...], created: str) -> None:
         for name in names:

@@ -45,7 +45,8 @@ def _path(digest: Digest) -> str:
 
 def _index(image: Image, names: tuple[Reference, ...]) -> bytes:
     """One entry for each name, since an entry can carry only one."""
-    common = {CREATED: image.config.created} if image.config.created else {}
+    common = dict(image.descriptor.annotations)
+    common |= {CREATED: image.config.created} if image.config.created else {}
     annotations = [{**common, IMAGE_NAME: str(name), REF_NAME: name.tag} for name in names] or [common]
     entries = [
         Descriptor(d.media_type, d.digest, d.size, platform=image.config.platform, annotations=notes)

@@ -5,16 +5,27 @@ from __future__ import annotations
 import msgspec
 
 from builder.errors import OutputFault
+from builder.export.annotations import Annotation, from_attribute
 
-_COMPRESSION = ("compression", "compression-level", "force-compression", "name", "oci-mediatypes")
+_COMPRESSION = (
+    "compression", "compression-level", "force-compression", "name", "oci-mediatypes", "oci-artifact",
+    "rewrite-timestamp", "source-date-epoch", "prefer-nondist-layers", "attestation-inline",
+)  # fmt: skip
+_FILES = frozenset({"mode", "platform-split", "attestation-prefix", "source-date-epoch"})
+# What an output may be told not to do, which it does not do anyway, and why it cannot do it.
+_REFUSED = {
+    "prefer-nondist-layers": "layers of other origin are always kept with the image",
+    "name-canonical": "an image of the local store is found by its digest without a name",
+}
 _KEYS = {
     "docker": frozenset({"tar", *_COMPRESSION}),
     "oci": frozenset({"tar", *_COMPRESSION}),
-    "image": frozenset({"push", "store", "unpack", *_COMPRESSION}),
-    "tar": frozenset[str](),
-    "local": frozenset[str](),
+    "image": frozenset({"push", "store", "unpack", "name-canonical", *_COMPRESSION}),
+    "tar": _FILES,
+    "local": _FILES,
     "cacheonly": frozenset[str](),
 }
+IMAGES = ("docker", "oci", "image")  # the outputs that are an image
 _TRUE, _FALSE = ("1", "t", "T", "TRUE", "true", "True"), ("0", "f", "F", "FALSE", "false", "False")
 
 
@@ -22,7 +33,9 @@ class OutputSpec(msgspec.Struct, frozen=True, kw_only=True):
     """One output. kind: docker, oci, tar, local, image (the local image store) or cacheonly.
 
     dest: path, "-" for the standard output, "" where there is none. names: given by name=. compression: "" for as it
-    is. level: None for the codec's usual one. force: base layers too. tar: False for a folder (oci).
+    is. level: None for the codec's usual one. force: base layers too. tar: False for a folder (oci). docker_types:
+    Docker's media types instead of OCI's. rewrite: no member of the build's own layers is younger than the epoch.
+    epoch: source-date-epoch, None for that of the build.
     """
 
     kind: str
@@ -32,6 +45,10 @@ class OutputSpec(msgspec.Struct, frozen=True, kw_only=True):
     level: int | None = None
     force: bool = False
     tar: bool = True
+    docker_types: bool = False
+    rewrite: bool = False
+    epoch: int | None = None
+    annotations: tuple[Annotation, ...] = ()
 
 
 def parse_output(text: str) -> OutputSpec:
@@ -46,7 +63,8 @@ def parse_output(text: str) -> OutputSpec:
         key, equals, value = field.partition("=")
         if not equals:
             raise OutputFault(f"invalid value {field}", "want KEY=VALUE, separated by commas")
-        values[key.strip().lower()] = value
+        key = key.strip()
+        values[key if key.lower().startswith("annotation") else key.lower()] = value
     return _spec(values)
 
 
@@ -58,12 +76,13 @@ def _spec(values: dict[str, str]) -> OutputSpec:
         raise OutputFault("pushing to a registry is not supported", "write type=oci,dest=FILE and push that file")
     if kind not in _KEYS:
         raise OutputFault(f'exporter "{kind}" could not be found', f"want type= one of: {', '.join(_KEYS)}")
+    annotations = _annotations(kind, values)
     for key in values:
         if key not in _KEYS[kind]:
             known = ", ".join(sorted({"type", "dest", *_KEYS[kind]}))
             raise OutputFault(f'unknown attribute "{key}" for {kind} output', f"known: {known}")
-    if not _truth(values, "oci-mediatypes", True):
-        raise OutputFault("oci-mediatypes=false is not supported", "all readers of Docker images know the OCI types")
+    docker_types = not _truth(values, "oci-mediatypes", True)
+    _check(kind, values, docker_types)
     tar = _truth(values, "tar", True)
     if kind == "docker" and not tar:
         raise OutputFault("tar=false is not supported for docker exporter", "use type=oci,tar=false")
@@ -75,7 +94,46 @@ def _spec(values: dict[str, str]) -> OutputSpec:
         level=_level(values),
         force=_truth(values, "force-compression", False),
         tar=tar,
+        docker_types=docker_types,
+        rewrite=_truth(values, "rewrite-timestamp", False),
+        epoch=_epoch(values.get("source-date-epoch", "")),
+        annotations=annotations,
     )
+
+
+def _annotations(kind: str, values: dict[str, str]) -> tuple[Annotation, ...]:
+    """Those among an output's attributes, which they leave."""
+    found = []
+    for name in [key for key in values if key.startswith("annotation")] if kind in IMAGES else []:
+        annotation = from_attribute(name, values[name])
+        if annotation is not None:
+            found.append(annotation)
+            del values[name]
+    return tuple(found)
+
+
+def _check(kind: str, values: dict[str, str], docker_types: bool) -> None:
+    for key, reason in _REFUSED.items():
+        if _truth(values, key, False):
+            raise OutputFault(f"{key}=true is not supported", reason)
+    if docker_types and values.get("compression") == "zstd":
+        raise OutputFault('exporter option "compression=zstd" conflicts with "oci-mediatypes=false"')
+    if _truth(values, "oci-artifact", False) and docker_types:
+        raise OutputFault('exporter option "oci-artifact=true" conflicts with "oci-mediatypes=false"')
+    for key in ("platform-split", "attestation-inline", "unpack", "store"):
+        _truth(values, key, False)
+    mode = values.get("mode", "copy")
+    if mode != "copy":
+        known = f'invalid local exporter mode "{mode}"' if mode != "delete" else "mode=delete is not supported"
+        raise OutputFault(known, "what is in the folder stays: empty it before the build")
+
+
+def _epoch(text: str) -> int | None:
+    if not text:
+        return None
+    if not text.isascii() or not text.isdigit() or len(text) > 12:
+        raise OutputFault(f"invalid source-date-epoch: {text}", "give whole seconds since 1970-01-01 UTC")
+    return int(text)
 
 
 def _dest(kind: str, dest: str, tar: bool) -> str:
@@ -94,7 +152,9 @@ def _dest(kind: str, dest: str, tar: bool) -> str:
 
 def _compression(name: str) -> str:
     if name not in ("", "uncompressed", "gzip", "zstd"):
-        raise OutputFault(f"unsupported layer compression type {name!r}", "use one of: uncompressed, gzip, zstd")
+        hint = "use one of: uncompressed, gzip, zstd"
+        hint = "its table of contents is for lazy pulls by one runtime; " + hint if name == "estargz" else hint
+        raise OutputFault(f"unsupported layer compression type {name!r}", hint)
     return name
 
 

@@ -7,7 +7,19 @@ import msgspec
 from builder.errors import ImageFault
 from builder.layer.layer import Layer
 from builder.oci.config import ImageConfig, encode_config, parse_config
-from builder.oci.descriptor import OCI_CONFIG, OCI_MANIFEST, Descriptor
+from builder.oci.descriptor import (
+    DOCKER_CONFIG,
+    DOCKER_LAYER,
+    DOCKER_LAYER_GZIP,
+    DOCKER_LAYER_ZSTD,
+    DOCKER_MANIFEST,
+    OCI_CONFIG,
+    OCI_LAYER,
+    OCI_LAYER_GZIP,
+    OCI_LAYER_ZSTD,
+    OCI_MANIFEST,
+    Descriptor,
+)
 from builder.oci.manifest import Manifest, encode, read_manifest
 from cache.digest import Digest
 
@@ -37,23 +49,41 @@ class Image(msgspec.Struct, frozen=True):
         return len(self.manifest_raw) + self.manifest.config.size + sum(blob.size for blob in self.manifest.layers)
 
 
-def assemble(config: ImageConfig, layers: tuple[Layer, ...], annotations: dict[str, str] | None = None) -> Image:
-    """Make an image of a config and its layers, bottom first; the config's diff_ids are taken from the layers."""
+_DOCKER = {OCI_LAYER: DOCKER_LAYER, OCI_LAYER_GZIP: DOCKER_LAYER_GZIP, OCI_LAYER_ZSTD: DOCKER_LAYER_ZSTD}
+
+
+def assemble(
+    config: ImageConfig,
+    layers: tuple[Layer, ...],
+    annotations: dict[str, str] | None = None,
+    *,
+    docker: bool = False,
+    descriptor_annotations: dict[str, str] | None = None,
+) -> Image:
+    """Make an image of a config and its layers, bottom first; the config's diff_ids are taken from the layers.
+
+    annotations: of the manifest. docker: Docker's media types instead of OCI's.
+    """
     config = msgspec.structs.replace(config, diff_ids=tuple(layer.diff_id for layer in layers))
     config_raw = encode_config(config)
+    media_type = DOCKER_MANIFEST if docker else OCI_MANIFEST
     manifest = Manifest(
-        config=Descriptor(OCI_CONFIG, Digest.of(config_raw), len(config_raw)),
-        layers=tuple(_plain(layer.blob) for layer in layers),
+        config=Descriptor(DOCKER_CONFIG if docker else OCI_CONFIG, Digest.of(config_raw), len(config_raw)),
+        layers=tuple(_plain(layer.blob, docker) for layer in layers),
+        media_type=media_type,
         annotations=annotations or None,
     )
     manifest_raw = encode(manifest)
-    descriptor = Descriptor(OCI_MANIFEST, Digest.of(manifest_raw), len(manifest_raw), platform=config.platform)
+    descriptor = Descriptor(
+        media_type, Digest.of(manifest_raw), len(manifest_raw), config.platform, descriptor_annotations or {}
+    )
     return Image(config, config_raw, manifest, manifest_raw, descriptor)
 
 
-def _plain(blob: Descriptor) -> Descriptor:
+def _plain(blob: Descriptor, docker: bool) -> Descriptor:
     """A layer's descriptor without what only its former place said of it (annotations, urls)."""
-    return Descriptor(blob.media_type, blob.digest, blob.size)
+    media_type = _DOCKER.get(blob.media_type, blob.media_type) if docker else blob.media_type
+    return Descriptor(media_type, blob.digest, blob.size)
 
 
 def parse(manifest_raw: bytes, config_raw: bytes, descriptor: Descriptor) -> Image:

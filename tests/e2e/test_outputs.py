@@ -163,3 +163,70 @@ def test_the_image_id_may_go_to_the_standard_output(lapstrake: Lapstrake, tmp_pa
     done = lapstrake.built(context, "--iidfile", "/dev/stdout", "--metadata-file", "/dev/null")
     assert done.out.startswith("sha256:")
     assert Path("/dev/null").is_char_device()
+
+
+def _manifest(layout: Path) -> tuple[dict[str, object], dict[str, object]]:
+    """The entry of index.json, and the manifest that it names."""
+    entry = json.loads((layout / "index.json").read_text())["manifests"][0]
+    return entry, json.loads((layout / "blobs" / "sha256" / entry["digest"].removeprefix("sha256:")).read_text())
+
+
+def test_annotations(lapstrake: Lapstrake, context: Path, tmp_path: Path) -> None:
+    layout = tmp_path / "layout"
+    lapstrake.built(
+        context, "--annotation", "a=1", "--annotation", "manifest,manifest-descriptor:b=2",
+        "-o", f"type=oci,tar=false,dest={layout},annotation.a=3,annotation-manifest-descriptor.C=4",
+    )  # fmt: skip
+    entry, manifest = _manifest(layout)
+    assert manifest["annotations"] == {"a": "3", "b": "2"}
+    assert {"b": "2", "C": "4"}.items() <= entry["annotations"].items()  # type: ignore[attr-defined]
+    assert "index annotations not supported" in lapstrake.refused(context, "--annotation", "index:a=1").err
+    lapstrake.built(context, "--annotation", "a=1", "-t", "noted", "--metadata-file", f"{tmp_path}/meta")
+    digest = json.loads((tmp_path / "meta").read_text())["containerimage.digest"]
+    kept = json.loads((lapstrake.store / "blobs" / "sha256" / digest.removeprefix("sha256:")).read_text())
+    assert kept["annotations"] == {"a": "1"}
+
+
+def test_docker_media_types(lapstrake: Lapstrake, context: Path, tmp_path: Path) -> None:
+    layout = tmp_path / "layout"
+    lapstrake.built(context, "-o", f"type=oci,tar=false,dest={layout},oci-mediatypes=false")
+    entry, manifest = _manifest(layout)
+    assert entry["mediaType"] == manifest["mediaType"] == "application/vnd.docker.distribution.manifest.v2+json"
+    assert manifest["config"]["mediaType"] == "application/vnd.docker.container.image.v1+json"  # type: ignore[index]
+    layers = {layer["mediaType"] for layer in manifest["layers"]}  # type: ignore[attr-defined]
+    assert layers == {"application/vnd.docker.image.rootfs.diff.tar.gzip"}
+    words = 'exporter option "compression=zstd" conflicts with "oci-mediatypes=false"'
+    assert words in lapstrake.refused(context, "-o", "type=oci,dest=-,oci-mediatypes=false,compression=zstd").err
+
+
+def test_rewrite_timestamp(lapstrake: Lapstrake, tmp_path: Path) -> None:
+    """Own layers are dated, those of the base are not; cached or not, the digest is the same."""
+    text = "FROM base\nRUN echo hi > /hi\nRUN touch -d '1999-01-01 00:00:00' /old\n"
+    context = folder(tmp_path / "context", {"Dockerfile": text})
+    found = []
+    for n, more in enumerate(((), (), ("--no-cache",))):
+        file = tmp_path / f"{n}.tar"
+        options = ("--build-arg", "SOURCE_DATE_EPOCH=1000000000", *more)
+        lapstrake.built(context, *options, "-o", f"type=oci,dest={file},rewrite-timestamp=true")
+        found.append(file.read_bytes())
+    assert found[0] == found[1] == found[2]
+    with tarfile.open(tmp_path / "0.tar") as tar:
+        index = json.load(tar.extractfile("index.json"))  # type: ignore[arg-type]
+        digest = index["manifests"][0]["digest"].removeprefix("sha256:")
+        manifest = json.load(tar.extractfile(f"blobs/sha256/{digest}"))  # type: ignore[arg-type]
+        times = {}
+        for layer in manifest["layers"][-2:]:
+            name = f"blobs/sha256/{layer['digest'].removeprefix('sha256:')}"
+            with tarfile.open(fileobj=tar.extractfile(name)) as inner:
+                times |= {member.name: member.mtime for member in inner}
+    assert times["hi"] == 1000000000
+    assert times["old"] < 1000000000
+    done = lapstrake.built(context, "-o", f"type=oci,dest={tmp_path}/x.tar,rewrite-timestamp=true")
+    assert "rewrite-timestamp is specified, but no source-date-epoch was found" in done.err
+
+
+def test_an_output_has_a_date_of_its_own(lapstrake: Lapstrake, context: Path, tmp_path: Path) -> None:
+    lapstrake.built(context, "-o", f"type=docker,dest={tmp_path}/a.tar,source-date-epoch=1000000000")
+    with tarfile.open(tmp_path / "a.tar") as tar:
+        config = json.load(tar.extractfile("manifest.json"))[0]["Config"]  # type: ignore[arg-type]
+        assert json.load(tar.extractfile(config))["created"] == "2001-09-09T01:46:40Z"  # type: ignore[arg-type]

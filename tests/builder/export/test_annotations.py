@@ -1,0 +1,65 @@
+"""Annotations: their two spellings, and where they go."""
+
+from __future__ import annotations
+
+import pytest
+
+from builder.errors import OutputFault
+from builder.export.annotations import Annotation, from_attribute, from_option, of_image
+from builder.oci.platform import Platform
+
+AMD = Platform(architecture="amd64", os="linux")
+ARM = Platform(architecture="arm64", os="linux")
+
+
+@pytest.mark.parametrize(
+    ("text", "found"),
+    [
+        ("a=b", [Annotation("manifest", "a", "b")]),
+        ("a=", [Annotation("manifest", "a", "")]),
+        ("index:a=b=c", [Annotation("index", "a", "b=c")]),
+        (
+            "manifest,manifest-descriptor[linux/arm64]:a=b",
+            [Annotation("manifest", "a", "b"), Annotation("manifest-descriptor", "a", "b", ARM)],
+        ),
+    ],
+)
+def test_option(text: str, found: list[Annotation]) -> None:
+    assert list(from_option(text)) == found
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("a", 'invalid annotation "a", expected key=value'),
+        (
+            "manifest[:a=b",
+            'invalid annotation type "manifest[", expected type and optional platform in square brackets',
+        ),
+        ("layer:a=b", 'unknown annotation type "layer"'),
+    ],
+)
+def test_option_errors(text: str, message: str) -> None:
+    with pytest.raises(OutputFault) as caught:
+        from_option(text)
+    assert caught.value.message == message
+
+
+def test_attribute() -> None:
+    assert from_attribute("annotation.a.b", "c") == Annotation("manifest", "a.b", "c")
+    assert from_attribute("annotation-manifest-descriptor[linux/amd64].a", "c") == Annotation(
+        "manifest-descriptor", "a", "c", AMD
+    )
+    assert from_attribute("annotations", "c") is None
+    with pytest.raises(OutputFault, match="unrecognized annotation type layer"):
+        from_attribute("annotation-layer.a", "c")
+
+
+def test_of_image() -> None:
+    given = [Annotation("manifest", "a", "2", AMD), Annotation("manifest", "a", "1"), Annotation("manifest", "b", "1")]
+    given.append(Annotation("manifest-descriptor", "d", "3"))
+    assert of_image(given, AMD) == ({"a": "2", "b": "1"}, {"d": "3"})
+    with pytest.raises(OutputFault, match="invalid annotation: no platform linux/arm64 found in source"):
+        of_image([Annotation("manifest", "a", "2", ARM)], AMD)
+    with pytest.raises(OutputFault, match="index annotations not supported for single platform export"):
+        of_image([Annotation("index", "a", "2")], AMD)
