@@ -8,6 +8,10 @@ cache.errors.Fault
     ├── StepFault            a command of the Dockerfile failed (carries its vertex and the exit code)
     ├── ImageFault           an image name, config or manifest
     ├── OutputFault          where the result should go
+    ├── RegistryFault        a registry refused, or gave what it should not
+    │   ├── NotThere         it does not have that image, tag or blob
+    │   ├── Denied           it wants other credentials, or any
+    │   └── RateLimited      it was asked too often
     ├── TransportFault       a request over the network
     │   ├── Unreachable      no connection: the name, the address or the proxy
     │   ├── Untrusted        no secure connection: certificate or protocol
@@ -46,6 +50,22 @@ class ImageFault(BuildFault):
 
 class OutputFault(BuildFault):
     """An output cannot be written."""
+
+
+class RegistryFault(BuildFault):
+    """A registry's answer is an error, or is not what was asked for."""
+
+
+class NotThere(RegistryFault):
+    """A registry does not have it."""
+
+
+class Denied(RegistryFault):
+    """A registry does not let us."""
+
+
+class RateLimited(RegistryFault):
+    """A registry answers no more for now."""
 
 
 class TransportFault(BuildFault):

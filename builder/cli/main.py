@@ -16,6 +16,7 @@ _COMMANDS = {
     "images": "builder.cli.images",
     "pin": "builder.cli.pin",
     "prune": "builder.cli.prune",
+    "pull": "builder.cli.pull",
     "rmi": "builder.cli.rmi",
     "tag": "builder.cli.tag",
 }
@@ -24,6 +25,7 @@ _SUMMARIES = {
     "images": "List the images in the local image store.",
     "pin": "Write the digests of base images into a Dockerfile.",
     "prune": "Remove what is not needed any more.",
+    "pull": "Pull an image from a registry.",
     "rmi": "Remove images, or names of images.",
     "tag": "Give an image another name.",
 }

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import hashlib
 
-from builder.errors import ImageFault, SourceFault
+from builder.errors import Canceled, ImageFault, RegistryFault, SourceFault, TransportFault
 from builder.images.files import Files, Part
 from builder.layer.layer import Layer
 from builder.layer.plain import open_plain
+from builder.layer.tarread import Readable
 from builder.oci.descriptor import OCI_LAYER, OCI_LAYER_GZIP, OCI_LAYER_ZSTD, Descriptor
 from cache.blobs import BlobReader, BlobStore, BlobWriter
 from cache.digest import Digest
@@ -40,9 +41,15 @@ def take_layer(
         except DigestMismatch:
             blobs.delete(descriptor.digest)  # the store's copy is damaged; here is another one
     part = _open(files, name, None if descriptor is None else descriptor.size)
-    where = f"{files.where}: {name}"
+    return take_stream(part, f"{files.where}: {name}", blobs, diff_id, descriptor)
+
+
+def take_stream(
+    stream: Readable, where: str, blobs: BlobStore, diff_id: Digest, descriptor: Descriptor | None = None
+) -> Layer:
+    """The same from any stream; where: its name for errors. Nothing is stored unless both digests are right."""
     with blobs.writer() as writer:
-        form = _prove(_Tee(part, writer), diff_id, where)
+        form = _prove(_Tee(stream, writer), diff_id, where)
         if form not in _MEDIA_TYPES:
             raise SourceFault(f"{where}: a layer compressed with {form} is not supported", "use gzip or zstd")
         try:
@@ -70,7 +77,7 @@ def _prove(stream: _Tee | BlobReader, diff_id: Digest, where: str) -> str:
             hashed.update(data)
         while stream.read(_CHUNK):
             pass
-    except DigestMismatch:
+    except (DigestMismatch, TransportFault, RegistryFault, Canceled):
         raise
     except Fault as error:
         raise SourceFault(f"{where}: {error.message}", error.hint) from error
@@ -82,11 +89,11 @@ def _prove(stream: _Tee | BlobReader, diff_id: Digest, where: str) -> str:
 class _Tee:
     """What is read is written, too."""
 
-    def __init__(self, part: Part, writer: BlobWriter) -> None:
-        self._part, self._writer = part, writer
+    def __init__(self, stream: Readable, writer: BlobWriter) -> None:
+        self._stream, self._writer = stream, writer
 
     def read(self, size: int, /) -> bytes:
-        data = self._part.read(size)
+        data = self._stream.read(size)
         if data:
             self._writer.write(data)
         return data

@@ -128,8 +128,8 @@ def _words(error: BaseException) -> str:
 def _context(tls: Tls | None) -> ssl.SSLContext:
     if tls is None:
         return ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)  # never used; a real one takes long to make
-    context = ssl.create_default_context()
-    if not context.get_ca_certs() and not _system_has_some():
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT) if tls.insecure else ssl.create_default_context()
+    if not tls.insecure and not context.get_ca_certs() and not _system_has_some():
         import certifi
 
         context.load_verify_locations(certifi.where())

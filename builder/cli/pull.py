@@ -1,0 +1,82 @@
+"""`lapstrake pull`: an image of a registry into the local image store."""
+
+from __future__ import annotations
+
+import os
+import sys
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING
+
+import click
+from msgspec.structs import replace
+
+from builder.cli.opened import opened
+from builder.errors import ImageFault
+from builder.oci.platform import Platform, host
+from builder.oci.reference import Reference
+from builder.progress.clean import clean
+
+if TYPE_CHECKING:
+    from builder.images.store import ImageStore
+    from builder.source.pulled import Pulled
+
+_HELP = """Pull an image from a registry into the local image store.
+
+\b
+Examples:
+  lapstrake pull debian:bookworm-slim
+  lapstrake pull --platform linux/arm64 registry.example.com:5000/app@sha256:...
+"""
+
+
+@click.command("pull", help=_HELP, context_settings={"help_option_names": ["-h", "--help"]})
+@click.argument("name", metavar="NAME[:TAG|@DIGEST]")
+@click.option("-a", "--all-tags", is_flag=True, help="Pull all tags of the repository.")
+@click.option("-q", "--quiet", is_flag=True, help="Print nothing but the image's name.")
+@click.option(
+    "--platform", "platform", metavar="OS/ARCH[/VARIANT]", help="Platform to choose (default: this machine's)."
+)
+@click.option("--disable-content-trust", is_flag=True, default=True, help="Taken, and without effect.")
+@click.pass_context
+def command(
+    ctx: click.Context, name: str, all_tags: bool, quiet: bool, platform: str | None, disable_content_trust: bool
+) -> None:
+    from builder.cli.registries import opened_registries
+    from builder.source.pulled import Pulled
+
+    reference = Reference.parse(name)
+    if all_tags and (reference.digest or ":" in name.rpartition("/")[2]):
+        raise ImageFault("tag can't be used with --all-tags/-a")
+    if not all_tags and not quiet and ":" not in name.rpartition("/")[2] and not reference.digest:
+        click.echo(f"Using default tag: {reference.tag}")
+    wanted = Platform.parse(platform) if platform else host()
+    with opened(ctx) as (store, images), store.lock(), opened_registries(os.environ) as registries:
+        store.tidy()
+        pulled = Pulled(registries, store.blobs)
+        tags = sorted(registries.tags(reference)) if all_tags else [reference.tag]
+        for tag in tags:
+            one = Reference.parse(f"{reference.registry}/{reference.repository}:{tag}") if all_tags else reference
+            _pull(one, wanted, pulled, images, quiet)
+
+
+def _pull(reference: Reference, platform: Platform, pulled: Pulled, images: ImageStore, quiet: bool) -> None:
+    from builder.cli.pulling import progress
+
+    had = images.resolve(reference.familiar)
+    top, image = pulled.locate(reference, platform)
+    label = reference.tag if not reference.digest else str(reference.digest)
+    if not quiet:
+        click.echo(f"{label}: Pulling from {reference.repository}")
+    with progress(sys.stderr if quiet else sys.stdout, quiet) as moved:
+        pulled.fetch(reference, image.layers, moved)
+    created = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+    if reference.digest:
+        images.keep(top, created)
+    else:
+        images.tag(replace(reference, digest=None), top, created)
+    if not quiet:
+        new = had is None or had.descriptor.digest != top.digest
+        click.echo(f"Digest: {top.digest}")
+        what = "Downloaded newer image for" if new else "Image is up to date for"
+        click.echo(f"Status: {what} {clean(reference.familiar)}")
+    click.echo(str(reference))

@@ -1,0 +1,81 @@
+"""Download: the bytes of a blob, from the first of several places that gives them; a broken one is carried on."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+
+from builder.errors import Interrupted, RegistryFault, TimedOut
+from builder.oci.descriptor import Descriptor
+from builder.registry.client import Client
+
+_BREAKS = 20  # how often one blob may break off, as long as each try brings something
+
+
+class Download:
+    """read() until b""; raises RegistryFault where there are more or fewer bytes than the descriptor says.
+
+    client: of the place it is at. The digest is for whoever takes the bytes to check. Use as a context manager.
+    """
+
+    def __init__(self, client: Client, blob: Descriptor, moved: Callable[[int], None]) -> None:
+        """moved: told how many bytes came so far."""
+        self._client, self._blob, self._moved = client, blob, moved
+        self._stack = ExitStack()
+        self._chunks: Iterator[bytes] | None = None
+        self._data = memoryview(b"")
+        self._at = 0
+        self._breaks = 0
+
+    def __enter__(self) -> Download:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._stack.close()
+
+    def read(self, size: int, /) -> bytes:
+        if not self._data:
+            self._data = memoryview(self._next())
+        part, self._data = self._data[:size], self._data[size:]
+        return bytes(part)
+
+    def _next(self) -> bytes:
+        while True:
+            began = self._at
+            try:
+                if self._chunks is None:
+                    self._chunks = self._open()
+                data = next(self._chunks, b"")
+            except (Interrupted, TimedOut):
+                self._breaks += 1
+                if self._breaks > _BREAKS:
+                    raise
+                self._reset()
+                continue
+            self._at += len(data)
+            if self._at > self._blob.size:
+                raise RegistryFault(f"{self._name()} has more than the {self._blob.size} bytes it should have")
+            if not data and self._at < self._blob.size:
+                raise RegistryFault(f"{self._name()} has {began} bytes, not {self._blob.size}")
+            self._moved(self._at)
+            return data
+
+    def _open(self) -> Iterator[bytes]:
+        """From where we are; a server that knows no ranges sends all again, and what we have is passed over."""
+        response = self._stack.enter_context(self._client.blob(self._blob.digest, self._at))
+        skip = self._at if response.status == 200 else 0
+        for data in response.chunks():
+            if skip:
+                cut = min(skip, len(data))
+                skip -= cut
+                data = data[cut:]
+            if data:
+                yield data
+
+    def _reset(self) -> None:
+        self._stack.close()
+        self._stack = ExitStack()
+        self._chunks = None
+
+    def _name(self) -> str:
+        return f"{self._client.place.registry}/{self._client.place.repository}: blob {self._blob.digest}"

@@ -1,0 +1,137 @@
+"""Registries: clients by place, as registries.conf, certs.d and the credentials have it; which image a name means."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from typing import TypeVar
+
+import msgspec
+
+from builder.errors import Canceled, ImageFault, NotThere, RegistryFault, TransportFault
+from builder.oci.descriptor import INDEXES, MANIFESTS, Descriptor
+from builder.oci.manifest import read_index
+from builder.oci.match import best
+from builder.oci.platform import Platform
+from builder.oci.reference import DEFAULT_TAG, Reference
+from builder.registry.auth import Login
+from builder.registry.client import MANIFEST_LIMIT, Client, Fetched
+from builder.registry.credentials import Credentials
+from builder.registry.download import Download
+from builder.registry.places import Place, pulled_from, pushed_to
+from builder.registry.registriesconf import RegistriesConf
+from builder.transport.transport import Transport
+from cache.digest import Digest
+
+T = TypeVar("T")
+
+_DEPTH = 4  # indexes within indexes
+_CONFIG_LIMIT = 4 << 20
+
+
+class Located(msgspec.Struct, frozen=True):
+    """A manifest for one platform. top: what the name itself stands for, which may be an index above it."""
+
+    top: Fetched
+    manifest: Fetched
+
+
+class Registries:
+    """Safe for many threads. now: seconds of any clock."""
+
+    def __init__(
+        self,
+        transport: Transport,
+        conf: RegistriesConf,
+        credentials: Credentials,
+        now: Callable[[], float],
+        insecure: bool = False,
+    ) -> None:
+        """insecure: no place needs TLS, as far as transport lets that be."""
+        self._transport, self._conf, self._credentials, self._now = transport, conf, credentials, now
+        self._insecure = insecure
+        self._lock = threading.Lock()
+        self._clients: dict[Place, Client] = {}
+
+    def destination(self, reference: Reference) -> Client:
+        """Where the image is pushed to."""
+        return self.client(pushed_to(reference, self._conf, self._insecure))
+
+    def client(self, place: Place) -> Client:
+        def login() -> Login | None:
+            return self._credentials.find(place.registry, place.repository)
+
+        with self._lock:
+            if place not in self._clients:
+                self._clients[place] = Client(self._transport, place, login, self._now)
+            return self._clients[place]
+
+    def top(self, reference: Reference) -> Fetched:
+        """The manifest or index that a name stands for."""
+        wanted = str(reference.digest) if reference.digest else reference.tag or DEFAULT_TAG
+        return self._first(reference, lambda client: client.manifest(wanted))
+
+    def locate(self, reference: Reference, platform: Platform) -> Located:
+        """The manifest for a platform. Raises NotThere, Denied, ImageFault where no platform fits."""
+        top = found = self.top(reference)
+        for _ in range(_DEPTH):
+            if found.descriptor.media_type in MANIFESTS:
+                return Located(top, found)
+            entry = choose(read_index(found.raw).manifests, platform, str(reference))
+            found = self.document(reference, entry)
+        raise ImageFault(f"{reference}: indexes are nested more than {_DEPTH} deep")
+
+    def document(self, reference: Reference, entry: Descriptor) -> Fetched:
+        """A manifest or index that an index names, checked."""
+        if entry.size > MANIFEST_LIMIT:
+            raise RegistryFault(f"{reference}: manifest {entry.digest} is said to have {entry.size} bytes, too many")
+        found = self._first(reference, lambda client: client.manifest(str(entry.digest)))
+        if len(found.raw) != entry.size:
+            raise RegistryFault(f"{reference}: manifest {entry.digest} has {len(found.raw)} bytes, not {entry.size}")
+        return found
+
+    def config(self, reference: Reference, blob: Descriptor) -> bytes:
+        """A config's bytes, checked."""
+        if blob.size > _CONFIG_LIMIT:
+            raise RegistryFault(f"{reference}: config {blob.digest} is said to have {blob.size} bytes, too many")
+
+        def take(client: Client) -> bytes:
+            with Download(client, blob, lambda moved: None) as stream:
+                raw = b"".join(iter(lambda: stream.read(1 << 16), b""))
+            if Digest.of(raw) != blob.digest:
+                raise RegistryFault(f"{reference}: config {blob.digest} is wrong: its bytes are {Digest.of(raw)}")
+            return raw
+
+        return self._first(reference, take)
+
+    def tags(self, reference: Reference) -> list[str]:
+        return self._first(reference, lambda client: client.tags())
+
+    def blob(self, reference: Reference, take: Callable[[Client], T]) -> T:
+        """What `take` gives of the first place that has what it asks for."""
+        return self._first(reference, take)
+
+    def _first(self, reference: Reference, ask: Callable[[Client], T]) -> T:
+        """From mirrors, then the registry itself; the last one's error is raised."""
+        places = pulled_from(reference, self._conf, self._insecure)
+        for place in places[:-1]:
+            try:
+                return ask(self.client(place))
+            except Canceled:
+                raise
+            except (RegistryFault, TransportFault):
+                continue
+        try:
+            return ask(self.client(places[-1]))
+        except NotThere as error:
+            raise NotThere(f"{reference}: not found", error.hint) from error
+
+
+def choose(entries: tuple[Descriptor, ...], platform: Platform, name: str) -> Descriptor:
+    """The entry of an index for a platform, the first of equals."""
+    known = [d for d in entries if d.media_type in MANIFESTS | INDEXES]
+    fitting = best(known, platform)
+    if not fitting:
+        had = ", ".join(sorted({str(d.platform) for d in known})) or "none"
+        raise ImageFault(f"{name}: no match for platform in manifest: not found", f"platforms in it: {had:.500}")
+    return fitting[0]

@@ -1,0 +1,91 @@
+"""Pulled: images of registries taken into the store, their layers only when somebody wants them."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterable
+
+from builder.errors import RegistryFault, SourceFault
+from builder.images.image import Image, parse
+from builder.images.intake import take_stream
+from builder.layer.layer import Layer
+from builder.oci.descriptor import Descriptor
+from builder.oci.manifest import read_manifest
+from builder.oci.platform import Platform
+from builder.oci.reference import Reference
+from builder.registry.client import Client
+from builder.registry.download import Download
+from builder.registry.registries import Located, Registries
+from cache.blobs import BlobStore
+
+_AT_ONCE = 3  # layers, as Docker has it
+
+Moved = Callable[[Layer, str, int], None]
+"""Told of a layer what is done with it, one of the words below, and how many bytes have come."""
+
+WAITING, THERE, COMING, DONE = "Pulling fs layer", "Already exists", "Downloading", "Pull complete"
+
+
+class Pulled:
+    """Safe for many threads. Blobs are stored under their names once both their digests were right."""
+
+    def __init__(self, registries: Registries, blobs: BlobStore) -> None:
+        self._registries, self._blobs = registries, blobs
+
+    def locate(self, reference: Reference, platform: Platform) -> tuple[Descriptor, Image]:
+        """Store an image's documents; returns what its name stands for, and the image for the platform."""
+        found = self._registries.locate(reference, platform)
+        return found.top.descriptor, self._keep(reference, found, platform)
+
+    def fetch(self, reference: Reference, layers: Iterable[Layer], moved: Moved) -> None:
+        """Store the layers that the store lacks, some at once. The first failure ends the others."""
+        from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
+
+        wanted = list({layer.blob.digest: layer for layer in layers}.values())
+        missing = [layer for layer in wanted if not self.has(layer)]
+        for layer in wanted:
+            moved(layer, WAITING if layer in missing else THERE, 0)
+        stop = threading.Event()
+        pool = ThreadPoolExecutor(_AT_ONCE, thread_name_prefix="pull")
+        try:
+            work = [pool.submit(self.fetch_one, reference, layer, moved, stop) for layer in missing]
+            done, _ = wait(work, return_when=FIRST_EXCEPTION)
+            for one in done:
+                one.result()
+        finally:
+            stop.set()
+            pool.shutdown(wait=True, cancel_futures=True)
+
+    def fetch_one(self, reference: Reference, layer: Layer, moved: Moved, stop: threading.Event | None = None) -> None:
+        """Store one layer. Raises RegistryFault, SourceFault, TransportFault; nothing is left then."""
+
+        def note(count: int) -> None:
+            if stop is not None and stop.is_set():
+                raise RegistryFault("another layer failed")
+            moved(layer, COMING, count)
+
+        def take(client: Client) -> None:
+            where = f"{client.place.registry}/{client.place.repository}: blob {layer.blob.digest}"
+            with Download(client, layer.blob, note) as stream:
+                take_stream(stream, where, self._blobs, layer.diff_id, layer.blob)
+
+        self._registries.blob(reference, take)
+        moved(layer, DONE, layer.blob.size)
+
+    def has(self, layer: Layer) -> bool:
+        return self._blobs.has(layer.blob.digest, layer.blob.size)
+
+    def _keep(self, reference: Reference, found: Located, platform: Platform) -> Image:
+        """The manifest is written last: its presence says that its config is there."""
+        raw, descriptor = found.manifest.raw, found.manifest.descriptor
+        manifest = read_manifest(raw)
+        for blob in manifest.layers:
+            if blob.urls:
+                raise SourceFault(f"{reference}: layer {blob.digest} is kept elsewhere, which is not supported")
+        config = self._registries.config(reference, manifest.config)
+        image = parse(raw, config, descriptor)
+        self._blobs.put(config)
+        self._blobs.put(raw)
+        if found.top is not found.manifest:
+            self._blobs.put(found.top.raw)
+        return image

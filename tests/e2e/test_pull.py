@@ -1,0 +1,142 @@
+"""`lapstrake pull` from Debian's docker-registry, of images that skopeo put there."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import random
+import signal
+import subprocess
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.certificates import Authority
+from tests.e2e.dockerregistry import USER, WORD, DockerRegistry, docker_registry
+from tests.e2e.lapstrake import PROGRAM, Lapstrake, folder
+from tests.memoryregistry import MemoryRegistry, running
+
+
+@pytest.fixture(scope="module")
+def archive(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    place = tmp_path_factory.mktemp("image")
+    context = folder(place / "context", {"a": os.urandom(300_000), "Dockerfile": "FROM scratch\nCOPY a /a\nCMD x\n"})
+    Lapstrake(place / "store").built(context, "-o", f"type=oci,dest={place}/app.tar")
+    return place / "app.tar"
+
+
+@pytest.fixture
+def registry(tmp_path: Path) -> Iterator[DockerRegistry]:
+    (tmp_path / "registry").mkdir()
+    with docker_registry(tmp_path / "registry") as one:
+        yield one
+
+
+@pytest.fixture
+def bare(tmp_path: Path) -> Lapstrake:
+    """Without the small base."""
+    return Lapstrake(tmp_path / "store")
+
+
+@pytest.mark.e2e
+def test_pull_and_pull_again(bare: Lapstrake, registry: DockerRegistry, archive: Path) -> None:
+    registry.push(archive, "team/app:1")
+    name = f"{registry.host}/team/app:1"
+    digest = registry.digest("team/app:1")
+    first = bare.run("pull", name)
+    assert first.status == 0, first.err
+    lines = first.out.splitlines()
+    assert lines[0] == "1: Pulling from team/app"
+    assert lines[1].endswith(": Pulling fs layer") and lines[2].endswith(": Pull complete")
+    assert lines[3:] == [f"Digest: {digest}", f"Status: Downloaded newer image for {name}", name]
+    assert f"Status: Image is up to date for {name}" in bare.run("pull", name).out
+    assert bare.run("pull", "-q", name).out == f"{name}\n"
+    assert digest in bare.run("images", "--digests").out
+
+
+@pytest.mark.e2e
+def test_a_tag_that_moved(bare: Lapstrake, registry: DockerRegistry, archive: Path, tmp_path: Path) -> None:
+    registry.push(archive, "app:1")
+    old = registry.digest("app:1")
+    bare.run("pull", f"{registry.host}/app:1")
+    context = folder(tmp_path / "new", {"Dockerfile": "FROM scratch\nCOPY Dockerfile /\n"})
+    bare.built(context, "-o", f"type=oci,dest={tmp_path}/new.tar")
+    registry.push(tmp_path / "new.tar", "app:1")
+    again = bare.run("pull", f"{registry.host}/app:1")
+    assert "Status: Downloaded newer image" in again.out and old not in again.out
+    assert registry.digest("app:1") in bare.run("images", "--digests").out
+    by_digest = bare.run("pull", f"{registry.host}/app@{old}")
+    assert f"Digest: {old}" in by_digest.out, by_digest.err
+
+
+@pytest.mark.e2e
+def test_all_tags(bare: Lapstrake, registry: DockerRegistry, archive: Path) -> None:
+    for tag in ("1", "2", "x"):
+        registry.push(archive, f"app:{tag}")
+    done = bare.run("pull", "-a", f"{registry.host}/app")
+    assert done.status == 0, done.err
+    assert [line.partition(":")[0] for line in done.out.splitlines() if "Pulling from" in line] == ["1", "2", "x"]
+    assert bare.run("images").out.count(f"{registry.host}/app") == 3
+
+
+@pytest.mark.e2e
+def test_what_is_not_there(bare: Lapstrake, registry: DockerRegistry) -> None:
+    done = bare.run("pull", f"{registry.host}/app:none")
+    assert (done.status, done.err.splitlines()[0]) == (1, f"ERROR: {registry.host}/app:none: not found")
+    assert "Traceback" not in done.err
+
+
+@pytest.mark.e2e
+def test_with_tls_and_passwords(bare: Lapstrake, archive: Path, tmp_path: Path) -> None:
+    for name in ("plain", "secure", "ca"):
+        (tmp_path / name).mkdir()
+    with docker_registry(tmp_path / "plain") as one:
+        one.push(archive, "app:1")
+    (tmp_path / "secure" / "data").symlink_to(tmp_path / "plain" / "data")
+    authority = Authority(tmp_path / "ca")
+    with docker_registry(tmp_path / "secure", tls=authority.issue("server"), passwords=True) as two:
+        home = {"HOME": str(tmp_path / "home"), "DOCKER_CONFIG": str(tmp_path / "home" / ".docker")}
+        trusted = tmp_path / "home" / ".docker" / "certs.d" / two.host
+        trusted.mkdir(parents=True)
+        (trusted / "ca.crt").write_bytes(authority.ca.read_bytes())
+        name = f"{two.host}/app:1"
+        refused = bare.run("pull", name, env=home)
+        assert refused.status == 1 and "authentication required" in refused.err
+        config = folder(tmp_path / "home" / ".docker", {"config.json": f'{{"auths": {{"{two.host}": {{"username": '
+                        f'"{USER}", "password": "{WORD}"}}}}}}'})  # fmt: skip
+        done = bare.run("pull", name, env=home)
+        assert done.status == 0, done.err
+        assert WORD not in done.out + done.err and config.is_dir()
+
+
+@pytest.mark.e2e
+def test_a_mirror_goes_first(bare: Lapstrake, registry: DockerRegistry, archive: Path, tmp_path: Path) -> None:
+    registry.push(archive, "hub/library/app:1")
+    conf = tmp_path / "registries.conf"
+    mirror = f'[[registry.mirror]]\nlocation = "{registry.host}/hub"\ninsecure = true\n'
+    conf.write_text(f'[[registry]]\nlocation = "docker.io"\n{mirror}')
+    done = bare.run("pull", "app:1", env={"CONTAINERS_REGISTRIES_CONF": str(conf)})
+    assert "Status: Downloaded newer image for app:1" in done.out, done.err
+
+
+@pytest.mark.e2e
+def test_killed_at_any_moment(bare: Lapstrake) -> None:
+    """Twenty times, at random points: what is in the store is whole, and the next pull works."""
+    memory = MemoryRegistry()
+    memory.add_image("app", "1", [{f"f{n}": os.urandom(400_000)} for n in range(6)])
+    moments = random.Random(1)
+    with running(memory) as host:
+        for _ in range(int(os.environ.get("LT_KILLS", "20"))):
+            process = subprocess.Popen(
+                [*PROGRAM, "--root", str(bare.store), "pull", f"{host}/app:1"], stdout=-3, stderr=-3
+            )
+            time.sleep(moments.uniform(0.1, 0.9))
+            process.send_signal(signal.SIGKILL)
+            process.wait()
+            for blob in (bare.store / "blobs" / "sha256").glob("*"):
+                assert hashlib.sha256(blob.read_bytes()).hexdigest() == blob.name
+        done = bare.run("pull", f"{host}/app:1")
+    assert done.status == 0, done.err
+    assert "app" in bare.run("images").out
