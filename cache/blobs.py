@@ -130,6 +130,11 @@ class BlobWriter:
         self._size += len(data)
         return len(data)
 
+    @property
+    def digest(self) -> Digest:
+        """Of what has been written so far."""
+        return Digest(self._hash.copy().hexdigest())
+
     def commit(self, expected: Digest | None = None) -> tuple[Digest, int]:
         """Make the blob visible under its digest; returns it with its size. DigestMismatch if it is not expected."""
         digest = Digest(self._hash.hexdigest())

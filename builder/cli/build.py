@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import sys
 import time
-from typing import TYPE_CHECKING, NamedTuple, TypeVar
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 import click
 import msgspec
@@ -29,6 +29,7 @@ from builder.cli.secret import parse_secret
 from builder.cli.ssh import parse_ssh
 from builder.errors import Canceled
 from builder.export.annotations import from_option
+from builder.graph.operation import GitSource, HttpSource, RemoteSource
 from builder.oci.reference import Reference
 from cache.digest import Digest
 from cache.errors import DamagedBlob, Fault
@@ -47,7 +48,8 @@ T = TypeVar("T")
 
 _HELP = """Build an image from a Dockerfile.
 
-CONTEXT is the folder that COPY and ADD read, or - for a tar archive or a Dockerfile on the standard input.
+CONTEXT is the folder that COPY and ADD read, a git repository (https://HOST/REPO.git#REF:FOLDER), the URL of a tar
+archive or Dockerfile, or - for one of these on the standard input.
 
 Without -o the image goes into the local image store under its tags.
 
@@ -138,7 +140,6 @@ def command(
     debug: bool,
     root: str | None,
 ) -> None:
-    folders, images = _contexts(contexts)
     arguments = build_args(args, os.environ)
     request = BuildRequest(
         context=context,
@@ -150,8 +151,7 @@ def command(
         no_cache=no_cache,
         network=network,
         hosts=tuple(host_entry(h) for h in hosts),
-        named_folders=folders,
-        named_images=images,
+        **_contexts(contexts),
         outputs=outputs or (("type=image",) if annotations else ()),
         annotations=tuple(one for text in annotations if text for one in from_option(text)),
         iidfile=iidfile,
@@ -195,16 +195,20 @@ def _mode(progress: str, quiet: bool) -> str:
     return "quiet"
 
 
-def _contexts(values: tuple[str, ...]) -> tuple[tuple[tuple[str, str], ...], tuple[tuple[str, NamedImage], ...]]:
+def _contexts(values: tuple[str, ...]) -> dict[str, Any]:
+    """--build-context by kind, as fields of the request."""
     folders: list[tuple[str, str]] = []
     images: list[tuple[str, NamedImage]] = []
+    sources: list[tuple[str, RemoteSource]] = []
     for value in values:
         name, source = named_context(value)
         if isinstance(source, str):
             folders.append((name, source))
+        elif isinstance(source, HttpSource | GitSource):
+            sources.append((name, source))
         else:
             images.append((name, source))
-    return tuple(folders), tuple(images)
+    return {"named_folders": tuple(folders), "named_images": tuple(images), "named_sources": tuple(sources)}
 
 
 def run(request: BuildRequest, root: str, shown: Shown, call: Call | None = None) -> None:
@@ -275,16 +279,20 @@ def _session(
 ) -> T:
     """What work gives. It is called as often as blobs turn out to be damaged: each is deleted, so that this ends."""
     from builder.cli.definition import opened_definition
+    from builder.cli.remotes import opened_remotes
     from builder.cli.session import Session
     from builder.graph.event import Warned
 
     may_repeat = all(delivery.spec.dest != "-" for delivery in deliveries)  # what is in a pipe stays in it
     session: Session | None = None
     try:
-        with opened_definition(request, sys.stdin.buffer, store.path("tmp")) as definition:
+        with (
+            opened_remotes(request, store) as remotes,
+            opened_definition(request, sys.stdin.buffer, store.path("tmp"), remotes) as definition,
+        ):
             while True:
                 try:
-                    session = Session(request, definition, store, deliveries, renderer.event)
+                    session = Session(request, definition, store, remotes, deliveries, renderer.event)
                     with session:
                         return work(session)
                 except Fault as error:

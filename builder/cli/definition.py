@@ -9,23 +9,29 @@ from typing import BinaryIO
 
 import msgspec
 
-from builder.cli.request import BuildRequest
+from builder.cli.request import BuildRequest, remote_context
 from builder.errors import SourceFault
+from builder.graph.gitref import redacted
+from builder.graph.operation import GitSource, HttpSource, RemoteSource
 from builder.source.ignore import Ignore, read_patterns
+from builder.source.remotes import Remotes
 
 _LIMIT = 64 << 20  # bytes of a Dockerfile or ignore file
 
 
 class Definition(msgspec.Struct, frozen=True):
-    """name, text: of the Dockerfile. context: absolute path of its folder.
+    """name, text: of the Dockerfile. context: absolute path of its folder, "" if it is a remote source.
 
     ignore_file: beside the Dockerfile, which may not be there; None if the context has no ignore file at all.
+    archive: the source is a tar archive.
     """
 
     name: str
     text: bytes
     context: str
     ignore_file: str | None = None
+    source: RemoteSource | None = None
+    archive: bool = False
 
     def ignore(self, folder: str) -> Ignore | None:
         """What a folder's ignore file hides; for the context itself, the one beside the Dockerfile comes first."""
@@ -45,12 +51,13 @@ class Definition(msgspec.Struct, frozen=True):
 
 
 @contextmanager
-def opened_definition(request: BuildRequest, stdin: BinaryIO, scratch: str) -> Iterator[Definition]:
+def opened_definition(request: BuildRequest, stdin: BinaryIO, scratch: str, remotes: Remotes) -> Iterator[Definition]:
     """The definition, as long as the block lasts. Raises SourceFault. scratch: see builder.source.piped."""
     if request.context == "-" == request.file:
         raise SourceFault("invalid argument: can't use stdin for both build context and dockerfile")
     if request.context != "-":
-        yield _from_folder(request, stdin)
+        source = remote_context(request.context, _keeps_git_dir(request))
+        yield _from_folder(request, stdin, remotes) if source is None else _from_remote(request, stdin, source, remotes)
         return
     from builder.source.piped import received
 
@@ -59,7 +66,49 @@ def opened_definition(request: BuildRequest, stdin: BinaryIO, scratch: str) -> I
         yield Definition(os.path.basename(name), _beneath(folder, name) if text is None else text, folder)
 
 
-def _from_folder(request: BuildRequest, stdin: BinaryIO) -> Definition:
+def _keeps_git_dir(request: BuildRequest) -> bool:
+    return dict(request.build_args).get("BUILDKIT_CONTEXT_KEEP_GIT_DIR", "") in ("1", "t", "T", "TRUE", "true", "True")
+
+
+def _from_remote(request: BuildRequest, stdin: BinaryIO, source: RemoteSource, remotes: Remotes) -> Definition:
+    """A git repository, an archive or a Dockerfile alone: there is no ignore file, as in BuildKit."""
+    archive = isinstance(source, HttpSource) and remotes.downloads.is_archive(source)
+    if request.file == "-":
+        text = _checked(stdin.read(_LIMIT + 1), "the standard input")
+        return Definition("Dockerfile", text, "", None, source, archive)
+    if isinstance(source, HttpSource) and not archive:
+        return Definition(source.name, _downloaded(source, remotes), "", None, source)
+    for name in (request.file,) if request.file is not None else ("Dockerfile", "dockerfile"):
+        if isinstance(source, GitSource):
+            found = remotes.git.read(source, name)
+            if found is None:
+                found = _checked_out(remotes.git.tree(source).root, name)
+        else:
+            found = remotes.downloads.member(source, name, _LIMIT)
+        if found is not None:
+            return Definition(os.path.basename(name), _checked(found, name), "", None, source, archive)
+    raise _missing(request.file or "Dockerfile")
+
+
+def _checked_out(folder: str, name: str) -> bytes | None:
+    try:
+        return _beneath(folder, name)
+    except _Missing:
+        return None
+
+
+def _downloaded(source: HttpSource, remotes: Remotes) -> bytes:
+    parts: list[bytes] = []
+    size = 0
+    for data in remotes.downloads.tree(source).content(b"").chunks():
+        parts.append(data)
+        size += len(data)
+        if size > _LIMIT:
+            break
+    return _checked(b"".join(parts), redacted(source.url))
+
+
+def _from_folder(request: BuildRequest, stdin: BinaryIO, remotes: Remotes) -> Definition:
     context = os.path.abspath(request.context)
     if os.path.exists(context) and not os.path.isdir(context):
         raise SourceFault(
@@ -70,6 +119,9 @@ def _from_folder(request: BuildRequest, stdin: BinaryIO) -> Definition:
         raise SourceFault(f"unable to prepare context: path {request.context!r} not found", "give a folder")
     if request.file == "-":
         text = _checked(stdin.read(_LIMIT + 1), "the standard input")
+        return Definition("Dockerfile", text, context, f"{context}/Dockerfile.dockerignore")
+    if request.file is not None and request.file.startswith(("http://", "https://")):
+        text = _downloaded(HttpSource(url=request.file, name="Dockerfile"), remotes)
         return Definition("Dockerfile", text, context, f"{context}/Dockerfile.dockerignore")
     paths = [request.file] if request.file is not None else [f"{context}/Dockerfile", f"{context}/dockerfile"]
     for path in paths:
@@ -110,8 +162,12 @@ def _checked(text: bytes, where: str) -> bytes:
     return text
 
 
-def _missing(path: str) -> SourceFault:
-    return SourceFault(
+class _Missing(SourceFault):
+    """There is no such Dockerfile."""
+
+
+def _missing(path: str) -> _Missing:
+    return _Missing(
         f"failed to read dockerfile: open {os.path.basename(path)}: no such file or directory",
         "name it with -f, or build in the folder that has it",
     )

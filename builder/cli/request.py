@@ -7,12 +7,14 @@ import re
 from collections.abc import Iterable, Mapping
 
 import msgspec
+from msgspec.structs import replace
 
 from builder.cli.secret import SecretSource
 from builder.cli.ssh import SshSource
 from builder.errors import SourceFault
 from builder.export.annotations import Annotation
-from builder.graph.operation import Ulimit
+from builder.graph.gitref import parse_git_ref
+from builder.graph.operation import HttpSource, RemoteSource, Ulimit
 from builder.oci.reference import Reference
 from builder.sandbox.spec import Limits
 from builder.source.base import NamedImage
@@ -43,6 +45,7 @@ class BuildRequest(msgspec.Struct, frozen=True, kw_only=True):
     hosts: tuple[tuple[str, str], ...] = ()
     named_folders: tuple[tuple[str, str], ...] = ()
     named_images: tuple[tuple[str, NamedImage], ...] = ()
+    named_sources: tuple[tuple[str, RemoteSource], ...] = ()
     outputs: tuple[str, ...] = ()
     annotations: tuple[Annotation, ...] = ()
     iidfile: str = ""
@@ -147,8 +150,8 @@ def host_entry(value: str) -> tuple[str, str]:
     return name, address
 
 
-def named_context(value: str) -> tuple[str, str | NamedImage]:
-    """--build-context `name=source`: a folder, or an image in an OCI layout or a docker archive."""
+def named_context(value: str) -> tuple[str, str | NamedImage | RemoteSource]:
+    """--build-context `name=source`: a folder, files from elsewhere, or an image."""
     name, equals, source = value.partition("=")
     if not name or not equals or not source:
         raise Fault(f"invalid --build-context {value!r}: want NAME=SOURCE")
@@ -156,12 +159,28 @@ def named_context(value: str) -> tuple[str, str | NamedImage]:
         if source.startswith(f"{kind}://"):
             path, selector = _selector(source.removeprefix(f"{kind}://"))
             return name, NamedImage(kind, os.path.abspath(path), selector)
+    if source.startswith("docker-image://"):
+        return name, NamedImage("docker-image", source.removeprefix("docker-image://"))
+    remote = remote_context(source)
+    if remote is not None:
+        return name, remote
     if "://" in source:
         raise SourceFault(
-            f"build context {name}: {source.partition('://')[0]}:// sources are not supported yet",
-            "give a folder, oci-layout://DIR[:TAG] or docker-archive://FILE",
+            f"unsupported context source {source.partition('://')[0]} for {name}",
+            "give a folder, a URL, a git repository, docker-image://, oci-layout:// or docker-archive://",
         )
     return name, os.path.abspath(source)
+
+
+def remote_context(source: str, keep_git_dir: bool = False) -> RemoteSource | None:
+    """A context that is a git repository or a URL, None for any other. Raises SourceFault."""
+    found = parse_git_ref(source)
+    if found is not None and not (found.like_a_path and os.path.exists(source)):
+        remote = f"https://{found.remote}" if "://" not in found.remote and found.like_a_path else found.remote
+        return replace(found, remote=remote, keep_git_dir=keep_git_dir or found.keep_git_dir).source()
+    if source.startswith(("http://", "https://")):
+        return HttpSource(url=source, name="context")
+    return None
 
 
 def _selector(text: str) -> tuple[str, str]:

@@ -37,6 +37,7 @@ from builder.solve.trees import Trees
 from builder.source.base import BaseImages
 from builder.source.context import LocalContext
 from builder.source.ignore import Ignore
+from builder.source.remotes import Remotes
 from cache.digest import Digest
 from cache.errors import Fault
 from cache.stats import StatIndex
@@ -78,12 +79,14 @@ class Session:
         request: BuildRequest,
         definition: Definition,
         store: Store,
+        remotes: Remotes,
         deliveries: Sequence[Delivery],
         emit: Callable[[Event], None],
     ) -> None:
         self._request = request
         self._definition = definition
         self._store = store
+        self._remotes = remotes
         self._deliveries = deliveries
         self._codec = _codec([delivery.spec for delivery in deliveries])
         self._start = time.monotonic()
@@ -226,6 +229,8 @@ class Session:
     def _lower_options(self) -> LowerOptions:
         request = self._request
         kinds = {n: "local" for n, _ in request.named_folders} | {n: "image" for n, _ in request.named_images}
+        kinds |= {n: "remote" for n, _ in request.named_sources}
+        main = {} if self._definition.source is None else {"context": self._definition.source}
         return LowerOptions(
             build_args=dict(request.build_args),
             target=request.target,
@@ -235,6 +240,8 @@ class Session:
             build_platform=host(),
             hosts=tuple(n for n, _ in request.hosts),
             contexts=kinds,
+            sources={**dict(request.named_sources), **main},
+            archive=self._definition.archive,
             allow=request.allow,
             ulimits=request.ulimits,
             no_cache_filter=request.no_cache_filter,
@@ -324,7 +331,15 @@ class Session:
             warn=self._warn,
         )
         return LocalExecutor(
-            self._store, trees, self._launch, self._contexts, self._codec, surroundings, self.emit, self.clock
+            self._store,
+            trees,
+            self._launch,
+            self._contexts,
+            self._remotes,
+            self._codec,
+            surroundings,
+            self.emit,
+            self.clock,
         )
 
     def _open_snapshots(self) -> Snapshots:

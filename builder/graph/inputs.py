@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from builder.graph.graph import Vertex
-from builder.graph.operation import Copy, Exec, ImageSource, LocalSource, Operation, Selection
+from builder.graph.operation import Copy, Exec, FileSource, ImageSource, Operation, Selection
 from cache.digest import Digest
 
 
 def root_of(vertex: Vertex) -> Digest | None:
     """The vertex whose tree a step works on, None for an empty one and for sources."""
     operation = vertex.operation
-    if isinstance(operation, ImageSource | LocalSource) or not operation.rooted:
+    if isinstance(operation, ImageSource | FileSource) or not operation.rooted:
         return None
     return vertex.inputs[0]
 

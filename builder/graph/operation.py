@@ -27,6 +27,30 @@ class LocalSource(msgspec.Struct, frozen=True, tag="local", kw_only=True):
     name: str
 
 
+class HttpSource(msgspec.Struct, frozen=True, tag="http", kw_only=True):
+    """A tree of one file, `name`, which is what a URL gives: 0600, 0:0, dated by Last-Modified. No inputs.
+
+    checksum: `sha256:<hex>` that its bytes must have, or "".
+    """
+
+    url: str
+    name: str
+    checksum: str = ""
+
+
+class GitSource(msgspec.Struct, frozen=True, tag="git", kw_only=True):
+    """Files of a commit. No inputs. Fields as in `builder.graph.gitref.GitRef`."""
+
+    remote: str
+    ref: str = ""
+    subdir: str = ""
+    checksum: str = ""
+    keep_git_dir: bool = False
+    submodules: bool = True
+    mtime: str = ""
+    fetch_by_commit: bool = False
+
+
 class Mount(msgspec.Struct, frozen=True, kw_only=True):
     """One RUN --mount. kind: bind, cache, tmpfs, secret, ssh.
 
@@ -90,19 +114,20 @@ class Selection(msgspec.Struct, frozen=True, tag="select", kw_only=True):
     """What one source word selects. input: index into the vertex's inputs.
 
     path: absolute, cleaned as `/` + path, wildcards of Go's filepath.Match still in it when wildcard is true.
+    unpack: if it is a tar archive, what is in it is meant (ADD).
     """
 
     input: int
     path: str
     wildcard: bool = False
+    unpack: bool = False
 
 
 class Copy(msgspec.Struct, frozen=True, tag="copy", kw_only=True):
     """COPY or ADD. inputs[0]: the tree copied onto, unless `rooted` is false; the rest: trees copied from.
 
     dest: absolute path, a trailing slash kept. chown: as written after expansion ("" for none). chmod: as written.
-    link: copy onto an empty tree. unpack: local archives are extracted (ADD). exclude: ignore patterns.
-    parents: keep the sources' parent directories.
+    link: copy onto an empty tree. exclude: ignore patterns. parents: keep the sources' parent directories.
     """
 
     sources: tuple[Selection | InlineFile, ...]
@@ -111,7 +136,6 @@ class Copy(msgspec.Struct, frozen=True, tag="copy", kw_only=True):
     chmod: str = ""
     link: bool = False
     parents: bool = False
-    unpack: bool = False
     exclude: tuple[str, ...] = ()
     rooted: bool = True
 
@@ -129,4 +153,10 @@ class MakeDir(msgspec.Struct, frozen=True, tag="mkdir", kw_only=True):
     rooted: bool = True
 
 
-Operation = ImageSource | LocalSource | Exec | Copy | MakeDir
+RemoteSource = HttpSource | GitSource
+"""What lies somewhere else, and is asked for when a step reads it."""
+
+FileSource = LocalSource | RemoteSource
+"""Files that are no layers: steps only ever read them by path."""
+
+Operation = ImageSource | FileSource | Exec | Copy | MakeDir

@@ -47,7 +47,7 @@ def prune(store: Store, images: ImageStore, everything: bool) -> Pruned:
     untagged = len(images.forget_untagged())
     blobs, reclaimed = sweep(store, images)
     if everything:
-        reclaimed += sum(_empty(store.path(name)) for name in ("snapshots", "stats", "caches"))
+        reclaimed += sum(_empty(store.path(name)) for name in ("snapshots", "stats", "caches", "git"))
     reclaimed += _empty(store.path("tmp"))
     return Pruned(untagged, results, blobs, reclaimed)
 

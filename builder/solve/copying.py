@@ -20,7 +20,7 @@ def place(base: Tree, operation: Copy, sources: list[Source], mtime: int) -> Ite
     """The items of the layer that lays sources onto base. SourceFault where a file meets a folder, or for an owner."""
     ids = owner(base, operation.chown, default_group_is_id=True) if operation.chown else None
     placement = Placement(EmptyTree() if operation.link else base, operation, ids, mtime)
-    archives = [operation.unpack and _is_archive(source) for source in sources]
+    archives = [_is_archive(source) for source in sources]
     dest, is_folder = destination(placement, operation, sources, any(archives))
     for source, archive in zip(sources, archives, strict=True):
         if isinstance(source, InlineFile):
@@ -36,7 +36,9 @@ def place(base: Tree, operation: Copy, sources: list[Source], mtime: int) -> Ite
 
 
 def _is_archive(source: Source) -> bool:
-    return not isinstance(source, InlineFile) and not source[1].is_dir and is_archive(source[0], source[1].members[0])
+    if isinstance(source, InlineFile) or not source[1].unpack or source[1].is_dir:
+        return False
+    return is_archive(source[0], source[1].members[0])
 
 
 def destination(placement: Placement, operation: Copy, sources: list[Source], archives: bool) -> tuple[bytes, bool]:

@@ -8,7 +8,7 @@ from typing import Protocol
 import msgspec
 
 from builder.graph.graph import Vertex
-from builder.graph.operation import LocalSource
+from builder.graph.operation import FileSource, RemoteSource
 from builder.layer.layer import Layer
 from builder.solve.stratum import Stratum
 from cache.digest import Digest
@@ -20,7 +20,7 @@ Stack = tuple[Stratum, ...]
 class Task(msgspec.Struct, frozen=True):
     """One vertex to work on.
 
-    below: the tree it works on; reads: the trees of its inputs; local: those inputs that are client folders;
+    below: the tree it works on; reads: the trees of its inputs; files: those inputs that are no layers;
     stratum: what it will be.
     """
 
@@ -28,7 +28,7 @@ class Task(msgspec.Struct, frozen=True):
     vertex: Vertex
     below: Stack
     reads: dict[Digest, Stack]
-    local: dict[Digest, LocalSource]
+    files: dict[Digest, FileSource]
     stratum: Stratum | None
 
 
@@ -37,6 +37,10 @@ class Executor(Protocol):
 
     def prepare(self, task: Task) -> None:
         """Called by the scheduler's own thread, just before the thread that will perform the task is started."""
+        ...
+
+    def identify(self, source: RemoteSource) -> Digest:
+        """Ask what the source is now: a name for its content, its owners and its times, without getting all of it."""
         ...
 
     def measure(self, task: Task) -> tuple[Digest, ...]:

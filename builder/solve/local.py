@@ -13,7 +13,7 @@ import msgspec
 from builder.errors import BuildFault, Canceled, StepFault
 from builder.graph.event import Event, Log
 from builder.graph.inputs import selections
-from builder.graph.operation import Copy, Exec, InlineFile, LocalSource, MakeDir
+from builder.graph.operation import Copy, Exec, InlineFile, LocalSource, MakeDir, RemoteSource
 from builder.layer.codec import Codec
 from builder.layer.entry import Entry, Item
 from builder.layer.layer import Layer
@@ -26,12 +26,14 @@ from builder.solve.copying import Source, place
 from builder.solve.executor import Stack, Task
 from builder.solve.folders import make_folders
 from builder.solve.placement import EmptyTree
-from builder.solve.select import select, selection_digest
+from builder.solve.select import Selected, select, selection_digest
 from builder.solve.sshforward import Agents
 from builder.solve.stepmounts import Found, Secrets, StepMounts
 from builder.solve.stratum import Stratum
 from builder.solve.trees import Trees
 from builder.source.context import LocalContext
+from builder.source.remotes import Remotes, RemoteTree
+from cache import record
 from cache.digest import Digest
 from cache.store import Store
 
@@ -66,7 +68,10 @@ class Surroundings(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class LocalExecutor:
-    """launch: starts the sandbox helper; called at most once, by prepare(), when the first command is to run."""
+    """launch: starts the sandbox helper; called at most once, by prepare(), when the first command is to run.
+
+    contexts: the client's folders by name. remotes: what lies elsewhere.
+    """
 
     def __init__(
         self,
@@ -74,6 +79,7 @@ class LocalExecutor:
         trees: Trees,
         launch: Callable[[], Launcher],
         contexts: dict[str, LocalContext],
+        remotes: Remotes,
         codec: Codec,
         surroundings: Surroundings,
         emit: Callable[[Event], None],
@@ -84,6 +90,7 @@ class LocalExecutor:
         self._launch = launch
         self._launcher: Launcher | None = None
         self._contexts = contexts
+        self._remotes = remotes
         self._codec = codec
         self._surroundings = surroundings
         self._emit = emit
@@ -96,6 +103,7 @@ class LocalExecutor:
 
     def cancel(self) -> None:
         self._canceled.set()
+        self._remotes.cancel()
         if self._launcher is not None:
             self._launcher.kill_all()
 
@@ -107,10 +115,13 @@ class LocalExecutor:
         if self._launcher is None and isinstance(task.vertex.operation, Exec):
             self._launcher = self._launch()
 
+    def identify(self, source: RemoteSource) -> Digest:
+        return self._remotes.identify(source)
+
     def measure(self, task: Task) -> tuple[Digest, ...]:
         found = self._select(task)
         self._selected[task.digest] = found
-        return tuple(selection_digest(selected, functools.partial(_file_digest, tree)) for tree, selected in found)
+        return tuple(_content_digest(tree, selected) for tree, selected in found)
 
     def perform(self, task: Task) -> Callable[[], Layer]:
         if self._canceled.is_set():
@@ -229,10 +240,10 @@ class LocalExecutor:
 
     def _source(self, task: Task, index: int) -> Tree:
         digest = task.vertex.inputs[index]
-        operation = task.local.get(digest)
-        if isinstance(operation, LocalSource):
-            return self._contexts[operation.name]
-        return self._tree(task.reads[digest])
+        operation = task.files.get(digest)
+        if operation is None:
+            return self._tree(task.reads[digest])
+        return self._contexts[operation.name] if isinstance(operation, LocalSource) else self._remotes.tree(operation)
 
     def _tree(self, stack: Stack) -> Tree:
         return self._trees.view(stack) if stack else EmptyTree()
@@ -247,8 +258,14 @@ def _cgroups(given: Surroundings) -> Callable[[], AbstractContextManager[StepCgr
     return Cgroups(given.limits, given.warn).step
 
 
+def _content_digest(tree: Tree, selected: list[Selected]) -> Digest:
+    """What a selection has in a step's key. The dates of remote files are in the layer, and are not all the same."""
+    digest = selection_digest(selected, functools.partial(_file_digest, tree))
+    return record.digest((digest, tree.mtime)) if isinstance(tree, RemoteTree) else digest
+
+
 def _file_digest(tree: Tree, entry: Entry) -> str:
-    if isinstance(tree, LocalContext):
+    if isinstance(tree, LocalContext | RemoteTree):
         return tree.digest(entry.path)
     import hashlib
 

@@ -9,7 +9,7 @@ from msgspec.structs import replace
 from builder.graph.graph import BuildGraph, Vertex
 from builder.graph.inputs import read_by_path, root_of, selections, shaped_by
 from builder.graph.key import Key
-from builder.graph.operation import Copy, Exec, ImageSource, LocalSource, Operation
+from builder.graph.operation import Copy, Exec, FileSource, ImageSource, Operation
 from builder.layer.layer import Layer
 from builder.oci.chain import EMPTY, chain_id, chained
 from builder.solve import result
@@ -66,7 +66,7 @@ class Lookup:
         if digest in self._results:
             return self._results[digest]
         vertex = self._graph.vertices[digest]
-        if isinstance(vertex.operation, ImageSource | LocalSource):
+        if isinstance(vertex.operation, ImageSource | FileSource):
             return None
         key = self.key(digest)
         on = [self._chain(i) for i in shaped_by(vertex)]
@@ -101,6 +101,10 @@ class Lookup:
         """Note what a step reads by path."""
         self._contents[digest] = contents
         self._learned.append(digest)
+
+    def identify(self, digest: Digest, identity: Digest) -> None:
+        """Note what a remote source is in this build."""
+        self._chains[digest] = identity
 
     def remember(self) -> None:
         """Keep what was learned for later builds, as far as the trees that it is about are packed."""
@@ -143,8 +147,8 @@ class Lookup:
         vertex = self._graph.vertices[digest]
         if isinstance(vertex.operation, ImageSource):
             return chain_id(vertex.operation.diff_ids)
-        if isinstance(vertex.operation, LocalSource):
-            return None
+        if isinstance(vertex.operation, FileSource):
+            return None  # but for what identify() was told
         layer = self._layer_of(digest)
         if layer is None:
             found = self._results.get(digest)
@@ -154,7 +158,7 @@ class Lookup:
         return chained(below, layer.diff_id) if layer is not None and below is not None else None
 
     def _selection_name(self, vertex: Vertex) -> Digest | None:
-        """A name for what is selected in these very trees; None if one is not known, or is a client folder."""
+        """A name for what is selected in these very trees; None if one is not known, or is a client's folder."""
         operation = vertex.operation
         chains = [self._chains.get(i) for i in read_by_path(vertex)]
         if None in chains:

@@ -19,7 +19,7 @@ from builder.errors import Canceled, StepFault
 from builder.graph.event import Cached, Event, Failed, Finished, Started
 from builder.graph.graph import BuildGraph, Vertex
 from builder.graph.inputs import read_by_path, root_of, shaped_by, standing_on
-from builder.graph.operation import ImageSource, LocalSource
+from builder.graph.operation import FileSource, GitSource, HttpSource, ImageSource, LocalSource
 from builder.layer.layer import Layer
 from builder.oci.chain import chain_id
 from builder.solve import result
@@ -49,7 +49,7 @@ class _Node:
 
 
 class _Outcome(msgspec.Struct):
-    """What a worker thread reports. stage: measured, tree or packed."""
+    """What a worker thread reports. stage: identified, measured, tree or packed."""
 
     vertex: Digest
     stage: str
@@ -143,6 +143,11 @@ class Scheduler:
         if isinstance(vertex.operation, LocalSource):
             node.done = True
             return
+        if isinstance(vertex.operation, HttpSource | GitSource):
+            node.submitted = True
+            self._emit(Started(digest, self._name(digest), self._clock()))
+            self._spawn(self._task(digest), self._run_identify)
+            return
         key = self._lookup.key(digest)
         if key is None:
             if self._lookup.contents(digest) is None:
@@ -221,13 +226,22 @@ class Scheduler:
             vertex=vertex,
             below=self.stack(below) if below is not None else (),
             reads={i: self.stack(i) for i in vertex.inputs if i in self._nodes},
-            local={i: op for i in vertex.inputs if isinstance(op := self._graph.vertices[i].operation, LocalSource)},
+            files={i: op for i in vertex.inputs if isinstance(op := self._graph.vertices[i].operation, FileSource)},
             stratum=self._nodes[digest].stratum,
         )
 
     def _spawn(self, task: Task, work: Callable[[Task], None]) -> None:
         self._threads += 1
         threading.Thread(target=work, args=(task,), name=f"step-{task.digest.short}", daemon=True).start()
+
+    def _run_identify(self, task: Task) -> None:
+        source = task.vertex.operation
+        assert isinstance(source, HttpSource | GitSource)
+        try:
+            identity = self._executor.identify(source)
+            self._outcomes.put(_Outcome(task.digest, "identified", contents=(identity,)))
+        except BaseException as error:
+            self._outcomes.put(_Outcome(task.digest, "identified", error=error))
 
     def _run_measure(self, task: Task) -> None:
         try:
@@ -265,7 +279,7 @@ class Scheduler:
 
     def _take(self, outcome: _Outcome) -> BaseException | None:
         node = self._nodes[outcome.vertex]
-        if outcome.stage in ("measured", "failed", "packed"):
+        if outcome.stage in ("identified", "measured", "failed", "packed"):
             self._threads -= 1
         if outcome.stage in ("tree", "failed"):
             self._slots -= 1
@@ -274,7 +288,11 @@ class Scheduler:
             return _placed(outcome.vertex, outcome.error)
         if self._canceled.is_set():
             return None
-        if outcome.stage == "measured":
+        if outcome.stage == "identified":
+            self._lookup.identify(outcome.vertex, *outcome.contents)
+            self._emit(Finished(outcome.vertex, self._clock()))
+            self._tree_ready(outcome.vertex)
+        elif outcome.stage == "measured":
             node.measuring = False
             self._lookup.learn(outcome.vertex, outcome.contents)
             self._advance(outcome.vertex)

@@ -24,12 +24,14 @@ class Selected(msgspec.Struct, frozen=True):
 
     root: resolved path in its tree. name: its base name as it was written. is_dir: whether members are what is
     below root; else members is the one entry. members: entries with paths from the tree's root, parents first.
+    unpack: as in the selection.
     """
 
     root: bytes
     name: bytes
     is_dir: bool
     members: tuple[Entry, ...]
+    unpack: bool = False
 
     def below(self, path: bytes) -> bytes:
         """The path of a member relative to root."""
@@ -48,7 +50,7 @@ def select(tree: Tree, selection: Selection, exclude: tuple[str, ...]) -> list[S
     paths = [path] if matches is None else [found for found in matches if not _dangling(tree, found)]
     if pivot:
         return [_select_with_parents(tree, path, pattern, ignore) for path in paths]
-    chosen = [_select_one(tree, path, ignore) for path in paths]
+    chosen = [_select_one(tree, path, ignore, selection.unpack) for path in paths]
     return [one for one in chosen if one is not None]
 
 
@@ -69,7 +71,7 @@ def _not_found(path: bytes) -> SourceFault:
     )
 
 
-def _select_one(tree: Tree, path: bytes, ignore: Ignore | None) -> Selected | None:
+def _select_one(tree: Tree, path: bytes, ignore: Ignore | None, unpack: bool) -> Selected | None:
     real = resolve(tree, path)
     entry = tree.lookup(real)
     name = path.rpartition(b"/")[2]
@@ -78,7 +80,7 @@ def _select_one(tree: Tree, path: bytes, ignore: Ignore | None) -> Selected | No
     if entry.kind is not Kind.DIR:
         if ignore is not None and ignore.excluded(os.fsdecode(name)):
             return None
-        return Selected(real, name, False, (entry,))
+        return Selected(real, name, False, (entry,), unpack)
     members = tree.walk(real)
     if ignore is not None:
         members = _without(members, real, ignore)

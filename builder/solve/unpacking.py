@@ -14,9 +14,7 @@ from builder.layer.plain import open_plain
 from builder.layer.tarread import TarReader
 from builder.layer.tree import Tree, resolve
 from builder.solve.placement import Placement
-
-_TAR_MAGIC_AT = 257
-_BLOCK = 512
+from builder.source.archivefile import ContentStream, looks_like_tar
 
 
 class Archive:
@@ -50,24 +48,15 @@ class Archive:
             yield number, target, content
 
     def _members(self) -> Iterator[Item]:
-        yield from TarReader(open_plain(_Stream(self._tree.content(self._path))), strip_root=True)
+        yield from TarReader(open_plain(ContentStream(self._tree.content(self._path))), strip_root=True)
 
     def _name(self) -> str:
         return self._path.decode(errors="backslashreplace")
 
 
 def is_archive(tree: Tree, entry: Entry) -> bool:
-    """Whether a file's content is a tar archive, whatever it is called; only its first bytes are read."""
-    if entry.kind not in (Kind.FILE, Kind.HARDLINK) or not entry.size:
-        return False
-    try:
-        stream = open_plain(_Stream(tree.content(entry.path)))
-        head = b""
-        while len(head) < _BLOCK and (more := stream.read(_BLOCK - len(head))):
-            head += more
-    except LayerFault:
-        return False
-    return len(head) == _BLOCK and _is_header(head)
+    """Whether a member is a file whose content is a tar archive."""
+    return entry.kind in (Kind.FILE, Kind.HARDLINK) and looks_like_tar(tree.content(entry.path), entry.size)
 
 
 def extracted(placement: Placement) -> Iterator[Item]:
@@ -88,16 +77,6 @@ def extracted(placement: Placement) -> Iterator[Item]:
                 yield mine[0], content
 
 
-def _is_header(head: bytes) -> bool:
-    try:
-        stated = int(head[148:156].split(b"\0")[0].strip() or b"0", 8)
-    except ValueError:
-        return False
-    return stated == sum(head[:148]) + 8 * 32 + sum(head[156:]) and (
-        head[_TAR_MAGIC_AT : _TAR_MAGIC_AT + 5] == b"ustar" or head[:1] != b"\0"
-    )
-
-
 def _clean(path: bytes) -> bytes:
     """The path without empty and `.` parts, `..` stopping at the root."""
     done: list[bytes] = []
@@ -107,17 +86,3 @@ def _clean(path: bytes) -> bytes:
         elif part not in (b"", b"."):
             done.append(part)
     return b"/".join(done)
-
-
-class _Stream:
-    """A Content as something to read() from."""
-
-    def __init__(self, content: Content) -> None:
-        self._chunks = content.chunks()
-        self._data = b""
-
-    def read(self, size: int, /) -> bytes:
-        if not self._data:
-            self._data = next(self._chunks, b"")
-        part, self._data = self._data[:size], self._data[size:]
-        return part

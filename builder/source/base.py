@@ -25,7 +25,8 @@ from cache.store import Store
 
 
 class NamedImage(msgspec.Struct, frozen=True):
-    """A --build-context that is an image. kind: oci-layout or docker-archive. selector: tag or digest, or ""."""
+    """A --build-context that is an image. kind: oci-layout, docker-archive, or docker-image, whose path is a
+    reference. selector: tag or digest, or ""."""
 
     kind: str
     path: str
@@ -46,7 +47,7 @@ class BaseImages:
         """The image of this name for platform; raises SourceFault where there is none."""
         known = self._resolved.get((name, platform))
         if known is None:
-            image = self._named_image(name, platform) if name in self._named else self._stored(name, platform)
+            image = self._image(name, platform)
             self._by_manifest[image.descriptor.digest] = image
             known = ResolvedImage(name, image.descriptor.digest, image.config)
             self._resolved[name, platform] = known
@@ -55,6 +56,12 @@ class BaseImages:
     def layers(self, operation: ImageSource) -> tuple[Layer, ...]:
         """The layers of an image that resolve() has shown."""
         return self._by_manifest[operation.manifest].layers
+
+    def _image(self, name: str, platform: Platform) -> Image:
+        named = self._named.get(name)
+        if named is None:
+            return self._stored(name, platform)
+        return self._stored(named.path, platform) if named.kind == "docker-image" else self._named_image(name, platform)
 
     def _stored(self, name: str, platform: Platform) -> Image:
         reference = Reference.parse(name)

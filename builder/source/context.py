@@ -37,7 +37,7 @@ class LocalContext:
     """root: absolute path of a folder. ignore: None shows everything. mtime: what every member is dated."""
 
     def __init__(self, root: str, ignore: Ignore | None, stats: StatIndex, mtime: int) -> None:
-        self._root = root
+        self.root = root
         self._ignore = ignore
         self._stats = stats
         self._mtime = mtime
@@ -221,7 +221,7 @@ class LocalContext:
             raise self._unreadable(path, error) from error
 
     def _unreadable(self, path: bytes, error: OSError) -> SourceFault:
-        name = os.path.join(self._root, path.decode(errors="backslashreplace"))
+        name = os.path.join(self.root, path.decode(errors="backslashreplace"))
         return SourceFault(
             f"failed to read {name} in the build context: {error.strerror}", "or list it in .dockerignore"
         )

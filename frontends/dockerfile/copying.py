@@ -4,18 +4,20 @@ from __future__ import annotations
 
 import re
 
+from msgspec.structs import replace
+
+from builder.graph.graph import Span, VertexInfo
 from builder.graph.operation import Copy as CopyOperation
-from builder.graph.operation import InlineFile, Selection
+from builder.graph.operation import HttpSource, InlineFile, RemoteSource, Selection
 from cache.digest import Digest
 from frontends.dockerfile import paths
 from frontends.dockerfile.fold import Fold
 from frontends.dockerfile.gotext import quote
 from frontends.dockerfile.instructions import Add, Copy
+from frontends.dockerfile.remote import is_remote, remote_source
 from frontends.errors import LowerFault
 
 _SYMBOLIC = re.compile(r"[ugoa]*(?:[-+=](?:[rwxXst]*|[ugo]))+(?:,[ugoa]*(?:[-+=](?:[rwxXst]*|[ugo]))+)*\Z")
-_GIT = re.compile(r"(?:git|ssh)://|[\w.-]+@[\w.-]+:|https?://[^?#]+\.git(?:[?#]|\Z)|git@")
-_URL = ("http://", "https://")
 PIVOT = "/./"
 
 
@@ -26,17 +28,28 @@ def fold_copy(fold: Fold, copy: Copy | Add) -> None:
     chown, chmod = fold.expand(copy.chown, copy), fold.expand(copy.chmod, copy)
     inlines = [InlineFile(name=_plain(i.name), data=fold.expand(i.data, copy)) for i in copy.inlines]
     _check_mode(chmod)
-    _check_checksum(fold, copy, sources)
+    checksum = _checksum(fold, copy, sources)
     parents = isinstance(copy, Copy) and copy.parents
     source_stage = copy.source_stage if isinstance(copy, Copy) else ""
-    inputs: list[Digest] = []
-    if sources:
-        tree = _tree(fold, copy, source_stage)
-        inputs = [tree] if tree is not None else []
     rooted = fold.vertex is not None
-    selections = [_selection(fold, copy, source, int(rooted), parents) for source in sources]
-    if sources and not inputs:
-        raise LowerFault(f"{quote(source_stage)} has no files to copy from", "it is FROM scratch and has no layers")
+    inputs: list[Digest] = []
+    selections = []
+    name = fold.next_name(fold.display(copy.display))
+    for source in sources:
+        remote = remote_source(copy, source, checksum)
+        if remote is not None:
+            tree, path = _remote_vertex(fold, copy, remote, name), _path(remote)
+            unpack = isinstance(remote, HttpSource) and isinstance(copy, Add) and copy.unpack is True
+            selection = Selection(input=0, path=path, unpack=unpack)
+        else:
+            found = _tree(fold, copy, source_stage)
+            if found is None:
+                hint = "it is FROM scratch and has no layers"
+                raise LowerFault(f"{quote(source_stage)} has no files to copy from", hint)
+            tree, selection = found, _selection(fold, copy, source, parents)
+        if tree not in inputs:
+            inputs.append(tree)
+        selections.append(replace(selection, input=inputs.index(tree) + rooted))
     operation = CopyOperation(
         sources=(*selections, *inlines),
         dest=paths.destination(fold.workdir, dest),
@@ -44,11 +57,10 @@ def fold_copy(fold: Fold, copy: Copy | Add) -> None:
         chmod=chmod,
         link=copy.link and not chmod,
         parents=parents,
-        unpack=isinstance(copy, Add) and copy.unpack is not False,
         exclude=copy.exclude,
         rooted=rooted,
     )
-    fold.step(operation, tuple(inputs), copy, fold.display(copy.display))
+    fold.named_step(operation, tuple(inputs), copy, name)
     words = ["ADD" if isinstance(copy, Add) else "COPY"]
     words += ["--parents"] if parents else []
     words += [f"--chown={chown}"] if chown else []
@@ -63,37 +75,36 @@ def _tree(fold: Fold, copy: Copy | Add, name: str) -> Digest | None:
     return fold.shared.tree(name, index, copy.lines, late)
 
 
-def _selection(fold: Fold, copy: Copy | Add, source: str, at: int, parents: bool) -> Selection:
+def _remote_vertex(fold: Fold, copy: Copy | Add, remote: RemoteSource, name: str) -> Digest:
+    span = Span(fold.shared.source.name, copy.lines.first, copy.lines.last)
+    return fold.shared.graph.add(remote, (), VertexInfo(name, span))
+
+
+def _path(remote: RemoteSource) -> str:
+    return f"/{remote.name}" if isinstance(remote, HttpSource) else "/"
+
+
+def _selection(fold: Fold, copy: Copy | Add, source: str, parents: bool) -> Selection:
     """With --parents the path keeps the pivot `/./`: what is before it is not part of the names made."""
-    _check_local(copy, source)
     if not (isinstance(copy, Copy) and copy.source_stage) and fold.shared.ignored(paths.clean(source).lstrip("/")):
         keyword = "Add" if isinstance(copy, Add) else "Copy"
         fold.report("CopyIgnoredFile", copy, keyword, quote(paths.clean(source).lstrip("/")))
     if not parents:
-        return Selection(input=at, path=paths.clean(source), wildcard=paths.has_wildcard(source))
+        unpack = isinstance(copy, Add) and copy.unpack is not False
+        return Selection(input=0, path=paths.clean(source), wildcard=paths.has_wildcard(source), unpack=unpack)
     root, pivot, pattern = source.partition(PIVOT)
     root, pattern = (root, pattern) if pivot else ("", source)
     path = paths.clean(root).rstrip("/") + PIVOT + paths.clean(pattern).lstrip("/")
-    return Selection(input=at, path=path, wildcard=paths.has_wildcard(source))
+    return Selection(input=0, path=path, wildcard=paths.has_wildcard(source))
 
 
-def _check_local(copy: Copy | Add, source: str) -> None:
-    is_git = _GIT.match(source) is not None
-    if not is_git and not source.startswith(_URL):
-        return
-    what = "a git ref" if is_git else "a URL"
-    if isinstance(copy, Copy):
-        raise LowerFault(f"source can't be {what} for COPY")
-    raise LowerFault(f"ADD of {what} is not supported: {source}", "fetch it beforehand, or in a RUN step")
-
-
-def _check_checksum(fold: Fold, copy: Copy | Add, sources: list[str]) -> None:
-    if not isinstance(copy, Add) or not fold.expand(copy.checksum, copy):
-        return
-    if len(sources) != 1:
+def _checksum(fold: Fold, copy: Copy | Add, sources: list[str]) -> str:
+    checksum = fold.expand(copy.checksum, copy) if isinstance(copy, Add) else ""
+    if checksum and len(sources) != 1:
         raise LowerFault("checksum can't be specified for multiple sources")
-    if not sources[0].startswith(_URL) and not _GIT.match(sources[0]):
+    if checksum and not is_remote(sources[0]):
         raise LowerFault("checksum requires HTTP(S) or Git sources")
+    return checksum
 
 
 def _check_mode(text: str) -> None:

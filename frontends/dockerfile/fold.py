@@ -170,9 +170,13 @@ class Fold:
 
     def step(self, operation: Operation, inputs: tuple[Digest, ...], instruction: Instruction, display: str) -> None:
         """Add the vertex that makes the next layer; inputs beside the root, which comes first."""
+        self.named_step(operation, inputs, instruction, self.next_name(display))
+
+    def named_step(self, operation: Operation, inputs: tuple[Digest, ...], instruction: Instruction, name: str) -> None:
+        """The same, for a step that has its number already."""
         root = () if self.vertex is None else (self.vertex,)
         lines = instruction.lines
-        info = VertexInfo(self.next_name(display), Span(self.shared.source.name, lines.first, lines.last))
+        info = VertexInfo(name, Span(self.shared.source.name, lines.first, lines.last))
         self.vertex = self.shared.graph.add(operation, (*root, *inputs), info)
         self.steps.append(self.vertex)
 

@@ -6,9 +6,10 @@ from collections.abc import Callable, Iterable, Iterator
 
 import msgspec
 
+from builder.graph.gitref import redacted
 from builder.graph.graph import GraphBuilder, Span, VertexInfo
 from builder.graph.operation import Copy as CopyOperation
-from builder.graph.operation import ImageSource, LocalSource, Selection
+from builder.graph.operation import HttpSource, ImageSource, LocalSource, Selection
 from builder.graph.program import Program, ResolvedImage, Resolver, Warning
 from builder.oci.config import History, ImageConfig
 from builder.oci.platform import Platform, normalise
@@ -247,7 +248,7 @@ class _Lowering:
         if stage.parent is not None:
             parent = self._stages.stages[stage.parent]
             texts = tuple(command.trigger for command in parent.commands if isinstance(command, Onbuild))
-        elif stage.base == SCRATCH or self._options.contexts.get(self._options.context(stage.base)) == "local":
+        elif stage.base == SCRATCH or self._is_files(self._options.context(stage.base)):
             texts = ()
         else:
             texts = self._image(stage).config.runtime.onbuild
@@ -283,19 +284,33 @@ class _Lowering:
     def _tree(self, name: str, index: int | None, lines: Lines, late: str) -> Digest | None:
         """See Shared.tree."""
         if not name:
-            return self._local(CONTEXT)
+            return self._files(CONTEXT)
         if index is not None:
             if index not in self._states:
                 raise LowerFault(late, "move that stage up")
             return self._states[index].vertex
-        if self._options.contexts.get(self._options.context(name)) == "local":
-            return self._local(self._options.context(name))
+        if self._is_files(self._options.context(name)):
+            return self._files(self._options.context(name))
         if name == SCRATCH:
             return None
         image = self._resolved(name, self._options.platform, lines)
         return self._image_vertex(image, f"FROM {image.name}", lines)
 
-    def _local(self, name: str) -> Digest:
+    def _is_files(self, context: str) -> bool:
+        """Whether a named context is files, and no image."""
+        return self._options.contexts.get(context) in ("local", "remote")
+
+    def _files(self, name: str) -> Digest:
+        remote = self._options.sources.get(name)
+        if remote is not None:
+            shown = remote.url if isinstance(remote, HttpSource) else remote.remote
+            label = "[internal] load" if name == CONTEXT else f"[context {name}]"
+            source = self._graph.add(remote, (), VertexInfo(f"{label} {redacted(shown)}"))
+            if name != CONTEXT or not self._options.archive or not isinstance(remote, HttpSource):
+                return source
+            selection = Selection(input=0, path=f"/{remote.name}", unpack=True)
+            unpacked = CopyOperation(sources=(selection,), dest="/", rooted=False)
+            return self._graph.add(unpacked, (source,), VertexInfo("[internal] unpack build context"))
         shown = "[internal] load build context" if name == CONTEXT else f"[context {name}] load from client"
         return self._graph.add(LocalSource(name=name), (), VertexInfo(shown))
 
@@ -343,8 +358,8 @@ class _Lowering:
     def _context_state(self, name: str, stage: Stage, prefix: str) -> StageState:
         """An image or local folder as it is, before any instruction."""
         platform = stage.platform or self._options.platform
-        if self._options.contexts.get(name) == "local":
-            return StageState(config=empty_image(platform), platform=platform, vertex=self._local(name))
+        if self._is_files(name):
+            return StageState(config=empty_image(platform), platform=platform, vertex=self._files(name))
         lines = stage.instruction.lines
         image = self._resolved(name, platform, lines)
         found = image.config.platform

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import msgspec
 
-from builder.graph.operation import Ulimit
+from builder.graph.operation import RemoteSource, Ulimit
 from builder.oci.platform import Platform
 from builder.oci.reference import Reference
 from cache.errors import Fault
@@ -20,7 +20,8 @@ class LowerOptions(msgspec.Struct, frozen=True, kw_only=True):
     """build_args: --build-arg with its value. target: --target, "" for the last stage. labels: --label.
 
     platform: what is built; platform_given: by --platform, so it overrides the base image's. network: default, none
-    or host. hosts: names of --add-host. contexts: --build-context by name, "local" or "image". allow: --allow.
+    or host. hosts: names of --add-host. contexts: --build-context by name, "local", "remote" or "image". sources: what
+    remote ones are, by name; "context" if the build context is one. archive: that one is a tar archive. allow: --allow.
     ulimits: of every RUN. no_cache_filter: names of stages whose steps are to run in any case.
     """
 
@@ -33,6 +34,8 @@ class LowerOptions(msgspec.Struct, frozen=True, kw_only=True):
     network: str = "default"
     hosts: tuple[str, ...] = ()
     contexts: dict[str, str] = {}
+    sources: dict[str, RemoteSource] = {}
+    archive: bool = False
     allow: frozenset[str] = frozenset()
     ulimits: tuple[Ulimit, ...] = ()
     no_cache_filter: tuple[str, ...] = ()

@@ -11,7 +11,7 @@ import pytest
 from builder.errors import Canceled
 from builder.graph.event import Event
 from builder.graph.graph import GraphBuilder, VertexInfo
-from builder.graph.operation import Copy, Exec, ImageSource, Selection
+from builder.graph.operation import Copy, Exec, ImageSource, RemoteSource, Selection
 from builder.layer.layer import Layer
 from builder.oci.descriptor import OCI_LAYER, Descriptor
 from builder.solve.executor import Task
@@ -27,6 +27,7 @@ class Recorder:
         self.store = store
         self.ran: list[str] = []
         self.measured = 0
+        self.identified = 0
         self.events: list[Event] = []
         self.canceled = threading.Event()
         self.during: Callable[[str], None] = lambda name: None
@@ -38,6 +39,11 @@ class Recorder:
 
     def cancel(self) -> None:
         self.canceled.set()
+
+    def identify(self, source: RemoteSource) -> Digest:
+        with self._lock:
+            self.identified += 1
+        return Digest.of(f"{source} {self.salt}".encode())
 
     def measure(self, task: Task) -> tuple[Digest, ...]:
         with self._lock:

@@ -81,11 +81,13 @@ BASE = {
 }
 
 
-def copy(words, dest, base=BASE, context=CONTEXT, **options):
+def copy(words, dest, base=BASE, context=CONTEXT, unpack=False, **options):
     """The layer of a COPY as {path: (kind, mode, uid, gid, content or link)}."""
     tree = MemoryTree(context)
     sources = tuple(
-        w if isinstance(w, InlineFile) else Selection(input=1, path="/" + w, wildcard=any(c in w for c in "*?["))
+        w
+        if isinstance(w, InlineFile)
+        else Selection(input=1, path="/" + w, wildcard=any(c in w for c in "*?["), unpack=unpack)
         for w in words
     )
     operation = Copy(sources=sources, dest=dest, **options)

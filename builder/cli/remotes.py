@@ -1,0 +1,56 @@
+"""What a build may ask of other machines: git and HTTP, with the user's environment, secrets and agents."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+from builder.cli.request import BuildRequest
+from builder.cli.secret import reader
+from builder.cli.ssh import SshAgents
+from builder.oci.config import DEFAULT_EPOCH
+from builder.source.gitsources import GitSources
+from builder.source.http import LIMIT, Downloads
+from builder.source.remotes import Remotes
+from cache.errors import Fault
+from cache.store import Store
+
+if TYPE_CHECKING:
+    from builder.transport.transport import Transport
+
+
+@contextmanager
+def opened_remotes(request: BuildRequest, store: Store) -> Iterator[Remotes]:
+    """As long as the block lasts; nothing is asked and nothing started before it is needed."""
+    secrets = reader(request.secrets, os.environ)
+    agents = SshAgents(request.ssh)
+    git = GitSources(store, os.environ, secrets, agents.socket, DEFAULT_EPOCH)
+    remotes = Remotes(git, Downloads(store, _transport, secrets, DEFAULT_EPOCH, _limit()))
+    try:
+        yield remotes
+    finally:
+        remotes.close()
+        agents.close()
+
+
+def _transport() -> Transport:
+    from importlib.metadata import version
+
+    from builder.transport.proxies import Proxies
+    from builder.transport.transport import Transport
+
+    return Transport(
+        agent=f"lapstrake/{version('lapstrake')}", sleep=time.sleep, now=time.time, proxies=Proxies.of(os.environ)
+    )
+
+
+def _limit() -> int:
+    text = os.environ.get("LAPSTRAKE_DOWNLOAD_LIMIT", "")
+    if not text:
+        return LIMIT
+    if not text.isascii() or not text.isdigit() or len(text) > 18:
+        raise Fault(f"invalid LAPSTRAKE_DOWNLOAD_LIMIT: {text}", "give a number of bytes")
+    return int(text)
