@@ -1,7 +1,5 @@
 """Source: a text as it was read, lines of it drawn as an excerpt, and the nearest word to a mistyped one."""
 
-from __future__ import annotations
-
 from collections.abc import Iterable
 
 import msgspec

@@ -1,7 +1,5 @@
 """Layer: one diff of an image, by both of its names (OCI config.md#layer-diffid, layer.md)."""
 
-from __future__ import annotations
-
 import msgspec
 
 from builder.oci.descriptor import Descriptor

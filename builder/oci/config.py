@@ -1,7 +1,5 @@
 """The image config (OCI image-spec config.md, with Docker's extra fields), read and written without losing a field."""
 
-from __future__ import annotations
-
 import json
 from typing import Any
 

@@ -1,7 +1,5 @@
 """Descriptor and the media types that we read and write (OCI image-spec descriptor.md, media-types.md)."""
 
-from __future__ import annotations
-
 import msgspec
 
 from builder.oci.platform import Platform

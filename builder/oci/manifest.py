@@ -1,7 +1,5 @@
 """Manifest, Index and Document (OCI image-spec manifest.md, image-index.md)."""
 
-from __future__ import annotations
-
 from typing import Any, Generic, TypeVar
 
 import msgspec

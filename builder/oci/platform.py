@@ -3,8 +3,6 @@
 Names, aliases and messages are those of containerd's platforms package.
 """
 
-from __future__ import annotations
-
 import platform as _host
 import re
 from urllib.parse import quote, unquote
@@ -52,7 +50,7 @@ class Platform(msgspec.Struct, frozen=True, omit_defaults=True):
     os_features: tuple[str, ...] = msgspec.field(default=(), name="os.features")
 
     @classmethod
-    def parse(cls, text: str) -> Platform:
+    def parse(cls, text: str) -> "Platform":
         """Read a platform, or an operating system or architecture alone, which this machine completes.
 
         The variant stays as it is written, but for aliases; see normalise. Raises ImageFault.

@@ -1,7 +1,5 @@
 """Result: what the store keeps of a step that succeeded."""
 
-from __future__ import annotations
-
 import msgspec
 
 from builder.layer.layer import Layer

@@ -4,8 +4,6 @@ Values only. A `Tree` encodes with cache.record, so that an unchanged file is ne
 arrays to keep that record small.
 """
 
-from __future__ import annotations
-
 import msgspec
 
 from frontends.dockerfile.words import Word

@@ -4,8 +4,6 @@ A Word is plain text where nothing is special, else a Template of parts. Trees a
 need no grammar to be expanded.
 """
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 
 import msgspec
@@ -42,7 +40,7 @@ class Single(msgspec.Struct, frozen=True, array_like=True, tag="s"):
 class Double(msgspec.Struct, frozen=True, array_like=True, tag="d"):
     """Parts in double quotes."""
 
-    parts: tuple[Part, ...]
+    parts: tuple["Part", ...]
 
 
 class Variable(msgspec.Struct, frozen=True, array_like=True, tag="v"):
@@ -51,8 +49,8 @@ class Variable(msgspec.Struct, frozen=True, array_like=True, tag="v"):
     name: str
     braces: bool = False
     operator: str = ""
-    operand: tuple[Part, ...] = ()
-    replacement: tuple[Part, ...] = ()
+    operand: tuple["Part", ...] = ()
+    replacement: tuple["Part", ...] = ()
 
 
 Part = Plain | Escaped | Single | Double | Variable
@@ -62,7 +60,7 @@ class Template(msgspec.Struct, frozen=True, array_like=True):
     """text: as written; fault: why it cannot be expanded, "" if it can."""
 
     text: str
-    parts: tuple[Part, ...]
+    parts: tuple["Part", ...]
     fault: str = ""
 
 
