@@ -11,6 +11,7 @@ import click
 import msgspec
 
 from builder.cli.calls import Call, parse_call
+from builder.cli.devices import grants
 from builder.cli.request import (
     BuildRequest,
     build_args,
@@ -27,6 +28,7 @@ from builder.cli.resources import limits, older_options, older_values
 from builder.cli.root import store_root
 from builder.cli.secret import parse_secret
 from builder.cli.ssh import parse_ssh
+from builder.cli.unsupported import check_unsupported, unsupported_options
 from builder.errors import Canceled
 from builder.export.annotations import from_option
 from builder.graph.operation import GitSource, HttpSource, RemoteSource
@@ -87,7 +89,9 @@ Examples:
 @click.option("--resource", "resources", multiple=True, metavar="NAME=VALUE", help="A limit of RUN: memory=2g, ….")
 @older_options
 @click.option("--cgroup-parent", default="", metavar="PATH", help="The cgroup that those of RUN steps are made in.")
-@click.option("--allow", multiple=True, metavar="ENTITLEMENT", help="Let RUN have network.host or security.insecure.")
+@click.option(
+    "--allow", multiple=True, metavar="ENTITLEMENT", help="Let RUN have network.host, security.insecure or device."
+)
 @click.option("--build-context", "contexts", multiple=True, metavar="NAME=SOURCE", help="Another folder or image.")
 @click.option(
     "-o", "--output", "outputs", multiple=True, metavar="type=TYPE[,dest=PATH]", help="Where the result goes."
@@ -106,6 +110,7 @@ Examples:
     metavar="MODE",
     help="How progress is shown: auto, plain, tty, quiet, rawjson or none.",
 )
+@unsupported_options
 @click.option("-D", "--debug", is_flag=True, help="Explain warnings, as LAPSTRAKE_DEBUG=1 does.")
 @click.option("--root", "root", metavar="FOLDER", help="Where lapstrake keeps everything.")
 @click.pass_context
@@ -140,7 +145,11 @@ def command(
     debug: bool,
     root: str | None,
 ) -> None:
+    check_unsupported(ctx)
     arguments = build_args(args, os.environ)
+    granted, others = grants(allow)
+    if no_cache and filters:
+        raise Fault("--no-cache and --no-cache-filter cannot currently be used together", "drop one of them")
     request = BuildRequest(
         context=context,
         file=file,
@@ -158,7 +167,8 @@ def command(
         metadata_file=metadata_file,
         secrets=tuple(parse_secret(text, os.environ) for text in secrets),
         ssh=tuple(parse_ssh(text, os.environ) for text in ssh),
-        allow=entitlements(allow),
+        allow=entitlements(others),
+        devices=granted,
         ulimits=tuple(sorted((ulimit(text) for text in ulimits), key=lambda limit: limit.name)),
         no_cache_filter=words(filters),
         shm_size=byte_count("--shm-size", shm_size) if shm_size else 0,
@@ -216,7 +226,7 @@ def run(request: BuildRequest, root: str, shown: Shown, call: Call | None = None
 
     call: what to answer instead.
     """
-    from builder.cli.delivery import Delivery, check_files
+    from builder.cli.delivery import Delivery, check_files, check_iidfile
     from builder.export.options import parse_output
     from builder.progress.choose import choose
     from builder.progress.renderer import Summary
@@ -225,6 +235,7 @@ def run(request: BuildRequest, root: str, shown: Shown, call: Call | None = None
 
     begin = time.monotonic()
     store = Store(root)
+    check_iidfile(request)
     deliveries = [Delivery(_annotated(parse_output(text), request), store) for text in request.outputs]
     for delivery in deliveries:
         delivery.check()  # as the user: root of a user namespace may write more

@@ -18,7 +18,7 @@ from builder.export.docker import DockerExporter
 from builder.export.exporter import Exporter, TreeSource
 from builder.export.local import LocalExporter
 from builder.export.oci import OciFolderExporter, OciTarExporter
-from builder.export.options import IMAGES, OutputSpec
+from builder.export.options import IMAGES, OutputSpec, parse_output
 from builder.export.recompress import IndexVariants, recompress
 from builder.export.tar import TarExporter
 from builder.export.target import Target, check_folder
@@ -131,6 +131,13 @@ class Delivery:
         keep = 0 if spec.force else base_layers
         changed = [recompress(layer, form, self._store.blobs, variants, exact=exact) for layer in layers[keep:]]
         return (*layers[:keep], *changed)
+
+
+def check_iidfile(request: BuildRequest) -> None:
+    """OutputFault if there would be no image that --iidfile could name."""
+    kinds = {parse_output(text).kind for text in request.outputs}
+    if request.iidfile and kinds & {"local", "tar"}:
+        raise OutputFault("local and tar exporters are incompatible with image ID file", "drop --iidfile")
 
 
 def check_files(request: BuildRequest) -> None:

@@ -9,6 +9,7 @@ from collections.abc import Iterable, Mapping
 import msgspec
 from msgspec.structs import replace
 
+from builder.cli.devices import Grants
 from builder.cli.secret import SecretSource
 from builder.cli.ssh import SshSource
 from builder.errors import SourceFault
@@ -53,6 +54,7 @@ class BuildRequest(msgspec.Struct, frozen=True, kw_only=True):
     secrets: tuple[SecretSource, ...] = ()
     ssh: tuple[SshSource, ...] = ()
     allow: frozenset[str] = frozenset()
+    devices: Grants = Grants()
     ulimits: tuple[Ulimit, ...] = ()
     no_cache_filter: tuple[str, ...] = ()
     shm_size: int = 0

@@ -12,6 +12,7 @@ import msgspec
 
 from builder.cli.definition import Definition
 from builder.cli.delivery import Delivery, write_id, write_metadata
+from builder.cli.devices import Granted
 from builder.cli.findings import line_note, summary
 from builder.cli.request import BuildRequest
 from builder.cli.secret import reader
@@ -19,7 +20,7 @@ from builder.cli.ssh import SshAgents
 from builder.errors import SourceFault, StepFault
 from builder.export.options import IMAGES, OutputSpec
 from builder.graph.event import Event, Finished, Started, Warned
-from builder.graph.operation import LocalSource
+from builder.graph.operation import Exec, LocalSource
 from builder.graph.program import Program, Warning
 from builder.images.image import Image
 from builder.images.store import ImageStore
@@ -98,6 +99,7 @@ class Session:
         self._images = ImageStore(store.root, store.blobs)
         self._bases = BaseImages(store, self._images, dict(request.named_images))
         self._trees: Trees | None = None
+        self._devices = Granted(request.devices, os.environ)
         self._agents = SshAgents(request.ssh)
         self._source: Source | None = None
         self._reading: Digest | None = None
@@ -251,6 +253,9 @@ class Session:
         target = program.target
         if target is None:
             return self._built(program, (), None)
+        for vertex in program.graph.vertices.values():
+            if isinstance(vertex.operation, Exec) and vertex.operation.devices:
+                self._devices.names(vertex.operation.devices)  # what is forbidden is so for a cached step too
         self._open_contexts(program)
         self._trees = Trees(self._open_snapshots, self._store.blobs, self._warn)
         executor = self._local_executor(self._trees)
@@ -329,6 +334,7 @@ class Session:
             shm_size=request.shm_size or DEFAULT_SHM_SIZE,
             limits=request.limits,
             warn=self._warn,
+            devices=self._devices.given,
         )
         return LocalExecutor(
             self._store,

@@ -88,6 +88,13 @@ class Ulimit(msgspec.Struct, frozen=True):
     hard: int
 
 
+class Device(msgspec.Struct, frozen=True):
+    """A device of the machine that a step asks for, by its CDI name or class."""
+
+    name: str
+    required: bool = False
+
+
 class Exec(msgspec.Struct, frozen=True, tag="exec", kw_only=True):
     """Run one command. inputs[0]: the root (absent for an empty root), further inputs belong to mounts.
 
@@ -107,6 +114,7 @@ class Exec(msgspec.Struct, frozen=True, tag="exec", kw_only=True):
     mounts: tuple[Mount, ...] = ()
     files: tuple[InlineFile, ...] = ()
     ulimits: tuple[Ulimit, ...] = ()
+    devices: tuple[Device, ...] = ()
     rooted: bool = True  # False: inputs[0] is not a root, the stage is FROM scratch
 
 

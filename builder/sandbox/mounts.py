@@ -257,6 +257,27 @@ def _given_file(inroot: InRoot, mount: dict[str, Any]) -> None:
     _restrict(inroot, mount["target"], attributes, is_dir=False)
 
 
+def _device(inroot: InRoot, mount: dict[str, Any]) -> None:
+    """A node of its own in our /dev where we may make one, else the machine's, once it is proved to be the one."""
+    folder, _, name = mount["target"].rpartition("/")
+    if mount["target"].startswith("/dev/"):
+        parent = inroot.target(folder, is_dir=True)
+        try:
+            os.mknod(name, mount["mode"], mount["device"], dir_fd=parent)
+        except PermissionError:
+            pass
+        else:
+            os.chown(name, mount["uid"], mount["gid"], dir_fd=parent, follow_symlinks=False)
+            os.chmod(f"{_at(parent)}/{name}", stat.S_IMODE(mount["mode"]))
+            return
+    host = os.open(mount["host"], os.O_PATH | os.O_NOFOLLOW | os.O_CLOEXEC)
+    status = os.fstat(host)
+    if stat.S_IFMT(status.st_mode) != stat.S_IFMT(mount["mode"]) or status.st_rdev != mount["device"]:
+        raise OSError(errno.ENODEV, "is not the device it should be", mount["host"])
+    target = inroot.target(mount["target"], is_dir=False)
+    linux.mount(_at(host), _at(target), flags=linux.MS_BIND)
+
+
 def _restrict(inroot: InRoot, path: str, attributes: int, *, is_dir: bool) -> None:
     """The descriptor of a mount point stays that of what is below the mount: the mount itself is found anew."""
     fd = inroot.target(path, is_dir=is_dir)
@@ -264,4 +285,4 @@ def _restrict(inroot: InRoot, path: str, attributes: int, *, is_dir: bool) -> No
     os.close(fd)
 
 
-_GIVEN = {"tmpfs": _tmpfs, "bind": _bind, "tree": _tree, "file": _given_file}
+_GIVEN = {"tmpfs": _tmpfs, "bind": _bind, "tree": _tree, "file": _given_file, "device": _device}

@@ -73,7 +73,26 @@ class FileMount(msgspec.Struct, frozen=True, tag="file"):
     executable: bool = False
 
 
-Mount = BindMount | TreeMount | TmpfsMount | FileMount
+class DeviceNode(msgspec.Struct, frozen=True, tag="device"):
+    """A device of the machine. target: absolute inside. host: of the node. mode: with its type. device: st_rdev."""
+
+    target: str
+    host: str
+    mode: int
+    device: int
+    uid: int = 0
+    gid: int = 0
+
+
+class Given(msgspec.Struct, frozen=True):
+    """What devices add to a step."""
+
+    nodes: tuple[DeviceNode, ...] = ()
+    mounts: tuple[BindMount, ...] = ()
+    env: tuple[str, ...] = ()
+
+
+Mount = BindMount | DeviceNode | TreeMount | TmpfsMount | FileMount
 
 
 DEFAULT_SHM_SIZE = 64 << 20

@@ -13,13 +13,13 @@ import msgspec
 from builder.errors import BuildFault, Canceled, StepFault
 from builder.graph.event import Event, Log
 from builder.graph.inputs import selections
-from builder.graph.operation import Copy, Exec, InlineFile, LocalSource, MakeDir, RemoteSource
+from builder.graph.operation import Copy, Device, Exec, InlineFile, LocalSource, MakeDir, RemoteSource
 from builder.layer.codec import Codec
 from builder.layer.entry import Entry, Item
 from builder.layer.layer import Layer
 from builder.layer.pack import pack
 from builder.layer.tree import Tree
-from builder.sandbox.spec import DEFAULT_SHM_SIZE, Cgroup, Limits, OverlayRoot, PlainRoot, SandboxSpec
+from builder.sandbox.spec import DEFAULT_SHM_SIZE, Cgroup, Given, Limits, OverlayRoot, PlainRoot, SandboxSpec
 from builder.sandbox.stepcgroup import StepCgroup
 from builder.solve.cachemounts import CacheMounts
 from builder.solve.copying import Source, place
@@ -47,13 +47,17 @@ def _nothing(name: str) -> None:
     return None
 
 
+def _no_devices(wanted: tuple[Device, ...]) -> Given:
+    return Given()
+
+
 class Surroundings(msgspec.Struct, frozen=True, kw_only=True):
     """What every step of a build is given and no key holds.
 
     proxy: `NAME=value` of the predefined proxy arguments. addresses: of the names of --add-host. resolv_conf: text
     of /etc/resolv.conf. mtime: seconds, of every file that the builder itself makes or takes from a client folder.
     secrets: values of --secret. agents: sockets of --ssh. shm_size: bytes of /dev/shm. limits: --resource and
-    --cgroup-parent. warn: of limits that cannot be kept.
+    --cgroup-parent. warn: of limits that cannot be kept. devices: what those of RUN --device add to a step.
     """
 
     proxy: tuple[str, ...] = ()
@@ -65,6 +69,7 @@ class Surroundings(msgspec.Struct, frozen=True, kw_only=True):
     shm_size: int = DEFAULT_SHM_SIZE
     limits: Limits = Limits()
     warn: Callable[[str], None] = _nothing
+    devices: Callable[[tuple[Device, ...]], Given] = _no_devices
 
 
 class LocalExecutor:
@@ -183,17 +188,23 @@ class LocalExecutor:
         hosts = "127.0.0.1\tlocalhost buildkitsandbox\n::1\tlocalhost ip6-localhost ip6-loopback\n"
         hosts += "".join(f"{address}\t{name}\n" for name, address in given.addresses)
         names = {pair.partition("=")[0] for pair in operation.env}
+        devices = given.devices(operation.devices)
         return SandboxSpec(
             root=root,
             argv=operation.argv,
-            env=(*operation.env, *(p for p in given.proxy if p.partition("=")[0] not in names), *mounts.env),
+            env=(
+                *operation.env,
+                *(p for p in given.proxy if p.partition("=")[0] not in names),
+                *mounts.env,
+                *devices.env,
+            ),
             cwd=operation.cwd,
             user=operation.user,
             hostname=operation.hostname,
             network=operation.network,
             hosts=hosts,
             resolv_conf=given.resolv_conf,
-            mounts=tuple(mounts.mounts),
+            mounts=(*mounts.mounts, *devices.nodes, *devices.mounts),
             shm_size=given.shm_size,
             ulimits=tuple((limit.name, limit.soft, limit.hard) for limit in operation.ulimits),
             cgroups=cgroups,

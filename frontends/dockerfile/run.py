@@ -8,6 +8,7 @@ from collections.abc import Iterable
 from builder.graph.operation import Exec, InlineFile, Mount
 from cache.digest import Digest
 from frontends.dockerfile import heredoc, paths
+from frontends.dockerfile.devices import device
 from frontends.dockerfile.fold import Fold, upper_keyword
 from frontends.dockerfile.gotext import quote
 from frontends.dockerfile.instructions import Command, Run
@@ -23,8 +24,6 @@ _SECRET_MODE, _SSH_MODE, _CACHE_MODE = 0o400, 0o600, 0o755
 def fold_run(fold: Fold, run: Run) -> None:
     """Add the step, its layer and its history entry. Raises LowerFault."""
     options = fold.shared.options
-    if run.devices:
-        raise LowerFault("RUN --device is not supported", "devices of the host are not given to steps")
     _check_allowed(run, options.allow, options.network)
     expander = Expander(fold.env)
     specs = [mount_spec(fields, expander) for fields in run.mounts]
@@ -47,6 +46,7 @@ def fold_run(fold: Fold, run: Run) -> None:
         mounts=mounts,
         files=files,
         ulimits=options.ulimits,
+        devices=tuple(device(text) for text in run.devices),
         rooted=fold.vertex is not None,
     )
     fold.step(operation, tuple(inputs), run, _display(fold, run, specs))

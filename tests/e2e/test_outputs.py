@@ -230,3 +230,12 @@ def test_an_output_has_a_date_of_its_own(lapstrake: Lapstrake, context: Path, tm
     with tarfile.open(tmp_path / "a.tar") as tar:
         config = json.load(tar.extractfile("manifest.json"))[0]["Config"]  # type: ignore[arg-type]
         assert json.load(tar.extractfile(config))["created"] == "2001-09-09T01:46:40Z"  # type: ignore[arg-type]
+
+
+def test_what_does_not_go_together(lapstrake: Lapstrake, context: Path, tmp_path: Path) -> None:
+    done = lapstrake.refused(context, "--iidfile", f"{tmp_path}/id", "-o", str(tmp_path / "out"))
+    assert "local and tar exporters are incompatible with image ID file" in done.err
+    done = lapstrake.refused(context, "--no-cache", "--no-cache-filter=all")
+    assert "--no-cache and --no-cache-filter cannot currently be used together" in done.err
+    assert "Did you mean one of: '--no-cache'" in lapstrake.build(context, "--no-cach").err
+    assert not (tmp_path / "out").exists()

@@ -391,7 +391,7 @@ def test_equal_stages_are_one(build: Build) -> None:
         ("FROM a\nEXPOSE 80/icmp", {}, 'invalid port: "80/icmp": invalid proto: icmp'),
         ("FROM a\nENV a=${}", {}, 'failed to process "${}": syntax error: bad substitution'),
         ("FROM a\nENV a=${b:?say}", {}, 'failed to process "${b:?say}": b: say'),
-        ("FROM a\nRUN --device=x y", {}, "RUN --device is not supported"),
+        ("FROM a\nRUN --device=x,z y", {}, "invalid field 'z' must be a key=value pair"),
         ("FROM scratch AS e\nFROM a\nCOPY --from=e a b", {}, '"e" has no files to copy from'),
     ],
 )  # fmt: skip
