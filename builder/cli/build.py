@@ -174,7 +174,7 @@ def command(
         shm_size=byte_count("--shm-size", shm_size) if shm_size else 0,
         limits=limits((*older_values(ctx), *resources), cgroup_parent),
         metadata_warnings=os.environ.get("BUILDX_METADATA_WARNINGS", "") in ("1", "t", "T", "TRUE", "true", "True"),
-        epoch=epoch(arguments),
+        epoch=epoch(dict(arguments).get("SOURCE_DATE_EPOCH", "")),
     )
     shown = Shown(
         _mode(progress, quiet), quiet or progress == "quiet", debug or os.environ.get("LAPSTRAKE_DEBUG") == "1"

@@ -13,7 +13,7 @@ from builder.cli.secret import reader
 from builder.cli.ssh import SshAgents
 from builder.oci.config import DEFAULT_EPOCH
 from builder.source.gitsources import GitSources
-from builder.source.http import LIMIT, Downloads
+from builder.source.http import LIMIT, Downloads, Pause
 from builder.source.remotes import Remotes
 from cache.errors import Fault
 from cache.store import Store
@@ -36,14 +36,14 @@ def opened_remotes(request: BuildRequest, store: Store) -> Iterator[Remotes]:
         agents.close()
 
 
-def _transport() -> Transport:
+def _transport(pause: Pause) -> Transport:
     from importlib.metadata import version
 
     from builder.transport.proxies import Proxies
     from builder.transport.transport import Transport
 
     return Transport(
-        agent=f"lapstrake/{version('lapstrake')}", sleep=time.sleep, now=time.time, proxies=Proxies.of(os.environ)
+        agent=f"lapstrake/{version('lapstrake')}", sleep=pause, now=time.time, proxies=Proxies.of(os.environ)
     )
 
 

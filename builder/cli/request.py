@@ -90,12 +90,11 @@ def build_args(values: Iterable[str], environment: Mapping[str, str]) -> tuple[t
     return tuple(found.items())
 
 
-def epoch(args: Iterable[tuple[str, str]]) -> int | None:
-    """SOURCE_DATE_EPOCH in seconds; "" means that it is not set."""
-    text = dict(args).get("SOURCE_DATE_EPOCH", "")
-    if not text:
+def epoch(text: str) -> int | None:
+    """SOURCE_DATE_EPOCH in seconds; None where it is "" or names a source, which only the Dockerfile knows."""
+    if not text.isascii() or not text.isdigit():
         return None
-    if not text.isascii() or not text.isdigit() or len(text) > 12:
+    if len(text) > 12:
         raise Fault(f"invalid SOURCE_DATE_EPOCH: {text}", "give whole seconds since 1970-01-01 UTC")
     return int(text)
 

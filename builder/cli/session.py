@@ -9,12 +9,13 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING
 
 import msgspec
+from msgspec.structs import replace
 
 from builder.cli.definition import Definition
 from builder.cli.delivery import Delivery, write_id, write_metadata
 from builder.cli.devices import Granted
 from builder.cli.findings import line_note, summary
-from builder.cli.request import BuildRequest
+from builder.cli.request import BuildRequest, epoch
 from builder.cli.secret import reader
 from builder.cli.ssh import SshAgents
 from builder.errors import SourceFault, StepFault
@@ -218,8 +219,23 @@ class Session:
 
     def _program(self) -> Program:
         document = self._document()
+        self._date(document)
         options = self._lower_options()
         return lower(document, options, self._bases.resolve, memo=_Memo(self._store), ignored=self._hides)
+
+    def _date(self, document: Dockerfile) -> None:
+        """SOURCE_DATE_EPOCH may name a source: from here on it is that one's time, or none."""
+        from frontends.dockerfile.epoch import NAME, epoch_source, epoch_text
+
+        text = epoch_text(document, dict(self._request.build_args))
+        if not text or self._request.epoch is not None:
+            return
+        time = epoch(text)
+        if time is None:
+            source = epoch_source(document, self._lower_options(), text)
+            time = None if source is None else self._remotes.time(source)
+        arguments = {**dict(self._request.build_args), NAME: "" if time is None else str(time)}
+        self._request = replace(self._request, epoch=time, build_args=tuple(arguments.items()))
 
     def _document(self) -> Dockerfile:
         self._reading = self._internal(f"load build definition from {self._definition.name}")

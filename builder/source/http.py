@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from builder.errors import LayerFault, SourceFault
+from builder.errors import Canceled, LayerFault, SourceFault
 from builder.graph.gitref import redacted
 from builder.graph.operation import HttpSource
 from builder.layer.entry import Content, Entry, Kind
@@ -36,6 +36,9 @@ _MODE = 0o600
 LIMIT = 64 << 30  # bytes of one download, if nothing else is said
 
 Secrets = Callable[[str], bytes | None]
+
+Pause = Callable[[float], None]
+"""Waits for seconds; raises Canceled."""
 
 
 class Fetched(msgspec.Struct, frozen=True):
@@ -93,23 +96,23 @@ class BlobContent:
 class Downloads:
     """mtime: seconds, of a file whose server does not date it. limit: bytes of one file. Safe for many threads.
 
-    transport: called when the first URL is to be asked.
+    transport: called when the first URL is to be asked, with what waits between its attempts.
     """
 
     def __init__(
-        self, store: Store, transport: Callable[[], Transport], secrets: Secrets, mtime: int, limit: int = LIMIT
+        self, store: Store, transport: Callable[[Pause], Transport], secrets: Secrets, mtime: int, limit: int = LIMIT
     ) -> None:
         self._store, self._connect = store, transport
         self._secrets, self._mtime, self._limit = secrets, mtime, limit
         self._transport: Transport | None = None
-        self._canceled = False
+        self._stopped = threading.Event()
         self._lock = threading.Lock()
         self._locks: dict[str, threading.Lock] = {}
         self._seen: dict[str, Fetched] = {}
 
     def cancel(self) -> None:
         with self._lock:
-            self._canceled = True
+            self._stopped.set()
             if self._transport is not None:
                 self._transport.cancel()
 
@@ -224,11 +227,15 @@ class Downloads:
                 found["Authorization"] = prefix + text.decode("latin-1")
         return found
 
+    def _pause(self, seconds: float) -> None:
+        if self._stopped.wait(seconds):
+            raise Canceled("canceled")
+
     def _open(self) -> Transport:
         with self._lock:
             if self._transport is None:
-                self._transport = self._connect()
-                if self._canceled:
+                self._transport = self._connect(self._pause)
+                if self._stopped.is_set():
                     self._transport.cancel()
             return self._transport
 
