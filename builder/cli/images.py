@@ -2,132 +2,177 @@
 
 from __future__ import annotations
 
-import json
 import time
 from collections.abc import Iterator
-from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 import click
 import msgspec
 
 from builder.cli.opened import opened
+from builder.errors import ImageFault
+from builder.images.facts import Facts, facts
+from builder.images.filters import Filters
 from builder.oci.reference import Reference
 from builder.progress.clean import clean
-from builder.progress.renderer import human_size
+from builder.template.listing import IDS, TABLE, listing
+from builder.template.record import Record
+from builder.template.units import human_size, local_time, since
 from cache.errors import Fault
 
 if TYPE_CHECKING:
     from builder.images.store import ImageStore, StoredImage
+    from cache.store import Store
 
 _NONE = "<none>"
+_HEADERS = {
+    "Containers": "CONTAINERS",
+    "CreatedAt": "CREATED AT",
+    "CreatedSince": "CREATED",
+    "Digest": "DIGEST",
+    "ID": "IMAGE ID",
+    "Repository": "REPOSITORY",
+    "SharedSize": "SHARED SIZE",
+    "Size": "SIZE",
+    "Tag": "TAG",
+    "UniqueSize": "UNIQUE SIZE",
+}
+_HELP = """List the images in the local image store.
+
+Sizes are those of the stored, compressed layers.
+
+\b
+Examples:
+  lapstrake images
+  lapstrake images 'team/*' -f label=stage=prod
+  lapstrake images --format 'table {{.Repository}}\\t{{.Size}}'
+"""
 
 
 class _Row(msgspec.Struct, frozen=True):
-    repository: str
-    tag: str
+    """One name of one image, "" for none. created: when it was made or named here."""
+
+    name: str
     digest: str
-    id: str
     created: str
-    size: int
+    facts: Facts
 
 
-@click.command("images", help="List the images in the local image store.")
+@click.command("images", help=_HELP)
 @click.argument("name", metavar="[REPOSITORY[:TAG]]", required=False)
 @click.option("-a", "--all", "everything", is_flag=True, help="Untagged images, too.")
 @click.option("--digests", is_flag=True, help="Show manifest digests.")
 @click.option("--no-trunc", is_flag=True, help="Show ids in full.")
 @click.option("-q", "--quiet", is_flag=True, help="Show ids only.")
-@click.option("--format", "form", type=click.Choice(["table", "json"]), default="table", show_default=True)
+@click.option(
+    "-f", "--filter", "filters", multiple=True, metavar="KEY=VALUE",
+    help="Show what fits: reference=PATTERN, before=IMAGE, since=IMAGE, dangling=true|false, label=KEY[=VALUE].",
+)  # fmt: skip
+@click.option("--format", "form", default="", metavar="TEMPLATE", help="table, table TEMPLATE, json, or a template.")
 @click.pass_context
 def command(
-    ctx: click.Context, name: str | None, everything: bool, digests: bool, no_trunc: bool, quiet: bool, form: str
+    ctx: click.Context,
+    name: str | None,
+    everything: bool,
+    digests: bool,
+    no_trunc: bool,
+    quiet: bool,
+    filters: tuple[str, ...],
+    form: str,
 ) -> None:
-    with opened(ctx) as (_, images):
-        rows = [row for row in _rows(images) if everything or row.tag != _NONE]
-    if name is not None:
-        wanted = Reference.parse(name)
-        tag = wanted.tag if ":" in name.rpartition("/")[2] else ""
-        rows = [r for r in rows if r.repository == wanted.familiar_name and (not tag or r.tag == tag)]
-    rows.sort(key=lambda r: (r.repository, r.tag))
-    rows.sort(key=lambda r: r.created, reverse=True)
+    wanted = Filters.parse(filters)
+    with opened(ctx) as (store, images):
+        rows = [row for row in _rows(store, images) if _shown(row, wanted, name, everything)]
+        rows = _in_time(rows, wanted, images)
+    rows.sort(key=lambda row: row.name)
+    rows.sort(key=lambda row: row.created, reverse=True)
     now = time.time()
-    if quiet:
-        for id in dict.fromkeys(_id(row, no_trunc) for row in rows):
-            click.echo(id)
-    elif form == "json":
-        for row in rows:
-            click.echo(_json(row, no_trunc, now))
-    else:
-        _table(rows, digests, no_trunc, now)
+    form = _form(form, quiet, digests)
+    with_digest = digests or "{{.Digest}}" in form or form == "json"
+    records = (_record(row, no_trunc, with_digest, form not in (IDS, TABLE), now) for row in rows)
+    click.echo(listing(form, records, _HEADERS, _columns(digests)), nl=False)
 
 
-def _rows(images: ImageStore) -> Iterator[_Row]:
+def _form(form: str, quiet: bool, digests: bool) -> str:
+    if form in ("", TABLE):
+        return IDS if quiet else TABLE
+    if form == "raw":
+        digest = "digest: {{.Digest}}\n" if digests else ""
+        return "image_id: {{.ID}}" if quiet else _RAW.replace("image_id", f"{digest}image_id")
+    if form.startswith(TABLE) and digests and "{{.Digest}}" not in form:
+        return form + "\t{{.Digest}}"
+    return form
+
+
+_RAW = (
+    "repository: {{ .Repository }}\ntag: {{.Tag}}\nimage_id: {{.ID}}\ncreated_at: {{.CreatedAt}}\n"
+    "virtual_size: {{.Size}}\n"
+)
+
+
+def _columns(digests: bool) -> tuple[str, ...]:
+    return ("Repository", "Tag", *(("Digest",) if digests else ()), "ID", "CreatedSince", "Size")
+
+
+def _rows(store: Store, images: ImageStore) -> Iterator[_Row]:
     for stored in images.list():
-        id, size = _facts(images, stored)
+        found = _facts(stored, store, images)
         for name in stored.names or ("",):
-            repository, _, tag = name.rpartition(":")
-            yield _Row(
-                clean(repository) or _NONE, clean(tag) or _NONE, str(stored.descriptor.digest), id, stored.created, size
-            )
+            yield _Row(name, str(stored.descriptor.digest), stored.created, found)
 
 
-def _facts(images: ImageStore, stored: StoredImage) -> tuple[str, int]:
-    """Id and size; an image whose documents are damaged is listed by its digest, so that it can be removed."""
+def _facts(stored: StoredImage, store: Store, images: ImageStore) -> Facts:
+    """An image whose documents are damaged is listed by its digest, so that it can be removed."""
     try:
-        return str(images.id(stored)), images.size(stored.descriptor)
+        return facts(stored, images, store.blobs, store.index)
     except Fault as error:
         click.echo(f"WARNING: {clean(error.message)}", err=True)
-        return str(stored.descriptor.digest), 0
+        return Facts(str(stored.descriptor.digest), 0, {})
 
 
-def _id(row: _Row, full: bool) -> str:
-    return row.id if full else row.id.removeprefix("sha256:")[:12]
+def _shown(row: _Row, wanted: Filters, name: str | None, everything: bool) -> bool:
+    if wanted.dangling is None and not row.name and not everything:
+        return False
+    if wanted.dangling is not None and wanted.dangling == bool(row.name):
+        return False
+    return wanted.has_labels(row.facts.labels) and wanted.fits(row.name) and (name is None or _called(row.name, name))
 
 
-def _table(rows: list[_Row], digests: bool, full: bool, now: float) -> None:
-    table = [["REPOSITORY", "TAG", *(["DIGEST"] if digests else []), "IMAGE ID", "CREATED", "SIZE"]]
-    for row in rows:
-        digest = [row.digest] if digests else []
-        table.append([row.repository, row.tag, *digest, _id(row, full), _ago(row.created, now), human_size(row.size)])
-    widths = [max(map(len, column)) for column in zip(*table, strict=True)]
-    for line in table:
-        click.echo("   ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip())
+def _called(name: str, text: str) -> bool:
+    """Whether a name is what was asked for: a reference, or a pattern."""
+    if set(text) & set("*?[\\"):
+        return bool(name) and Filters(references=(text,)).fits(name)
+    wanted = Reference.parse(text)
+    repository, _, tag = name.rpartition(":")
+    asked = wanted.tag if ":" in text.rpartition("/")[2] else ""
+    return repository == wanted.familiar_name and (not asked or tag == asked)
 
 
-def _json(row: _Row, full: bool, now: float) -> str:
+def _in_time(rows: list[_Row], wanted: Filters, images: ImageStore) -> list[_Row]:
+    for text in (*wanted.before, *wanted.since):
+        image = images.resolve(text)
+        if image is None:
+            raise ImageFault(f"No such image: {text}", "lapstrake images lists what there is")
+        if text in wanted.before:
+            rows = [row for row in rows if row.created < image.created]
+        if text in wanted.since:
+            rows = [row for row in rows if row.created > image.created]
+    return rows
+
+
+def _record(row: _Row, full: bool, digests: bool, every: bool, now: float) -> Record:
+    """every: also what only templates and JSON show."""
+    repository, _, tag = row.name.rpartition(":")
     fields = {
-        "Repository": row.repository,
-        "Tag": row.tag,
-        "Digest": row.digest,
-        "ID": _id(row, full),
-        "CreatedAt": row.created,
-        "CreatedSince": _ago(row.created, now),
-        "Size": human_size(row.size),
+        "Containers": "N/A",
+        "CreatedAt": local_time(row.created) if every else "",
+        "CreatedSince": since(row.created, now),
+        "Digest": row.digest if digests else _NONE,
+        "ID": row.facts.id if full else row.facts.id.removeprefix("sha256:")[:12],
+        "Repository": clean(repository) or _NONE,
+        "SharedSize": "N/A",
+        "Size": human_size(row.facts.size),
+        "Tag": clean(tag) or _NONE,
+        "UniqueSize": "N/A",
     }
-    return json.dumps(fields)
-
-
-def _ago(created: str, now: float) -> str:
-    """As Docker words it: `About a minute ago`, `3 days ago`."""
-    try:
-        moment = datetime.fromisoformat(created)
-    except ValueError:
-        return "N/A"
-    if moment.tzinfo is None:
-        moment = moment.replace(tzinfo=UTC)
-    seconds = max(int(now - moment.timestamp()), 0)
-    if seconds < 1:
-        return "Less than a second ago"
-    for limit, size, unit, one in (
-        (60, 1, "second", "1 second"),
-        (3600, 60, "minute", "About a minute"),
-        (48 * 3600, 3600, "hour", "About an hour"),
-        (14 * 86400, 86400, "day", "1 day"),
-        (60 * 86400, 7 * 86400, "week", "1 week"),
-        (730 * 86400, 30 * 86400, "month", "1 month"),
-    ):
-        if seconds < limit:
-            count = seconds // size
-            return f"{one} ago" if count == 1 else f"{count} {unit}s ago"
-    return f"{seconds // (365 * 86400)} years ago"
+    return Record(fields, "*formatter.imageContext")

@@ -13,20 +13,28 @@ from cache.errors import Fault
 
 _COMMANDS = {
     "build": "builder.cli.build",
+    "history": "builder.cli.history",
     "images": "builder.cli.images",
+    "inspect": "builder.cli.inspect",
+    "load": "builder.cli.load",
     "pin": "builder.cli.pin",
     "prune": "builder.cli.prune",
     "pull": "builder.cli.pull",
     "rmi": "builder.cli.rmi",
+    "save": "builder.cli.save",
     "tag": "builder.cli.tag",
 }
 _SUMMARIES = {
     "build": "Build an image from a Dockerfile.",
+    "history": "Show the history of an image.",
     "images": "List the images in the local image store.",
+    "inspect": "Show all that is known of images.",
+    "load": "Load images from an archive.",
     "pin": "Write the digests of base images into a Dockerfile.",
     "prune": "Remove what is not needed any more.",
     "pull": "Pull an image from a registry.",
     "rmi": "Remove images, or names of images.",
+    "save": "Write images to an archive.",
     "tag": "Give an image another name.",
 }
 _INTERNAL = 100

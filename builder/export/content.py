@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from typing import Any
 
 import msgspec
@@ -26,15 +27,25 @@ class File(msgspec.Struct, frozen=True):
     digest: Digest | None = None
 
 
+Named = tuple[Image, tuple[Reference, ...]]
+
+
 def layout_files(image: Image, names: tuple[Reference, ...], docker: bool) -> list[File]:
     """All files of the layout. docker: with the manifest.json that `docker load` reads."""
-    small = {image.id: image.config_raw, image.descriptor.digest: image.manifest_raw}
-    files = {_path(digest): File(_path(digest), len(raw), data=raw) for digest, raw in small.items()}
-    for blob in image.manifest.layers:
-        files.setdefault(_path(blob.digest), File(_path(blob.digest), blob.size, digest=blob.digest))
-    texts = {INDEX_FILE: _index(image, names), LAYOUT_FILE: LAYOUT}
+    return archive_files(((image, names),), docker)
+
+
+def archive_files(images: Sequence[Named], docker: bool) -> list[File]:
+    """The same for several images; what they share is there once."""
+    files: dict[str, File] = {}
+    for image, _ in images:
+        small = {image.id: image.config_raw, image.descriptor.digest: image.manifest_raw}
+        files |= {_path(digest): File(_path(digest), len(raw), data=raw) for digest, raw in small.items()}
+        for blob in image.manifest.layers:
+            files.setdefault(_path(blob.digest), File(_path(blob.digest), blob.size, digest=blob.digest))
+    texts = {INDEX_FILE: _index(images), LAYOUT_FILE: LAYOUT}
     if docker:
-        texts["manifest.json"] = _docker_manifest(image, names)
+        texts["manifest.json"] = _docker_manifest(images)
     files |= {name: File(name, len(data), data=data) for name, data in texts.items()}
     return [files[name] for name in sorted(files)]
 
@@ -43,23 +54,26 @@ def _path(digest: Digest) -> str:
     return f"blobs/sha256/{digest.hex}"
 
 
-def _index(image: Image, names: tuple[Reference, ...]) -> bytes:
+def _index(images: Sequence[Named]) -> bytes:
     """One entry for each name, since an entry can carry only one."""
-    common = dict(image.descriptor.annotations)
-    common |= {CREATED: image.config.created} if image.config.created else {}
-    annotations = [{**common, IMAGE_NAME: str(name), REF_NAME: name.tag} for name in names] or [common]
-    entries = [
-        Descriptor(d.media_type, d.digest, d.size, platform=image.config.platform, annotations=notes)
-        for d in (image.descriptor,)
-        for notes in annotations
-    ]
+    entries = []
+    for image, names in images:
+        d = image.descriptor
+        common = d.annotations | ({CREATED: image.config.created} if image.config.created else {})
+        for notes in [{**common, IMAGE_NAME: str(name), REF_NAME: name.tag} for name in names] or [common]:
+            entries.append(
+                Descriptor(d.media_type, d.digest, d.size, platform=image.config.platform, annotations=notes)
+            )
     return encode(Index(tuple(entries)))
 
 
-def _docker_manifest(image: Image, names: tuple[Reference, ...]) -> bytes:
-    entry: dict[str, Any] = {
-        "Config": _path(image.id),
-        "RepoTags": [name.familiar for name in names] or None,
-        "Layers": [_path(blob.digest) for blob in image.manifest.layers],
-    }
-    return json.dumps([entry], separators=(",", ":")).encode()
+def _docker_manifest(images: Sequence[Named]) -> bytes:
+    entries: list[dict[str, Any]] = [
+        {
+            "Config": _path(image.id),
+            "RepoTags": [name.familiar for name in names] or None,
+            "Layers": [_path(blob.digest) for blob in image.manifest.layers],
+        }
+        for image, names in images
+    ]
+    return json.dumps(entries, separators=(",", ":")).encode()

@@ -14,8 +14,9 @@ from builder.errors import ImageFault, SourceFault
 from builder.images.files import Files, TarFiles, read_document
 from builder.images.image import Image
 from builder.images.intake import take_layer
-from builder.images.layout import import_from
+from builder.images.layout import import_all, import_from
 from builder.images.layoutfile import INDEX_FILE, LAYOUT_FILE
+from builder.images.oldarchive import import_repositories
 from builder.oci.config import parse_config
 from builder.oci.descriptor import OCI_CONFIG, OCI_MANIFEST, Descriptor
 from builder.oci.manifest import Manifest, encode
@@ -44,8 +45,22 @@ def import_archive(path: str, blobs: BlobStore, platform: Platform, selector: st
         return _import_saved(files, selector, blobs)
 
 
+def load_archive(path: str, blobs: BlobStore, platform: Platform) -> list[tuple[Descriptor, tuple[str, ...]]]:
+    """Copy all images of the archive into the store; each with the names that it has there, not yet given to it."""
+    scratch = os.path.dirname(blobs.path(Digest.of(b"")))
+    with TarFiles(path, scratch) as files:
+        if files.open(LAYOUT_FILE) is not None and files.open(INDEX_FILE) is not None:
+            return import_all(files, blobs, platform)
+        if files.open("manifest.json") is None and files.open("repositories") is not None:
+            return import_repositories(files, blobs)
+        return [(_take_saved(files, saved, blobs), tuple(saved.names or ())) for saved in _entries(files)]
+
+
 def _import_saved(files: Files, selector: str, blobs: BlobStore) -> Descriptor:
-    saved = _choose(files, selector)
+    return _take_saved(files, _choose(files, selector), blobs)
+
+
+def _take_saved(files: Files, saved: _Saved, blobs: BlobStore) -> Descriptor:
     config_raw = read_document(files, saved.config)
     if config_raw is None:
         raise SourceFault(f"{files.where}: {saved.config} is missing")
@@ -64,7 +79,7 @@ def _import_saved(files: Files, selector: str, blobs: BlobStore) -> Descriptor:
     return image.descriptor
 
 
-def _choose(files: Files, selector: str) -> _Saved:
+def _entries(files: Files) -> list[_Saved]:
     raw = read_document(files, "manifest.json")
     if raw is None:
         raise SourceFault(
@@ -72,9 +87,13 @@ def _choose(files: Files, selector: str) -> _Saved:
             "make one with docker save, or with -o type=docker or type=oci",
         )
     try:
-        entries = msgspec.json.decode(raw, type=list[_Saved])
+        return msgspec.json.decode(raw, type=list[_Saved])
     except (msgspec.MsgspecError, UnicodeDecodeError) as error:
         raise SourceFault(f"{files.where}: manifest.json is malformed: {error}") from error
+
+
+def _choose(files: Files, selector: str) -> _Saved:
+    entries = _entries(files)
     found = [e for e in entries if not selector or selector in (e.names or ())]
     if len({e.config for e in found}) != 1:
         names = ", ".join(sorted({n for e in entries for n in e.names or ()})) or "none"

@@ -59,6 +59,26 @@ def take_stream(
     return Layer(diff_id, descriptor or Descriptor(_MEDIA_TYPES[form], digest, size))
 
 
+def take_unknown_layer(files: Files, name: str, blobs: BlobStore) -> Layer:
+    """Store a layer of which nothing is known; what it is called follows from its bytes."""
+    hashed = hashlib.sha256()
+    where = f"{files.where}: {name}"
+    with blobs.writer() as writer:
+        stream = _Tee(_open(files, name, None), writer)
+        try:
+            plain = open_plain(stream)
+            while data := plain.read(_CHUNK):
+                hashed.update(data)
+            while stream.read(_CHUNK):
+                pass
+        except Fault as error:
+            raise SourceFault(f"{where}: {error.message}", error.hint) from error
+        if plain.form not in _MEDIA_TYPES:
+            raise SourceFault(f"{where}: a layer compressed with {plain.form} is not supported", "use gzip or zstd")
+        digest, size = writer.commit()
+    return Layer(Digest(hashed.hexdigest()), Descriptor(_MEDIA_TYPES[plain.form], digest, size))
+
+
 def _open(files: Files, name: str, size: int | None) -> Part:
     part = files.open(name)
     if part is None:

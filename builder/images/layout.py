@@ -42,6 +42,27 @@ def import_from(files: Files, selector: str, blobs: BlobStore, platform: Platfor
     return _take_image(files, _descend(files, chosen, platform), blobs)
 
 
+def import_all(files: Files, blobs: BlobStore, platform: Platform) -> list[tuple[Descriptor, tuple[str, ...]]]:
+    """Every image of a layout, with the names that it has there. Of an index the one for the platform is taken."""
+    raw = read_document(files, INDEX_FILE)
+    if raw is None:
+        raise SourceFault(f"{files.where} is not an OCI image layout: index.json is missing")
+    names: dict[Digest, list[str]] = {}
+    entries: dict[Digest, Descriptor] = {}
+    for entry in read_index(raw).manifests:
+        if entry.media_type in INDEXES | MANIFESTS and (entry.platform is None or entry.platform.os != "unknown"):
+            entries.setdefault(entry.digest, entry)
+            found = [entry.annotations.get(key, "") for key in (IMAGE_NAME, REF_NAME)]
+            names.setdefault(entry.digest, []).extend([name for name in found if ":" in name or "/" in name][:1])
+    if not entries:
+        raise SourceFault(f"{files.where} does not hold any image")
+    taken = []
+    for digest, entry in entries.items():
+        chosen = entry if entry.media_type in MANIFESTS else _descend(files, [entry], platform)
+        taken.append((_take_image(files, chosen, blobs), tuple(dict.fromkeys(names[digest]))))
+    return taken
+
+
 def _select(files: Files, index: Index, selector: str) -> list[Descriptor]:
     """The entries of index.json that the selector means."""
     known = [d for d in index.manifests if d.media_type in INDEXES | MANIFESTS]

@@ -8,22 +8,24 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 
 from builder.template.columns import aligned
-from builder.template.functions import HEADER
 from builder.template.record import Record, to_json
 
 TABLE = "table"
+IDS = "ids"  # what -q asks for: the field ID of each row
 
 
 def listing(form: str, rows: Iterable[Record], headers: dict[str, str], columns: Sequence[str]) -> str:
     """The whole output, with a newline at its end unless it is empty.
 
-    form: "" or `table` for the given columns, `json`, `table TEMPLATE`, or a template for one row. headers: names of
-    fields -> what stands above them. Raises TemplateFault.
+    form: "" or `table` for the given columns, `json`, IDS, `table TEMPLATE`, or a template for one row. headers: names
+    of fields -> what stands above them. Raises TemplateFault.
     """
     if form in ("", TABLE):
         lines = ["\t".join(headers[column] for column in columns)]
         lines += ["\t".join(row[column] for column in columns) for row in rows]
         return aligned("".join(f"{line}\n" for line in lines))
+    if form == IDS:
+        return "".join(f"{row['ID']}\n" for row in rows)
     if form == "json":
         return "".join(f"{to_json(row)}\n" for row in rows)
     return _by_template(form, rows, headers)
@@ -31,6 +33,7 @@ def listing(form: str, rows: Iterable[Record], headers: dict[str, str], columns:
 
 def _by_template(form: str, rows: Iterable[Record], headers: dict[str, str]) -> str:
     from builder.template.evaluate import Template
+    from builder.template.functions import HEADER
     from builder.template.parse import parse
 
     text = form.removeprefix(TABLE).strip(" ").replace("\\t", "\t").replace("\\n", "\n")
