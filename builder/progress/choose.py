@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping
 from builder.errors import OutputFault
 from builder.progress.renderer import Renderer, Stream
 
+_SHORT = 72  # characters, as in BuildKit
 MODES = ("auto", "plain", "tty", "quiet", "rawjson", "none")
 
 
@@ -28,7 +29,7 @@ def choose(mode: str, stream: Stream, env: Mapping[str, str], clock: Callable[[]
     if mode == "plain":
         from builder.progress.plain import PlainRenderer
 
-        return PlainRenderer(stream)
+        return PlainRenderer(stream, _SHORT if env.get("PROGRESS_NO_TRUNC") == "0" else 0)
     if mode == "tty":
         from builder.progress.tty import TtyRenderer
 

@@ -28,8 +28,10 @@ class _Step:
 class PlainRenderer:
     """One step is current and its lines appear at once; those of others wait until it ends or its turn is over."""
 
-    def __init__(self, stream: Stream) -> None:
+    def __init__(self, stream: Stream, longest: int = 0) -> None:
+        """longest: characters of a step's name, 0 for all of them."""
         self._stream = stream
+        self._longest = longest
         self._steps: dict[Digest, _Step] = {}
         self._current: _Step | None = None
         self._turn = 0.0
@@ -152,7 +154,8 @@ class PlainRenderer:
             if not step.index:
                 self._count += 1
                 step.index = self._count
-            self._line(f"#{step.index} {step.name}")
+            long = self._longest and len(step.name) > self._longest
+            self._line(f"#{step.index} {step.name[: self._longest] + '...' if long else step.name}")
             self._current, self._turn = step, time
         self._stream.write("".join(f"#{step.index} {line}\n" for line in step.waiting))
         step.waiting.clear()

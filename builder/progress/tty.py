@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from builder.graph.event import Cached, Event, Failed, Finished, Log, Started, Transfer, Warned
 from builder.progress.clean import clean
+from builder.progress.colors import colors
 from builder.progress.renderer import Stream, Summary, human_size, summary_line
 from builder.progress.steplog import StepLog, failure_block
 from cache.digest import Digest
@@ -42,6 +43,7 @@ class TtyRenderer:
         self._clock = clock
         lines = env.get("BUILDKIT_TTY_LOG_LINES", "")
         self._lines = int(lines) if lines.isascii() and lines.isdigit() and int(lines) else _LOG_LINES
+        self._colors = colors(env.get("BUILDKIT_COLORS", ""))
         self._running: dict[Digest, _Step] = {}
         self._done = 0
         self._after: list[str] = []
@@ -85,7 +87,7 @@ class TtyRenderer:
                 self._running[event.vertex].transfers[clean(event.what)[:200]] = size
             case Finished() if event.vertex in self._running:
                 step = self._running.pop(event.vertex)
-                return self._end(step.name, f"{event.time - step.started:.1f}s", "blue")
+                return self._end(step.name, f"{event.time - step.started:.1f}s", self._colors["run"])
             case Failed():
                 return self._fail(event)
             case Warned() if event.finding is None:  # those are summed up below the build
@@ -132,9 +134,8 @@ class TtyRenderer:
         if step is not None and not event.canceled:
             step.log.flush()
             self._after.append(failure_block(step.name, step.log.tail()))
-        return self._end(
-            f"{'CANCELED' if event.canceled else 'ERROR'} {name}", "", "yellow" if event.canceled else "red"
-        )
+        style = self._colors["cancel" if event.canceled else "error"]
+        return self._end(f"{'CANCELED' if event.canceled else 'ERROR'} {name}", "", style)
 
     def _end(self, text: str, time: str, style: str) -> Text:
         self._done += 1

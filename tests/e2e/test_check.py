@@ -122,3 +122,9 @@ def test_progress_and_quiet(lapstrake: Lapstrake, tmp_path: Path) -> None:
     assert lapstrake.run("build", "--progress=none", base, str(context)).out == ""
     assert lapstrake.run("build", "--progress=quiet", base, str(context)).out.startswith("sha256:")
     assert "invalid progress mode loud" in lapstrake.run("build", "--progress=loud", base, str(context)).err
+
+
+def test_a_text_that_was_parsed_before_needs_no_grammar(lapstrake: Lapstrake, tmp_path: Path) -> None:
+    context = folder(tmp_path / "context", {"Dockerfile": "FROM base\n"})
+    lapstrake.built(context, "--check")
+    assert "lark" not in lapstrake.build(context, "--check", env={"PYTHONVERBOSE": "1"}).err.replace("lapstrake", "")

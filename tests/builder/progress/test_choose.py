@@ -43,6 +43,13 @@ def test_modes(mode, stream, env, kind):
     assert type(choose(mode, stream(), env)) is kind
 
 
+def test_long_names_are_cut_where_it_is_asked_for():
+    for env, shown in (({}, "x" * 100), ({"PROGRESS_NO_TRUNC": "0"}, "x" * 72 + "...")):
+        out = io.StringIO()
+        choose("plain", out, env).event(Started(A, "x" * 100, 0.0))
+        assert out.getvalue() == f"#1 {shown}\n"
+
+
 def test_bad_modes():
     with pytest.raises(OutputFault, match="invalid progress mode loud"):
         choose("loud", io.StringIO(), {})
