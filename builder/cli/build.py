@@ -19,6 +19,7 @@ from builder.cli.request import (
     entitlements,
     epoch,
     host_entry,
+    joined,
     named_context,
     pairs,
     ulimit,
@@ -32,6 +33,7 @@ from builder.cli.unsupported import check_unsupported, unsupported_options
 from builder.errors import Canceled
 from builder.export.annotations import from_option
 from builder.graph.operation import GitSource, HttpSource, RemoteSource
+from builder.oci.platform import parse_platforms
 from builder.oci.reference import Reference
 from cache.digest import Digest
 from cache.errors import DamagedBlob, Fault
@@ -59,6 +61,7 @@ Without -o the image goes into the local image store under its tags.
 Examples:
   lapstrake build -t app .
   lapstrake build -t app:1.2 -o type=docker,dest=app.tar .
+  lapstrake build --platform linux/amd64,linux/arm64 -o type=oci,dest=app.tar .
   lapstrake build --target test --build-arg VERSION=3 -f ci/Dockerfile .
 """
 
@@ -69,6 +72,14 @@ Examples:
 @click.option("-t", "--tag", "tags", multiple=True, metavar="NAME[:TAG]", help="Name of the image; repeatable.")
 @click.option("--build-arg", "args", multiple=True, metavar="NAME[=VALUE]", help="Set a build-time variable.")
 @click.option("--target", default="", metavar="STAGE", help="Build this stage (default: the last one).")
+@click.option(
+    "--platform",
+    "platforms",
+    multiple=True,
+    default=lambda: tuple(filter(None, [os.environ.get("DOCKER_DEFAULT_PLATFORM")])),
+    metavar="OS/ARCH[,...]",
+    help="Build for these platforms (default: this machine's); several make an index.",
+)
 @click.option("--label", "labels", multiple=True, metavar="NAME=VALUE", help="Set metadata of the image.")
 @click.option("--no-cache", is_flag=True, help="Run every step anew.")
 @click.option("--no-cache-filter", "filters", multiple=True, metavar="STAGE", help="Run the steps of this stage anew.")
@@ -121,6 +132,7 @@ def command(
     tags: tuple[str, ...],
     args: tuple[str, ...],
     target: str,
+    platforms: tuple[str, ...],
     labels: tuple[str, ...],
     no_cache: bool,
     filters: tuple[str, ...],
@@ -150,12 +162,15 @@ def command(
     granted, others = grants(allow)
     if no_cache and filters:
         raise Fault("--no-cache and --no-cache-filter cannot currently be used together", "drop one of them")
+    targets = parse_platforms(platforms)
     request = BuildRequest(
         context=context,
         file=file,
         tags=tuple(Reference.parse(tag) for tag in tags),
         build_args=arguments,
         target=target,
+        platforms=tuple(dict.fromkeys(targets)),
+        joined=joined(len(targets), arguments),
         labels=pairs("--label", labels),
         no_cache=no_cache,
         network=network,
@@ -238,7 +253,7 @@ def run(request: BuildRequest, root: str, shown: Shown, call: Call | None = None
     check_iidfile(request)
     deliveries = [Delivery(_annotated(parse_output(text), request), store) for text in request.outputs]
     for delivery in deliveries:
-        delivery.check()  # as the user: root of a user namespace may write more
+        delivery.check(len(request.platforms), request.joined)  # as the user: root of a user namespace may write more
     check_files(request)
     namespace.enter()
     renderer = choose(shown.progress, sys.stderr, os.environ)

@@ -13,21 +13,24 @@ import msgspec
 
 from builder.cli.request import BuildRequest
 from builder.errors import OutputFault
-from builder.export.annotations import of_image
+from builder.export.annotations import of_image, of_index
 from builder.export.docker import DockerExporter
-from builder.export.exporter import Exporter, TreeSource
+from builder.export.exporter import Exporter, Part, TreeSource
 from builder.export.local import LocalExporter
 from builder.export.oci import OciFolderExporter, OciTarExporter
 from builder.export.options import IMAGES, OutputSpec, parse_output
 from builder.export.recompress import IndexVariants, recompress
+from builder.export.split import one_tree
 from builder.export.tar import TarExporter
 from builder.export.target import Target, check_folder
 from builder.export.transfer import Transfer
 from builder.graph.event import Warned
 from builder.images.image import Image, assemble
+from builder.images.index import AnyImage, ImageIndex, join
 from builder.layer.codec import Codec, codec
 from builder.layer.layer import Layer
 from builder.oci.descriptor import OCI_LAYER, OCI_LAYER_ZSTD
+from builder.oci.platform import Platform
 from builder.oci.reference import Reference
 from builder.solve.assemble import rfc3339
 from cache.store import Store
@@ -44,29 +47,44 @@ class Delivery:
         if spec.compression or spec.level is not None:
             codec(spec.compression or "gzip", spec.level)  # a wrong level is said before the build, not after
 
-    def check(self) -> None:
+    def check(self, platforms: int = 1, joined: bool = False) -> None:
+        """platforms: how many are built. joined: whether they make an index."""
+        if self.spec.kind == "docker" and platforms > 1:
+            raise OutputFault("docker exporter does not support exporting manifest lists, use the oci exporter instead")
+        if self.spec.kind == "docker" and joined:
+            raise OutputFault("docker exporter does not currently support exporting manifest lists", "use type=oci")
         if self.spec.kind not in ("image", "cacheonly"):
             self._exporter(lambda: iter(()), lambda text: None).check()
 
     def deliver(
         self,
-        image: Image,
-        base_layers: int,
-        tree: TreeSource,
+        parts: Sequence[Part],
+        joined: bool,
         tags: tuple[Reference, ...],
         warn: Callable[[str], None],
         epoch: int | None = None,
-    ) -> Image:
-        """Write the image; what was written. The lowest base_layers layers are the base's and keep their form.
+    ) -> AnyImage | None:
+        """Write the image, or with joined the index of the images; what was written, None if that is no image.
 
-        epoch: of the build.
+        The bases' layers keep their form unless another is forced. epoch: of the build.
         """
         if self.spec.kind == "cacheonly":
-            return image
-        made = self._in_form(image, base_layers, warn, epoch)
+            return None
+        if self.spec.kind not in IMAGES:
+            split = joined if self.spec.split is None else self.spec.split
+            self._exporter(one_tree(parts, split), warn).write(parts[0].image, self._names or tags)
+            return None
+        images = [(part.platform, self._in_form(part, joined, warn, epoch)) for part in parts]
+        made = self._joined(images) if joined else images[0][1]
         if self.spec.kind != "image":
-            self._exporter(tree, warn).write(made, self._names or tags)
+            self._exporter(parts[0].tree, warn).write(made, self._names or tags)
         return made
+
+    def _joined(self, images: Sequence[tuple[Platform, Image]]) -> ImageIndex:
+        annotations, descriptor = of_index(self.spec.annotations, [platform for platform, _ in images])
+        index = join(images, annotations, docker=self.spec.docker_types, descriptor_annotations=descriptor)
+        self._store.blobs.put(index.raw)
+        return index
 
     def names(self, tags: tuple[Reference, ...]) -> tuple[Reference, ...]:
         return self._names or tags
@@ -82,14 +100,12 @@ class Delivery:
             return TarExporter(target, tree)
         return DockerExporter(target, transfer) if spec.kind == "docker" else OciTarExporter(target, transfer)
 
-    def _in_form(self, image: Image, base_layers: int, warn: Callable[[str], None], epoch: int | None) -> Image:
+    def _in_form(self, part: Part, joined: bool, warn: Callable[[str], None], epoch: int | None) -> Image:
         """The image with the layers, media types and annotations that the output asks for."""
-        spec = self.spec
-        if spec.kind not in IMAGES:
-            return image
+        spec, image, base_layers = self.spec, part.image, part.base_layers
         layers = self._rewritten(image.layers, base_layers, warn, epoch)
         layers = self._recompressed(layers, base_layers)
-        annotations, descriptor = of_image(spec.annotations, image.config.platform)
+        annotations, descriptor = of_image(spec.annotations, part.platform, joined)
         if layers == image.layers and not (annotations or descriptor or spec.docker_types):
             return image
         made = assemble(image.config, layers, annotations, docker=spec.docker_types, descriptor_annotations=descriptor)
@@ -152,26 +168,25 @@ def check_files(request: BuildRequest) -> None:
             os.unlink(request.iidfile)
 
 
-def write_id(path: str, image: Image) -> None:
-    """--iidfile: the image id, without a newline."""
+def write_id(path: str, image: AnyImage) -> None:
+    """--iidfile: the image id, or the digest of an index, without a newline."""
     _write(path, str(image.id).encode())
 
 
 def write_metadata(
-    path: str, request: BuildRequest, image: Image, epoch: int | None, warned: Sequence[Warned] = ()
+    path: str, request: BuildRequest, image: AnyImage, epoch: int | None, warned: Sequence[Warned] = ()
 ) -> None:
     """--metadata-file: facts of the build under BuildKit's keys. warned: of the lint rules, if they are wanted."""
     descriptor = msgspec.to_builtins(image.descriptor, enc_hook=str)
-    descriptor["annotations"] = {
-        "config.digest": str(image.id),
-        "org.opencontainers.image.created": image.config.created or rfc3339(epoch or 0),
-    }
+    created = max(one.config.created for one in image.images)
+    descriptor["annotations"] = {"org.opencontainers.image.created": created or rfc3339(epoch or 0)}
     data: dict[str, Any] = {
         "buildx.build.ref": f"lapstrake/lapstrake/{secrets.token_hex(12)}",
-        "containerimage.config.digest": str(image.id),
         "containerimage.descriptor": descriptor,
         "containerimage.digest": str(image.descriptor.digest),
     }
+    if isinstance(image, Image):  # an index has no config
+        descriptor["annotations"]["config.digest"] = data["containerimage.config.digest"] = str(image.id)
     if warned and request.metadata_warnings:
         from builder.progress.jsonl import vertex_warning
 

@@ -16,11 +16,13 @@ from builder.errors import SourceFault
 from builder.export.annotations import Annotation
 from builder.graph.gitref import parse_git_ref
 from builder.graph.operation import HttpSource, RemoteSource, Ulimit
+from builder.oci.platform import Platform
 from builder.oci.reference import Reference
 from builder.sandbox.spec import Limits
 from builder.source.base import NamedImage
 from cache.errors import Fault
 
+_TRUE, _FALSE = ("1", "t", "T", "TRUE", "true", "True"), ("0", "f", "F", "FALSE", "false", "False")
 _ENTITLEMENTS = frozenset({"network.host", "security.insecure"})
 _ULIMITS = (
     "as", "core", "cpu", "data", "fsize", "memlock", "msgqueue", "nice", "nofile", "nproc", "rss", "rtprio",
@@ -31,6 +33,7 @@ _ULIMITS = (
 class BuildRequest(msgspec.Struct, frozen=True, kw_only=True):
     """context: folder, or "-" for the standard input. file: Dockerfile's path, "-", or None for the default one.
 
+    platforms: --platform, each once; empty for this machine's. joined: the result is an index.
     epoch: SOURCE_DATE_EPOCH, or None. shm_size: bytes of /dev/shm, 0 for the usual. limits: of RUN steps.
     metadata_warnings: lint findings in --metadata-file too.
     """
@@ -41,6 +44,8 @@ class BuildRequest(msgspec.Struct, frozen=True, kw_only=True):
     build_args: tuple[tuple[str, str], ...] = ()
     target: str = ""
     labels: tuple[tuple[str, str], ...] = ()
+    platforms: tuple[Platform, ...] = ()
+    joined: bool = False
     no_cache: bool = False
     network: str = "default"
     hosts: tuple[tuple[str, str], ...] = ()
@@ -97,6 +102,16 @@ def epoch(text: str) -> int | None:
     if len(text) > 12:
         raise Fault(f"invalid SOURCE_DATE_EPOCH: {text}", "give whole seconds since 1970-01-01 UTC")
     return int(text)
+
+
+def joined(platforms: int, args: Iterable[tuple[str, str]]) -> bool:
+    """Whether the result is an index: of several platforms, or as the build argument BUILDKIT_MULTI_PLATFORM says."""
+    text = dict(args).get("BUILDKIT_MULTI_PLATFORM", "")
+    if text and text not in (*_TRUE, *_FALSE):
+        raise Fault(f"invalid boolean value for multi-platform: {text}", "use true or false")
+    if text in _FALSE and text and platforms > 1:
+        raise Fault("conflicting config: returning multiple target platforms is not allowed")
+    return text in _TRUE or platforms > 1
 
 
 def words(values: Iterable[str]) -> tuple[str, ...]:

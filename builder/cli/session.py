@@ -19,15 +19,16 @@ from builder.cli.request import BuildRequest, epoch
 from builder.cli.secret import reader
 from builder.cli.ssh import SshAgents
 from builder.errors import SourceFault, StepFault
-from builder.export.options import IMAGES, OutputSpec
+from builder.export.exporter import Part
+from builder.export.options import OutputSpec
 from builder.graph.event import Event, Finished, Started, Warned
+from builder.graph.graph import BuildGraph, GraphBuilder
 from builder.graph.operation import Exec, LocalSource
 from builder.graph.program import Program, Warning
-from builder.images.image import Image
+from builder.images.index import AnyImage, join
 from builder.images.store import ImageStore
 from builder.layer.codec import Codec, codec
 from builder.layer.entry import Item
-from builder.layer.layer import Layer
 from builder.oci.config import DEFAULT_EPOCH
 from builder.oci.platform import host
 from builder.oci.reference import Reference
@@ -55,14 +56,6 @@ if TYPE_CHECKING:
     from builder.cli.calls import Call
     from builder.sandbox.launch import Launcher
     from builder.snapshot.snapshots import Snapshots
-
-
-class Built(msgspec.Struct, frozen=True):
-    """image: the result. tree: its merged file system, for outputs that want files. program: for warnings."""
-
-    image: Image
-    program: Program
-    tree: Callable[[], Iterator[Item]]
 
 
 class Answer(msgspec.Struct, frozen=True):
@@ -105,7 +98,7 @@ class Session:
         self._source: Source | None = None
         self._reading: Digest | None = None
         self.told: list[Warned] = []  # the findings, as events
-        self._drawn: Program | None = None
+        self._drawn: tuple[Program, ...] = ()
 
     def __enter__(self) -> Session:
         return self
@@ -125,16 +118,15 @@ class Session:
         with self._lock:
             self._render(event)
 
-    def run(self) -> Image:
+    def run(self) -> AnyImage:
         """Build and deliver. Raises the Fault of whatever failed first."""
         for problem in (self._store.index.rebuilt, self._images.rebuilt):
             if problem:
                 self._warn(problem)
-        program = self._drawn = self._program()
-        for warning in program.warnings:
+        programs = self._drawn = self._programs()
+        for warning in _warnings(programs):
             self._tell(warning)
-        built = self._solve(program)
-        return self._deliver(built)
+        return self._deliver(self._solve(programs))
 
     def ask(self, call: Call) -> Answer:
         """The answer to --call; nothing is built."""
@@ -166,35 +158,34 @@ class Session:
 
     def summary(self, *, expanded: bool, color: bool) -> str:
         """What is to be said of lint findings below the build."""
-        if self._drawn is None or self._source is None:
+        if self._source is None:
             return ""
-        return summary(self._drawn.warnings, self._source, expanded=expanded, color=color)
+        return summary(_warnings(self._drawn), self._source, expanded=expanded, color=color)
 
     def excerpt(self, error: Fault) -> str:
         """The lines of the Dockerfile that an error of run() is about, "" where it is about none."""
         if isinstance(error, FrontendFault):
             return error.excerpt
-        if not isinstance(error, StepFault) or self._drawn is None or self._source is None:
+        if not isinstance(error, StepFault) or not self._drawn or self._source is None:
             return ""
-        info = self._drawn.graph.info.get(error.vertex)
+        info = self._drawn[-1].graph.info.get(error.vertex)
         span = info.span if info is not None else None
         return self._source.excerpt(Lines(span.first, span.last)) if span is not None else ""
 
-    def _deliver(self, built: Built) -> Image:
+    def _deliver(self, parts: tuple[Part, ...]) -> AnyImage:
         """Gives the image of the last output that is one, which is what the build is said to have made."""
-        request, image = self._request, built.image
+        request, image = self._request, self._result(parts)
         step = self._internal("exporting to image")
         created = rfc3339(int(time.time()))
         if not self._deliveries:
             self._keep(image, request.tags, created)
         for delivery in self._deliveries:
-            base = len(built.program.config.diff_ids)
-            dated = self._dated(built, delivery.spec.epoch)
-            made = delivery.deliver(dated, base, built.tree, request.tags, self._warn, request.epoch)
-            if delivery.spec.kind in IMAGES:
+            dated = self._dated(parts, delivery.spec.epoch)
+            made = delivery.deliver(dated, request.joined, request.tags, self._warn, request.epoch)
+            if made is not None:
                 image = made
             if delivery.spec.kind == "image":
-                self._keep(made, delivery.names(request.tags), created)
+                self._keep(image, delivery.names(request.tags), created)
         if request.iidfile:
             write_id(request.iidfile, image)
         if request.metadata_file:
@@ -202,26 +193,39 @@ class Session:
         self._done(step)
         return image
 
-    def _dated(self, built: Built, epoch: int | None) -> Image:
-        """The image as an output wants it dated: by its own source-date-epoch, if it has one."""
+    def _dated(self, parts: tuple[Part, ...], epoch: int | None) -> tuple[Part, ...]:
+        """The images as an output wants them dated: by its own source-date-epoch, if it has one."""
         if epoch is None:
-            return built.image
-        image = make_image(built.program, built.image.layers, epoch)
-        self._store.blobs.put(image.config_raw)
-        self._store.blobs.put(image.manifest_raw)
-        return image
+            return parts
+        dated = []
+        for program, part in zip(self._drawn, parts, strict=True):
+            image = make_image(program, part.image.layers, epoch)
+            self._store.blobs.put(image.config_raw)
+            self._store.blobs.put(image.manifest_raw)
+            dated.append(replace(part, image=image))
+        return tuple(dated)
 
-    def _keep(self, image: Image, names: tuple[Reference, ...], created: str) -> None:
+    def _result(self, parts: tuple[Part, ...]) -> AnyImage:
+        if not self._request.joined:
+            return parts[0].image
+        index = join((part.platform, part.image) for part in parts)
+        self._store.blobs.put(index.raw)
+        return index
+
+    def _keep(self, image: AnyImage, names: tuple[Reference, ...], created: str) -> None:
         for name in names:
             self._images.tag(name, image.descriptor, created)
         if not names:
             self._images.keep(image.descriptor, created)
 
-    def _program(self) -> Program:
+    def _programs(self) -> tuple[Program, ...]:
+        """One for each platform, over one graph, which the last of them has whole."""
         document = self._document()
         self._date(document)
         options = self._lower_options()
-        return lower(document, options, self._bases.resolve, memo=_Memo(self._store), ignored=self._hides)
+        resolve, memo, graph = self._bases.resolve, _Memo(self._store), GraphBuilder()
+        each = (replace(options, platform=p) for p in self._request.platforms or (host(),))
+        return tuple(lower(document, o, resolve, memo=memo, ignored=self._hides, graph=graph) for o in each)
 
     def _date(self, document: Dockerfile) -> None:
         """SOURCE_DATE_EPOCH may name a source: from here on it is that one's time, or none."""
@@ -254,8 +258,10 @@ class Session:
             target=request.target,
             labels=request.labels,
             network=request.network,
-            platform=host(),
+            platform=(request.platforms or (host(),))[0],
             build_platform=host(),
+            platform_given=bool(request.platforms),
+            several=request.joined,
             hosts=tuple(n for n, _ in request.hosts),
             contexts=kinds,
             sources={**dict(request.named_sources), **main},
@@ -265,50 +271,50 @@ class Session:
             no_cache_filter=request.no_cache_filter,
         )
 
-    def _solve(self, program: Program) -> Built:
-        target = program.target
-        if target is None:
-            return self._built(program, (), None)
-        for vertex in program.graph.vertices.values():
+    def _solve(self, programs: tuple[Program, ...]) -> tuple[Part, ...]:
+        targets = [program.target for program in programs if program.target is not None]
+        if not targets:
+            return tuple(self._part(program, None) for program in programs)
+        graph, fresh = programs[-1].graph, frozenset[Digest]().union(*(program.fresh for program in programs))
+        for vertex in graph.vertices.values():
             if isinstance(vertex.operation, Exec) and vertex.operation.devices:
                 self._devices.names(vertex.operation.devices)  # what is forbidden is so for a cached step too
-        self._open_contexts(program)
+        self._open_contexts(graph)
         self._trees = Trees(self._open_snapshots, self._store.blobs, self._warn)
         executor = self._local_executor(self._trees)
         scheduler = Scheduler(
-            program.graph,
+            graph,
             self._store,
             executor,
             self._bases.layers,
             self.emit,
             self.clock,
             time.time(),
-            forget=(lambda vertex: True) if self._request.no_cache else program.fresh.__contains__,
+            forget=(lambda vertex: True) if self._request.no_cache else fresh.__contains__,
         )
         try:
-            scheduler.run(target)
+            scheduler.run(*targets)
         finally:
             executor.close()
             self._save_stats()
-        layers = tuple(stratum.wait() for stratum in scheduler.stack(target))
-        return self._built(program, layers, scheduler)
+        return tuple(self._part(program, scheduler) for program in programs)
 
-    def _built(self, program: Program, layers: tuple[Layer, ...], scheduler: Scheduler | None) -> Built:
+    def _part(self, program: Program, scheduler: Scheduler | None) -> Part:
+        stack = scheduler.stack(program.target) if scheduler is not None and program.target is not None else ()
+        layers = tuple(stratum.wait() for stratum in stack)
         image = make_image(program, layers, self._request.epoch)
         self._store.blobs.put(image.config_raw)
         self._store.blobs.put(image.manifest_raw)
 
         def tree() -> Iterator[Item]:
-            if scheduler is None or program.target is None or self._trees is None:
-                return iter(())
-            return self._trees.items(scheduler.stack(program.target))
+            return self._trees.items(stack) if stack and self._trees is not None else iter(())
 
-        return Built(image, program, tree)
+        return Part(program.platform, image, len(program.config.diff_ids), tree)
 
-    def _open_contexts(self, program: Program) -> None:
+    def _open_contexts(self, graph: BuildGraph) -> None:
         """Open the client folders that the graph reads."""
         folders = {"context": self._definition.context, **dict(self._request.named_folders)}
-        used = {v.operation.name for v in program.graph.vertices.values() if isinstance(v.operation, LocalSource)}
+        used = {v.operation.name for v in graph.vertices.values() if isinstance(v.operation, LocalSource)}
         for name in sorted(used):
             ignore = self._ignore(folders[name])
             root = os.path.realpath(folders[name])
@@ -393,6 +399,11 @@ class Session:
 
     def _done(self, digest: Digest) -> None:
         self.emit(Finished(digest, self.clock()))
+
+
+def _warnings(programs: tuple[Program, ...]) -> tuple[Warning, ...]:
+    """What was found for any platform, each finding once."""
+    return tuple(dict.fromkeys(warning for program in programs for warning in program.warnings))
 
 
 def _codec(outputs: Sequence[OutputSpec]) -> Codec:

@@ -8,7 +8,7 @@ from collections.abc import Iterable
 import msgspec
 
 from builder.errors import OutputFault
-from builder.oci.platform import Platform
+from builder.oci.platform import Platform, normalise
 
 TYPES = ("manifest", "manifest-descriptor", "index", "index-descriptor")
 _ATTRIBUTE = re.compile(r"annotation(?:-([a-z-]+))?(?:\[([A-Za-z0-9_/-]+)\])?\.(\S+)\Z")
@@ -54,16 +54,34 @@ def from_attribute(name: str, value: str) -> Annotation | None:
     return Annotation(found[1] or "manifest", found[3], value, Platform.parse(found[2]) if found[2] else None)
 
 
-def of_image(given: Iterable[Annotation], platform: Platform) -> tuple[dict[str, str], dict[str, str]]:
-    """Those of the manifest and those of its descriptor, for the only image of a build.
+def of_image(
+    given: Iterable[Annotation], platform: Platform, joined: bool = False
+) -> tuple[dict[str, str], dict[str, str]]:
+    """Those of the manifest and those of its descriptor.
 
-    What names the platform wins over what names none. Raises OutputFault for what a single image has no place for.
+    What names the platform wins over what names none. joined: the image is in an index, which has the others. Raises
+    OutputFault for what a single image has no place for.
     """
-    found: dict[str, dict[str, str]] = {kind: {} for kind in TYPES}
-    for one in sorted(given, key=lambda annotation: annotation.platform is not None):
-        if one.platform is not None and str(one.platform) != str(platform):
-            raise OutputFault(f"invalid annotation: no platform {one.platform} found in source")
-        found[one.kind][one.key] = one.value
-    if found["index"] or found["index-descriptor"]:
+    found = _by_kind(given, (platform,), strict=not joined)
+    if not joined and (found["index"] or found["index-descriptor"]):
         raise OutputFault("index annotations not supported for single platform export", "use manifest: annotations")
     return found["manifest"], found["manifest-descriptor"]
+
+
+def of_index(given: Iterable[Annotation], platforms: Iterable[Platform]) -> tuple[dict[str, str], dict[str, str]]:
+    """Those of an index of images for these platforms, and those of its descriptor. Raises OutputFault."""
+    found = _by_kind(given, tuple(platforms), strict=True)
+    return found["index"], found["index-descriptor"]
+
+
+def _by_kind(
+    given: Iterable[Annotation], platforms: tuple[Platform, ...], *, strict: bool
+) -> dict[str, dict[str, str]]:
+    found: dict[str, dict[str, str]] = {kind: {} for kind in TYPES}
+    names = {str(normalise(platform)) for platform in platforms}
+    for one in sorted(given, key=lambda annotation: annotation.platform is not None):
+        if one.platform is None or str(normalise(one.platform)) in names:
+            found[one.kind][one.key] = one.value
+        elif strict:
+            raise OutputFault(f"invalid annotation: no platform {one.platform} found in source")
+    return found

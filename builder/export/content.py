@@ -9,6 +9,7 @@ from typing import Any
 import msgspec
 
 from builder.images.image import Image
+from builder.images.index import AnyImage, ImageIndex
 from builder.images.layoutfile import IMAGE_NAME, INDEX_FILE, LAYOUT, LAYOUT_FILE, REF_NAME
 from builder.oci.descriptor import Descriptor
 from builder.oci.manifest import Index, encode
@@ -27,11 +28,11 @@ class File(msgspec.Struct, frozen=True):
     digest: Digest | None = None
 
 
-Named = tuple[Image, tuple[Reference, ...]]
+Named = tuple[AnyImage, tuple[Reference, ...]]
 
 
-def layout_files(image: Image, names: tuple[Reference, ...], docker: bool) -> list[File]:
-    """All files of the layout. docker: with the manifest.json that `docker load` reads."""
+def layout_files(image: AnyImage, names: tuple[Reference, ...], docker: bool) -> list[File]:
+    """All files of the layout. docker: with the manifest.json that `docker load` reads, which has no indexes."""
     return archive_files(((image, names),), docker)
 
 
@@ -39,9 +40,11 @@ def archive_files(images: Sequence[Named], docker: bool) -> list[File]:
     """The same for several images; what they share is there once."""
     files: dict[str, File] = {}
     for image, _ in images:
-        small = {image.id: image.config_raw, image.descriptor.digest: image.manifest_raw}
+        small = {image.descriptor.digest: image.raw} if isinstance(image, ImageIndex) else {}
+        for one in image.images:
+            small |= {one.id: one.config_raw, one.descriptor.digest: one.manifest_raw}
         files |= {_path(digest): File(_path(digest), len(raw), data=raw) for digest, raw in small.items()}
-        for blob in image.manifest.layers:
+        for blob in [blob for one in image.images for blob in one.manifest.layers]:
             files.setdefault(_path(blob.digest), File(_path(blob.digest), blob.size, digest=blob.digest))
     texts = {INDEX_FILE: _index(images), LAYOUT_FILE: LAYOUT}
     if docker:
@@ -58,12 +61,11 @@ def _index(images: Sequence[Named]) -> bytes:
     """One entry for each name, since an entry can carry only one."""
     entries = []
     for image, names in images:
-        d = image.descriptor
-        common = d.annotations | ({CREATED: image.config.created} if image.config.created else {})
+        d, created = image.descriptor, max(one.config.created for one in image.images)
+        platform = image.config.platform if isinstance(image, Image) else None
+        common = d.annotations | ({CREATED: created} if created else {})
         for notes in [{**common, IMAGE_NAME: str(name), REF_NAME: name.tag} for name in names] or [common]:
-            entries.append(
-                Descriptor(d.media_type, d.digest, d.size, platform=image.config.platform, annotations=notes)
-            )
+            entries.append(Descriptor(d.media_type, d.digest, d.size, platform=platform, annotations=notes))
     return encode(Index(tuple(entries)))
 
 
@@ -75,5 +77,6 @@ def _docker_manifest(images: Sequence[Named]) -> bytes:
             "Layers": [_path(blob.digest) for blob in image.manifest.layers],
         }
         for image, names in images
+        if isinstance(image, Image)
     ]
     return json.dumps(entries, separators=(",", ":")).encode()

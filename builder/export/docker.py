@@ -6,7 +6,7 @@ from builder.export.content import layout_files
 from builder.export.layouttar import write_layout_tar
 from builder.export.target import Target
 from builder.export.transfer import Transfer
-from builder.images.image import Image
+from builder.images.index import AnyImage
 from builder.oci.reference import Reference
 
 
@@ -17,6 +17,6 @@ class DockerExporter:
     def check(self) -> None:
         self._target.check()
 
-    def write(self, image: Image, names: tuple[Reference, ...]) -> None:
+    def write(self, image: AnyImage, names: tuple[Reference, ...]) -> None:
         with self._target.open() as sink:
             write_layout_tar(layout_files(image, names, docker=True), self._transfer, sink)

@@ -5,12 +5,25 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from typing import Protocol
 
+import msgspec
+
 from builder.images.image import Image
+from builder.images.index import AnyImage
 from builder.layer.entry import Item
+from builder.oci.platform import Platform
 from builder.oci.reference import Reference
 
 TreeSource = Callable[[], Iterator[Item]]
 """Gives the image's merged root file system: parents first, in name order, no whiteouts."""
+
+
+class Part(msgspec.Struct, frozen=True):
+    """What was built for one platform. base_layers: how many of the image's layers are those of its base."""
+
+    platform: Platform
+    image: Image
+    base_layers: int
+    tree: TreeSource
 
 
 class Exporter(Protocol):
@@ -18,6 +31,6 @@ class Exporter(Protocol):
         """Raise OutputFault if the output cannot be written; called before the build starts. Writes nothing."""
         ...
 
-    def write(self, image: Image, names: tuple[Reference, ...]) -> None:
+    def write(self, image: AnyImage, names: tuple[Reference, ...]) -> None:
         """Write it. A file appears whole or not at all, and one that exists stays until then."""
         ...

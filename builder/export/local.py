@@ -10,7 +10,7 @@ import msgspec
 from builder.errors import LayerFault, OutputFault
 from builder.export.exporter import TreeSource
 from builder.export.oci import check_destination
-from builder.images.image import Image
+from builder.images.index import AnyImage
 from builder.layer.entry import Item
 from builder.oci.reference import Reference
 
@@ -28,7 +28,7 @@ class LocalExporter:
     def check(self) -> None:
         check_destination(self._dest, "local")
 
-    def write(self, image: Image, names: tuple[Reference, ...]) -> None:
+    def write(self, image: AnyImage, names: tuple[Reference, ...]) -> None:
         from builder.layer.unpack import apply_plain
 
         self.check()

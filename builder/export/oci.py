@@ -9,7 +9,7 @@ from builder.export.content import File, layout_files
 from builder.export.layouttar import write_layout_tar
 from builder.export.target import Target, check_folder
 from builder.export.transfer import Transfer
-from builder.images.image import Image
+from builder.images.index import AnyImage
 from builder.oci.reference import Reference
 
 
@@ -20,7 +20,7 @@ class OciTarExporter:
     def check(self) -> None:
         self._target.check()
 
-    def write(self, image: Image, names: tuple[Reference, ...]) -> None:
+    def write(self, image: AnyImage, names: tuple[Reference, ...]) -> None:
         with self._target.open() as sink:
             write_layout_tar(layout_files(image, names, docker=False), self._transfer, sink)
 
@@ -34,7 +34,7 @@ class OciFolderExporter:
     def check(self) -> None:
         check_destination(self._dest, "oci")
 
-    def write(self, image: Image, names: tuple[Reference, ...]) -> None:
+    def write(self, image: AnyImage, names: tuple[Reference, ...]) -> None:
         self.check()
         try:
             os.makedirs(os.path.join(self._dest, "blobs", "sha256"), exist_ok=True)

@@ -35,7 +35,8 @@ class OutputSpec(msgspec.Struct, frozen=True, kw_only=True):
     dest: path, "-" for the standard output, "" where there is none. names: given by name=. compression: "" for as it
     is. level: None for the codec's usual one. force: base layers too. tar: False for a folder (oci). docker_types:
     Docker's media types instead of OCI's. rewrite: no member of the build's own layers is younger than the epoch.
-    epoch: source-date-epoch, None for that of the build.
+    epoch: source-date-epoch, None for that of the build. split: a folder for each platform (local, tar), None for where
+    there are several.
     """
 
     kind: str
@@ -49,6 +50,7 @@ class OutputSpec(msgspec.Struct, frozen=True, kw_only=True):
     rewrite: bool = False
     epoch: int | None = None
     annotations: tuple[Annotation, ...] = ()
+    split: bool | None = None
 
 
 def parse_output(text: str) -> OutputSpec:
@@ -98,6 +100,7 @@ def _spec(values: dict[str, str]) -> OutputSpec:
         rewrite=_truth(values, "rewrite-timestamp", False),
         epoch=_epoch(values.get("source-date-epoch", "")),
         annotations=annotations,
+        split=_truth(values, "platform-split", True) if "platform-split" in values else None,
     )
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from builder.export.exporter import TreeSource
 from builder.export.target import Target
-from builder.images.image import Image
+from builder.images.index import AnyImage
 from builder.oci.reference import Reference
 
 _BUFFER = 1 << 20
@@ -19,7 +19,7 @@ class TarExporter:
     def check(self) -> None:
         self._target.check()
 
-    def write(self, image: Image, names: tuple[Reference, ...]) -> None:
+    def write(self, image: AnyImage, names: tuple[Reference, ...]) -> None:
         from builder.layer.pack import tar_chunks
 
         with self._target.open() as sink:

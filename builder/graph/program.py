@@ -31,7 +31,9 @@ class Warning(msgspec.Struct, frozen=True):
 
 
 class Program(msgspec.Struct, frozen=True):
-    """target: the vertex whose file system is the image's, None where there is no layer at all (FROM scratch).
+    """For one platform; programs of several may share one graph.
+
+    target: the vertex whose file system is the image's, None where there is no layer at all (FROM scratch).
 
     steps: the vertices that make the image's own layers, bottom first; with base_layers from config.diff_ids of
     the base below them. config: folded over all instructions, its own history entries marked `own` and without a
@@ -43,6 +45,7 @@ class Program(msgspec.Struct, frozen=True):
     base: Digest | None
     steps: tuple[Digest, ...]
     config: ImageConfig
+    platform: Platform
     warnings: tuple[Warning, ...] = ()
     fresh: frozenset[Digest] = frozenset()
 

@@ -39,6 +39,11 @@ class Image(msgspec.Struct, frozen=True):
         return self.manifest.config.digest
 
     @property
+    def images(self) -> tuple[Image, ...]:
+        """Itself, as of an index of one (see builder.images.index.AnyImage)."""
+        return (self,)
+
+    @property
     def layers(self) -> tuple[Layer, ...]:
         """Bottom first."""
         return tuple(Layer(d, b) for d, b in zip(self.config.diff_ids, self.manifest.layers, strict=True))

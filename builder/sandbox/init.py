@@ -43,6 +43,12 @@ _FORBIDDEN = (
 )
 
 
+_FOREIGN = (
+    "it is made for another processor, or is no program; those of others run where qemu-user is registered in "
+    "binfmt_misc with the flag F"
+)
+
+
 class Refused(Exception):
     """The step cannot start. args: text, hint."""
 
@@ -287,7 +293,7 @@ class Step:
 
 def _outcome(status: int, failure: str) -> dict[str, Any]:
     if failure:
-        return {"error": failure, "hint": ""}
+        return {"error": failure, "hint": _FOREIGN if "exec format error" in failure.lower() else ""}
     if os.WIFSIGNALED(status):
         return {"signal": os.WTERMSIG(status)}
     return {"exit": os.WEXITSTATUS(status)}

@@ -44,9 +44,9 @@ class Lookup:
         self._results: dict[Digest, Result | None] = {}
         self._chains: dict[Digest, Digest] = {}
 
-    def settle(self, target: Digest) -> None:
-        """Ask about all that target stands on or reads, so that nothing has to be asked twice along a long chain."""
-        for digest in self._graph.needed((target,)):
+    def settle(self, *targets: Digest) -> None:
+        """Ask about all that the targets stand on or read, so that nothing has to be asked twice along a long chain."""
+        for digest in self._graph.needed(targets):
             self.key(digest)
             self.result(digest)
             self._chain(digest)

@@ -93,12 +93,13 @@ class Scheduler:
         self._canceled = threading.Event()
         self._by_key: dict[Digest, Digest] = {}
 
-    def run(self, target: Digest) -> None:
-        """Make the layers of target's whole chain. Raises the first failure, after everything has stopped."""
+    def run(self, *targets: Digest) -> None:
+        """Make the layers of the targets' whole chains. Raises the first failure, after everything has stopped."""
         failure: BaseException | None = None
         try:
-            self._lookup.settle(target)
-            self._demand(target)
+            self._lookup.settle(*targets)
+            for target in targets:
+                self._demand(target)
             self._start_ready()
             while self._threads:
                 failure = self._take(self._outcomes.get()) or failure

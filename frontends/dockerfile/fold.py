@@ -10,8 +10,9 @@ import msgspec
 from builder.graph.graph import GraphBuilder, Span, VertexInfo
 from builder.graph.operation import MakeDir, Operation
 from builder.oci.config import HealthCheck, History, ImageConfig, RuntimeConfig
-from builder.oci.platform import Platform
+from builder.oci.platform import Platform, normalise
 from cache.digest import Digest
+from cache.errors import Fault
 from frontends.dockerfile import paths
 from frontends.dockerfile.gotext import duration, plain_list, quote, quoted_list
 from frontends.dockerfile.instructions import (
@@ -183,8 +184,14 @@ class Fold:
     def next_name(self, display: str) -> str:
         """`[build 2/4] RUN make`."""
         self._done += 1
-        prefix = step_prefix(self.title, self._done, self._total)
+        prefix = step_prefix(self.title, self._done, self._total, self._place())
         return f"{prefix}{'ONBUILD ' if self.onbuild else ''}{display}"
+
+    def _place(self) -> str:
+        """`linux/amd64`, or `linux/amd64->arm64` where the step knows that it works for another platform."""
+        if not self.shared.options.several:
+            return ""
+        return self.platform.full + crossed(self.platform, self.env)
 
     def display(self, word: Word) -> str:
         """An instruction as progress shows it: expanded, its keyword in upper case."""
@@ -361,11 +368,31 @@ def _nearest(name: str, known: Iterable[str]) -> str:
     return f" (did you mean ${match}?)" if match else ""
 
 
-def step_prefix(title: str, done: int, total: int) -> str:
-    """`[build  2/14] `, or nothing where the stage has no steps."""
+def step_prefix(title: str, done: int, total: int, place: str = "") -> str:
+    """`[build  2/14] `, or nothing where the stage has no steps. place: the platform, where it is to be shown."""
     if not total:
         return ""
-    return f"[{title + ' ' if title else ''}{done:>{len(str(total))}}/{total}] "
+    return f"[{place + ' ' if place else ''}{title + ' ' if title else ''}{done:>{len(str(total))}}/{total}] "
+
+
+def crossed(base: Platform, env: dict[str, str]) -> str:
+    """`->arm64` if the TARGET* arguments that a step sees are of another platform than its own."""
+    target = None
+    if "TARGETPLATFORM" in env:
+        try:
+            target = Platform.parse(env["TARGETPLATFORM"])
+        except Fault:
+            target = None
+    if target is None and not {"TARGETOS", "TARGETARCH", "TARGETVARIANT"} & env.keys():
+        return ""
+    if target is None:
+        target = Platform(env.get("TARGETARCH", ""), env.get("TARGETOS", ""), env.get("TARGETVARIANT", ""))
+    target = normalise(replace(target, os=target.os or base.os, architecture=target.architecture or base.architecture))
+    if target.os != base.os:
+        return f"->{target.full}"
+    if target.architecture != base.architecture:
+        return "->" + "/".join(part for part in (target.architecture, target.variant) if part)
+    return ""
 
 
 def upper_keyword(text: str) -> str:

@@ -42,13 +42,15 @@ def lower(
     *,
     memo: Memo | None = None,
     ignored: Callable[[str], bool] = lambda path: False,
+    graph: GraphBuilder | None = None,
 ) -> Program:
     """Fold the stages that the target needs. Raises FrontendFault with the place in the text.
 
     resolve is asked once for each image and platform. memo: for ONBUILD triggers of images, as in `parse`.
     ignored: whether the ignore file hides a path of the context for certain (only for the lint rule).
+    graph: to add to that of other platforms, so that what they have in common is one vertex; the last program has all.
     """
-    return _Lowering(dockerfile, options, resolve, memo, ignored, _lint(dockerfile, options)).program()
+    return _Lowering(dockerfile, options, resolve, memo, ignored, _lint(dockerfile, options), graph).program()
 
 
 class Checked(msgspec.Struct, frozen=True):
@@ -97,6 +99,7 @@ class _Lowering:
         memo: Memo | None,
         ignored: Callable[[str], bool],
         lint: Lint,
+        graph: GraphBuilder | None = None,
     ) -> None:
         self._source = dockerfile.source
         self._dockerfile = dockerfile
@@ -106,7 +109,7 @@ class _Lowering:
         self._lint = lint
         check_style(dockerfile.tree, self._lint)
         self._stages: Stages = read_stages(dockerfile, options, self._lint)
-        self._graph = GraphBuilder()
+        self._graph = graph or GraphBuilder()
         self._images: dict[tuple[str, Platform], ResolvedImage] = {}
         self._triggers: dict[int, tuple[AnyInstruction, ...]] = {}
         self._states: dict[int, StageState] = {}
@@ -133,6 +136,7 @@ class _Lowering:
             base=state.base,
             steps=state.steps,
             config=self._finish(state.config),
+            platform=self._options.platform,
             warnings=self._lint.finish(),
             fresh=frozenset(self._fresh),
         )
@@ -248,7 +252,7 @@ class _Lowering:
         if stage.parent is not None:
             parent = self._stages.stages[stage.parent]
             texts = tuple(command.trigger for command in parent.commands if isinstance(command, Onbuild))
-        elif stage.base == SCRATCH or self._is_files(self._options.context(stage.base)):
+        elif stage.base == SCRATCH or self._is_files(self._options.context(stage.base, stage.platform)):
             texts = ()
         else:
             texts = self._image(stage).config.runtime.onbuild
@@ -265,12 +269,16 @@ class _Lowering:
 
     # Images and other trees.
 
+    def _named(self, name: str, platform: Platform) -> str:
+        """The named context that stands for an image, be it called by its own key or by the image's name."""
+        return name if name in self._options.contexts else self._options.context(name, platform)
+
     def _image(self, stage: Stage) -> ResolvedImage:
         platform = stage.platform or self._options.platform
         return self._resolved(stage.base, platform, stage.instruction.lines)
 
     def _resolved(self, name: str, platform: Platform, lines: Lines) -> ResolvedImage:
-        asked = self._options.context(name) or name
+        asked = self._named(name, platform) or name
         key = (asked, platform)
         if key not in self._images:
             try:
@@ -331,7 +339,7 @@ class _Lowering:
         from_image = stage.parent is None and stage.base != SCRATCH
         total = counted + from_image
         title = stage.title if len(self._stages.stages) > 1 else ""
-        start = self._start(stage, step_prefix(title, 1, total))
+        start = self._start(stage, step_prefix(title, 1, total, self._place(stage.platform)))
         fold = Fold(start, self._shared, title, total, int(from_image))
         for command in triggers:
             fold.apply(command, onbuild=True)
@@ -341,6 +349,10 @@ class _Lowering:
             self._fresh.update(set(fold.steps) - set(start.steps))
         return fold.result()
 
+    def _place(self, platform: Platform | None) -> str:
+        """How a step's name begins where several platforms are built."""
+        return (platform or self._options.platform).full if self._options.several else ""
+
     def _start(self, stage: Stage, prefix: str) -> StageState:
         """What the FROM line gives to the first instruction."""
         if stage.parent is not None:
@@ -349,7 +361,7 @@ class _Lowering:
         elif stage.base == SCRATCH:
             state = StageState(config=empty_image(self._options.platform), platform=self._options.platform)
         else:
-            context = self._options.context(stage.base)
+            context = self._options.context(stage.base, stage.platform)
             state = self._context_state(context or stage.base, stage, prefix)
             state = self._as_layers(state, stage.base)
         config = replace(state.config, runtime=replace(state.config.runtime, onbuild=()))

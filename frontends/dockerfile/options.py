@@ -5,7 +5,7 @@ from __future__ import annotations
 import msgspec
 
 from builder.graph.operation import RemoteSource, Ulimit
-from builder.oci.platform import Platform
+from builder.oci.platform import Platform, normalise
 from builder.oci.reference import Reference
 from cache.errors import Fault
 
@@ -20,14 +20,16 @@ class LowerOptions(msgspec.Struct, frozen=True, kw_only=True):
     """build_args: --build-arg with its value. target: --target, "" for the last stage. labels: --label.
 
     platform: what is built; platform_given: by --platform, so it overrides the base image's. network: default, none
-    or host. hosts: names of --add-host. contexts: --build-context by name, "local", "remote" or "image". sources: what
-    remote ones are, by name; "context" if the build context is one. archive: that one is a tar archive. allow: --allow.
-    ulimits: of every RUN. no_cache_filter: names of stages whose steps are to run in any case.
+    or host. hosts: names of --add-host. contexts: --build-context by name, "local", "remote" or "image"; a name may end
+    in `::PLATFORM`. several: steps are named with their platform. sources: what remote ones are, by name; "context" if
+    the build context is one. archive: that one is a tar archive. allow: --allow. ulimits: of every RUN.
+    no_cache_filter: names of stages whose steps are to run in any case.
     """
 
     platform: Platform
     build_platform: Platform
     platform_given: bool = False
+    several: bool = False
     build_args: dict[str, str] = {}
     target: str = ""
     labels: tuple[tuple[str, str], ...] = ()
@@ -44,12 +46,13 @@ class LowerOptions(msgspec.Struct, frozen=True, kw_only=True):
     def hostname(self) -> str:
         return self.build_args.get("BUILDKIT_SANDBOX_HOSTNAME") or "buildkitsandbox"
 
-    def context(self, name: str) -> str:
-        """The key in contexts that stands for an image or stage name, or ""."""
+    def context(self, name: str, platform: Platform | None = None) -> str:
+        """The key in contexts that stands for an image or stage name, or ""; one for the platform goes first."""
         if name.lower() in ("scratch", "context"):
             return ""
-        wanted = _familiar(name)
-        return next((key for key in self.contexts if _familiar(key) == wanted), "")
+        wanted, place = _familiar(name), normalise(platform or self.platform).full
+        keys = {(_familiar(key.partition("::")[0]), key.partition("::")[2]): key for key in reversed(self.contexts)}
+        return keys.get((wanted, place)) or keys.get((wanted, ""), "")
 
 
 def proxy_env(build_args: dict[str, str]) -> tuple[str, ...]:

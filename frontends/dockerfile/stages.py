@@ -184,7 +184,7 @@ def _stage(
     if not base:
         raise LowerFault(f"base name ({written(head.base)}) should not be blank", "give the ARG it uses a value")
     platform = _platform(head, arguments, declared, lint) if head.platform is not None else None
-    context = options.context(head.stage) if head.stage else ""
+    context = options.context(head.stage, platform) if head.stage else ""
     parent = by_name.get(base) if not context else None
     return Stage(index, head, base, parent, body, platform, context)
 

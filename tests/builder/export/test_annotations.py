@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from builder.errors import OutputFault
-from builder.export.annotations import Annotation, from_attribute, from_option, of_image
+from builder.export.annotations import Annotation, from_attribute, from_option, of_image, of_index
 from builder.oci.platform import Platform
 
 AMD = Platform(architecture="amd64", os="linux")
@@ -63,3 +63,14 @@ def test_of_image() -> None:
         of_image([Annotation("manifest", "a", "2", ARM)], AMD)
     with pytest.raises(OutputFault, match="index annotations not supported for single platform export"):
         of_image([Annotation("index", "a", "2")], AMD)
+
+
+def test_of_index() -> None:
+    given = [
+        Annotation("index", "a", "1"), Annotation("index-descriptor", "d", "2"), Annotation("manifest", "m", "3", ARM),
+    ]  # fmt: skip
+    assert of_index(given, [AMD, ARM]) == ({"a": "1"}, {"d": "2"})
+    assert of_image(given, AMD, joined=True) == ({}, {})
+    assert of_image(given, ARM, joined=True) == ({"m": "3"}, {})
+    with pytest.raises(OutputFault, match="no platform"):
+        of_index(given, [AMD])

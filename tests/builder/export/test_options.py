@@ -18,7 +18,7 @@ from builder.export.options import OutputSpec, parse_output
         ("TYPE=oci, dest =-", OutputSpec(kind="oci", dest="-")),
         ("type=oci,dest=d,tar=false", OutputSpec(kind="oci", dest="d", tar=False)),
         ("type=local,dest=d", OutputSpec(kind="local", dest="d")),
-        ("type=local,dest=d,mode=copy,platform-split=false", OutputSpec(kind="local", dest="d")),
+        ("type=local,dest=d,mode=copy,platform-split=false", OutputSpec(kind="local", dest="d", split=False)),
         (
             "type=oci,dest=d,oci-mediatypes=false,rewrite-timestamp=true,source-date-epoch=7",
             OutputSpec(kind="oci", dest="d", docker_types=True, rewrite=True, epoch=7),
