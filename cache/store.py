@@ -14,7 +14,6 @@ from __future__ import annotations
 
 import fcntl
 import os
-import shutil
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -49,6 +48,8 @@ class Store:
                 if time.time() - os.fstat(fd).st_mtime > _NEW:
                     fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
                     if os.path.isdir(path):
+                        import shutil
+
                         shutil.rmtree(path)
                     else:
                         os.unlink(path)

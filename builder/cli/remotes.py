@@ -12,13 +12,13 @@ from builder.cli.request import BuildRequest
 from builder.cli.secret import reader
 from builder.cli.ssh import SshAgents
 from builder.oci.config import DEFAULT_EPOCH
-from builder.source.gitsources import GitSources
-from builder.source.http import LIMIT, Downloads, Pause
-from builder.source.remotes import Remotes
+from builder.source.remotes import DOWNLOAD_LIMIT, Remotes
 from cache.errors import Fault
 from cache.store import Store
 
 if TYPE_CHECKING:
+    from builder.source.gitsources import GitSources
+    from builder.source.http import Downloads, Pause
     from builder.transport.transport import Transport
 
 
@@ -27,8 +27,19 @@ def opened_remotes(request: BuildRequest, store: Store) -> Iterator[Remotes]:
     """As long as the block lasts; nothing is asked and nothing started before it is needed."""
     secrets = reader(request.secrets, os.environ)
     agents = SshAgents(request.ssh)
-    git = GitSources(store, os.environ, secrets, agents.socket, DEFAULT_EPOCH)
-    remotes = Remotes(git, Downloads(store, _transport, secrets, DEFAULT_EPOCH, _limit()))
+    limit = _limit()
+
+    def git() -> GitSources:
+        from builder.source.gitsources import GitSources
+
+        return GitSources(store, os.environ, secrets, agents.socket, DEFAULT_EPOCH)
+
+    def downloads() -> Downloads:
+        from builder.source.http import Downloads
+
+        return Downloads(store, _transport, secrets, DEFAULT_EPOCH, limit)
+
+    remotes = Remotes(git, downloads)
     try:
         yield remotes
     finally:
@@ -50,7 +61,7 @@ def _transport(pause: Pause) -> Transport:
 def _limit() -> int:
     text = os.environ.get("LAPSTRAKE_DOWNLOAD_LIMIT", "")
     if not text:
-        return LIMIT
+        return DOWNLOAD_LIMIT
     if not text.isascii() or not text.isdigit() or len(text) > 18:
         raise Fault(f"invalid LAPSTRAKE_DOWNLOAD_LIMIT: {text}", "give a number of bytes")
     return int(text)

@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 import os
-import shutil
-import signal
 import stat
-import subprocess
-import tempfile
 import threading
 from collections.abc import Iterable, Mapping
-from contextlib import suppress
+from typing import TYPE_CHECKING
 
 import msgspec
 
 from builder.errors import SourceFault
+
+if TYPE_CHECKING:
+    from builder.cli.keyagent import KeyAgent
 
 
 class SshSource(msgspec.Struct, frozen=True, kw_only=True):
@@ -56,7 +55,7 @@ class SshAgents:
     def __init__(self, sources: Iterable[SshSource]) -> None:
         self._sources = {source.id: source for source in sources}
         self._lock = threading.Lock()
-        self._started: dict[str, _KeyAgent] = {}
+        self._started: dict[str, KeyAgent] = {}
 
     def socket(self, id: str) -> str | None:
         """The path of an agent's socket, None where there is none of this id. Raises SourceFault."""
@@ -65,65 +64,12 @@ class SshAgents:
             return source.socket if source is not None else None
         with self._lock:
             if id not in self._started:
-                self._started[id] = _KeyAgent(source)
+                from builder.cli.keyagent import KeyAgent
+
+                self._started[id] = KeyAgent(source.id, source.keys)
             return self._started[id].path
 
     def close(self) -> None:
         for agent in self._started.values():
             agent.close()
         self._started.clear()
-
-
-class _KeyAgent:
-    """An ssh-agent(1) that ends with us: it is told to run a program, which runs until a pipe from us is closed."""
-
-    def __init__(self, source: SshSource) -> None:
-        self._folder = tempfile.mkdtemp(prefix="lapstrake-")  # short: a socket's path has 108 bytes at most (unix(7))
-        self.path = os.path.join(self._folder, "agent")
-        self._pid = 0
-        command = ["ssh-agent", "-a", self.path, "sh", "-c", "echo $SSH_AGENT_PID && exec cat"]
-        try:
-            self._process = subprocess.Popen(
-                command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL
-            )
-        except OSError as error:
-            os.rmdir(self._folder)
-            hint = "install openssh-client, or forward an agent's socket"
-            raise SourceFault(f"ssh {source.id}: cannot start ssh-agent: {error.strerror}", hint) from error
-        try:
-            assert self._process.stdout is not None
-            line = self._process.stdout.readline().strip()
-            self._pid = int(line) if line.isdigit() else 0
-            self._add(source)
-        except BaseException:
-            self.close()
-            raise
-
-    def close(self) -> None:
-        assert self._process.stdin is not None
-        assert self._process.stdout is not None
-        self._process.stdin.close()
-        self._process.stdout.close()
-        self._process.wait()
-        if self._pid:
-            with suppress(ProcessLookupError):
-                os.kill(self._pid, signal.SIGTERM)
-        shutil.rmtree(self._folder, ignore_errors=True)
-
-    def _add(self, source: SshSource) -> None:
-        environment = {"PATH": os.environ.get("PATH", os.defpath), "SSH_AUTH_SOCK": self.path}
-        done = subprocess.run(
-            ["ssh-add", "-q", *source.keys],
-            env={**environment, "SSH_ASKPASS_REQUIRE": "never"},
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.PIPE,
-            start_new_session=True,  # away from the terminal, where it would ask for a passphrase
-            check=False,
-        )
-        if done.returncode:
-            lines = done.stderr.decode(errors="replace").strip().splitlines()
-            raise SourceFault(
-                f"ssh {source.id}: cannot use the key: {lines[-1] if lines else 'ssh-add failed'}",
-                "a key with a passphrase goes into an agent of yours, whose socket is forwarded",
-            )

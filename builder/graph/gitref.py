@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import posixpath
 import re
-import urllib.parse
 
 import msgspec
 
@@ -75,15 +74,17 @@ def parse_git_ref(text: str) -> GitRef | None:
 
 def _parse_url(text: str, dot_git: bool = False) -> GitRef | None:
     """dot_git: whether only a path that ends in .git is a repository's."""
+    from urllib.parse import unquote, urlsplit, urlunsplit
+
     try:
-        parts = urllib.parse.urlsplit(text)
+        parts = urlsplit(text)
         parts.port  # noqa: B018  (checked when asked for)
     except ValueError:
         return None
-    if dot_git and not urllib.parse.unquote(parts.path).endswith(".git"):
+    if dot_git and not unquote(parts.path).endswith(".git"):
         return None
-    remote = urllib.parse.urlunsplit((parts.scheme, parts.netloc, parts.path, "", ""))
-    return _with_options(remote, parts.query, urllib.parse.unquote(parts.fragment))
+    remote = urlunsplit((parts.scheme, parts.netloc, parts.path, "", ""))
+    return _with_options(remote, parts.query, unquote(parts.fragment))
 
 
 def _with_options(remote: str, query: str, fragment: str) -> GitRef:
@@ -105,8 +106,10 @@ def _with_options(remote: str, query: str, fragment: str) -> GitRef:
 
 
 def _fields(query: str) -> dict[str, str]:
+    from urllib.parse import parse_qsl
+
     found: dict[str, str] = {}
-    for key, value in urllib.parse.parse_qsl(query, keep_blank_values=True):
+    for key, value in parse_qsl(query, keep_blank_values=True):
         if key in found:
             raise SourceFault(f'query "{key}" has multiple values')
         if not value and key not in _MAY_BE_EMPTY:

@@ -5,7 +5,6 @@ Names, aliases and messages are those of containerd's platforms package.
 
 import platform as _host
 import re
-from urllib.parse import quote, unquote
 
 import msgspec
 
@@ -128,7 +127,7 @@ def _parse(text: str) -> Platform:
         variant = ""
     elif len(parts) == 3 and (architecture, variant) == ("arm64", ""):
         variant = "v8"
-    version, features = unquote(options[2] or ""), tuple(unquote(f) for f in (options[3] or "").split("+") if f)
+    version, features = _decoded(options[2] or ""), tuple(_decoded(f) for f in (options[3] or "").split("+") if f)
     return Platform(architecture, system, variant, version, features)
 
 
@@ -137,8 +136,8 @@ def _completed(text: str, system: str, options: re.Match[str]) -> Platform:
     if system in _KNOWN_OS:
         here = host()
         variant = "" if here.variant == "v7" else here.variant
-        features = tuple(unquote(f) for f in (options[3] or "").split("+") if f)
-        return Platform(here.architecture, system, variant, unquote(options[2] or ""), features)
+        features = tuple(_decoded(f) for f in (options[3] or "").split("+") if f)
+        return Platform(here.architecture, system, variant, _decoded(options[2] or ""), features)
     architecture, variant = _machine(text, "")
     if architecture not in _KNOWN_ARCHITECTURES:
         raise ValueError(f'"{text}": unknown operating system or architecture')
@@ -154,4 +153,16 @@ def _machine(architecture: str, variant: str) -> tuple[str, str]:
 
 
 def _encoded(option: str) -> str:
+    if option.isalnum():
+        return option
+    from urllib.parse import quote
+
     return quote(option, safe="-_.~!*'; :@&=$,?#[]")
+
+
+def _decoded(option: str) -> str:
+    if "%" not in option:
+        return option
+    from urllib.parse import unquote
+
+    return unquote(option)

@@ -32,13 +32,14 @@ from builder.solve.stepmounts import Found, Secrets, StepMounts
 from builder.solve.stratum import Stratum
 from builder.solve.trees import Trees
 from builder.source.context import LocalContext
-from builder.source.remotes import Remotes, RemoteTree
+from builder.source.sourcetree import SourceTree
 from cache import record
 from cache.digest import Digest
 from cache.store import Store
 
 if TYPE_CHECKING:
     from builder.sandbox.launch import Launcher
+    from builder.source.remotes import Remotes
 
 _PACKERS = 2  # layers packed at once: each keeps all cores busy, more would only hold memory
 
@@ -272,11 +273,12 @@ def _cgroups(given: Surroundings) -> Callable[[], AbstractContextManager[StepCgr
 def _content_digest(tree: Tree, selected: list[Selected]) -> Digest:
     """What a selection has in a step's key. The dates of remote files are in the layer, and are not all the same."""
     digest = selection_digest(selected, functools.partial(_file_digest, tree))
-    return record.digest((digest, tree.mtime)) if isinstance(tree, RemoteTree) else digest
+    dated = tree.dated if isinstance(tree, SourceTree) else None
+    return digest if dated is None else record.digest((digest, dated))
 
 
 def _file_digest(tree: Tree, entry: Entry) -> str:
-    if isinstance(tree, LocalContext | RemoteTree):
+    if isinstance(tree, SourceTree):
         return tree.digest(entry.path)
     import hashlib
 

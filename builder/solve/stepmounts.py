@@ -19,8 +19,7 @@ from builder.solve.executor import Task
 from builder.solve.select import Selected
 from builder.solve.sshforward import Agents, SshForward
 from builder.solve.trees import Trees
-from builder.source.context import LocalContext
-from builder.source.remotes import RemoteTree
+from builder.source.sourcetree import SourceTree
 from cache.digest import Digest
 
 PIPES = "/dev/pipes"
@@ -79,7 +78,7 @@ class StepMounts:
             loan = self._trees.borrow(task.reads[source])
             self._stack.callback(loan.discard)
             return TreeMount(loan.root, mount.target, mount.source, mount.readonly)
-        assert isinstance(tree, LocalContext | RemoteTree)
+        assert isinstance(tree, SourceTree)
         gathered = self._trees.gather(_client_files(tree, selected[0]))
         self._stack.callback(gathered.discard)
         path = "" if selected[0].is_dir else _FILE.decode()
@@ -134,7 +133,7 @@ def _base(task: Task, mount: Mount) -> Digest | None:
     return None if mount.input is None else task.vertex.inputs[mount.input]
 
 
-def _client_files(context: LocalContext | RemoteTree, selected: Selected) -> Iterator[Item]:
+def _client_files(context: SourceTree, selected: Selected) -> Iterator[Item]:
     """Files of the client with the times that they have there: tools compare them with what they kept in caches."""
     for entry in selected.members:
         path = selected.below(entry.path) if selected.is_dir else _FILE

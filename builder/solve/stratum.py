@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import threading
+from typing import TYPE_CHECKING
 
 from builder.errors import Canceled
-from builder.layer.entry import Entry
-from builder.layer.layer import Layer
-from builder.snapshot.listedlayer import ListedLayer
-from builder.snapshot.snapshots import Folder
+
+if TYPE_CHECKING:
+    from builder.layer.entry import Entry
+    from builder.layer.layer import Layer
+    from builder.snapshot.listedlayer import ListedLayer
+    from builder.snapshot.snapshots import Folder
 
 
 class Stratum:

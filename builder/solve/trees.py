@@ -5,22 +5,20 @@ from __future__ import annotations
 import os
 import threading
 from collections.abc import Callable, Iterable, Iterator
+from typing import TYPE_CHECKING
 
 import msgspec
 
 from builder.errors import SourceFault
-from builder.layer import whiteout
 from builder.layer.entry import Content, Item, Kind
-from builder.layer.layer import Layer
-from builder.layer.plain import open_plain
-from builder.layer.tarread import TarReader
 from builder.layer.tree import Tree, resolve
-from builder.layer.unpack import apply_plain
-from builder.snapshot.listedlayer import ListedLayer
-from builder.snapshot.snapshots import Draft, Folder, Loan, Snapshots
-from builder.snapshot.tree import LayerView, MergedTree
 from builder.solve.stratum import Stratum
-from cache.blobs import BlobStore
+
+if TYPE_CHECKING:
+    from builder.layer.layer import Layer
+    from builder.snapshot.snapshots import Draft, Folder, Loan, Snapshots
+    from builder.snapshot.tree import LayerView
+    from cache.blobs import BlobStore
 
 Stack = tuple[Stratum, ...]
 
@@ -48,6 +46,8 @@ class Trees:
 
     def view(self, stack: Stack) -> Tree:
         """The merged tree, to look at. No layer is unpacked for it unless the bytes of its files are asked for."""
+        from builder.snapshot.tree import MergedTree
+
         return MergedTree([self._layer_view(stack[: n + 1]) for n in reversed(range(len(stack)))])
 
     def begin(self, stack: Stack) -> Draft:
@@ -64,6 +64,8 @@ class Trees:
 
     def write(self, stack: Stack, path: str, folder: str) -> None:
         """Copy what is below a path of the tree into an empty folder. SourceFault if it is no folder."""
+        from builder.layer.unpack import apply_plain
+
         tree = self.view(stack)
         root = resolve(tree, os.fsencode(path).strip(b"/"))
         entry = tree.lookup(root)
@@ -113,6 +115,10 @@ class Trees:
 
     def _members(self, layer: Layer) -> Iterator[Item]:
         """The layer's members, read from its blob; ends with the check of both digests."""
+        from builder.layer import whiteout
+        from builder.layer.plain import open_plain
+        from builder.layer.tarread import TarReader
+
         with self._blobs.open(layer.blob.digest) as reader:
             yield from whiteout.from_oci(TarReader(open_plain(reader)))
             reader.finish()
@@ -130,6 +136,8 @@ class Trees:
             return self._snapshots.layers((folder,))[0]
         assert stratum.listing is not None
         if stratum.listed is None:
+            from builder.snapshot.listedlayer import ListedLayer
+
             stratum.listed = ListedLayer(stratum.listing, lambda path: self._content(stack, path))
         return stratum.listed
 

@@ -10,9 +10,7 @@ import msgspec
 from builder.errors import ImageFault, SourceFault
 from builder.graph.operation import ImageSource
 from builder.graph.program import ResolvedImage
-from builder.images.archive import import_archive
 from builder.images.image import Image, parse
-from builder.images.layout import import_layout
 from builder.images.store import ImageStore
 from builder.layer.layer import Layer
 from builder.oci.descriptor import Descriptor
@@ -86,6 +84,9 @@ class BaseImages:
             image = self._load(known)
             if image is not None:
                 return image
+        from builder.images.archive import import_archive
+        from builder.images.layout import import_layout
+
         if source.kind == "oci-layout":
             descriptor = import_layout(source.path, source.selector, self._store.blobs, platform)
         else:

@@ -16,6 +16,7 @@ from collections.abc import Iterator
 from builder.errors import SourceFault
 from builder.layer.entry import Content, Entry, Kind
 from builder.source.ignore import Ignore
+from builder.source.sourcetree import SourceTree
 from cache.stats import StatIndex
 
 _CHUNK = 1 << 20
@@ -33,7 +34,7 @@ _FOLDER_FLAGS = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 Xattrs = tuple[tuple[bytes, bytes], ...]
 
 
-class LocalContext:
+class LocalContext(SourceTree):
     """root: absolute path of a folder. ignore: None shows everything. mtime: what every member is dated."""
 
     def __init__(self, root: str, ignore: Ignore | None, stats: StatIndex, mtime: int) -> None:

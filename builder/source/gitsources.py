@@ -33,10 +33,10 @@ class GitFiles(LocalContext):
     def __init__(self, folder: str, mtime: int) -> None:
         stats = StatIndex("", os.stat(folder).st_dev, 0)  # of a folder that will not be there again
         super().__init__(folder, None, stats, mtime)
-        self.mtime = mtime
+        self.dated = mtime
 
     def modified(self, path: bytes) -> int:
-        return self.mtime
+        return self._mtime
 
 
 class _Checkout:

@@ -21,6 +21,7 @@ from builder.layer.entry import Content, Entry, Kind
 from builder.layer.plain import open_plain
 from builder.layer.tarread import TarReader
 from builder.source.archivefile import looks_like_tar, read_member
+from builder.source.sourcetree import SourceTree
 from cache import record
 from cache.blobs import BlobStore
 from cache.digest import Digest
@@ -33,7 +34,6 @@ if TYPE_CHECKING:
 
 _VERSION = "lapstrake-http-1"  # decides keys
 _MODE = 0o600
-LIMIT = 64 << 30  # bytes of one download, if nothing else is said
 
 Secrets = Callable[[str], bytes | None]
 
@@ -50,18 +50,18 @@ class Fetched(msgspec.Struct, frozen=True):
     modified: int | None = None
 
 
-class HttpFile:
+class HttpFile(SourceTree):
     """A Tree of one file of this name."""
 
     def __init__(self, blobs: BlobStore, name: str, fetched: Fetched, mtime: int) -> None:
         self._blobs, self._fetched = blobs, fetched
         self._name = os.fsencode(name)
-        self.mtime, self.size = mtime, fetched.size
+        self.dated, self.size = mtime, fetched.size
         self._entry = Entry(path=self._name, kind=Kind.FILE, mode=_MODE, mtime=mtime, size=fetched.size)
 
     def lookup(self, path: bytes) -> Entry | None:
         if not path:
-            return Entry(path=b"", kind=Kind.DIR, mode=0o755, mtime=self.mtime)
+            return Entry(path=b"", kind=Kind.DIR, mode=0o755, mtime=self._entry.mtime)
         return self._entry if path == self._name else None
 
     def names(self, path: bytes) -> list[bytes]:
@@ -78,7 +78,7 @@ class HttpFile:
         return self._fetched.digest.hex
 
     def modified(self, path: bytes) -> int:
-        return self.mtime
+        return self._entry.mtime
 
 
 class BlobContent:
@@ -100,7 +100,7 @@ class Downloads:
     """
 
     def __init__(
-        self, store: Store, transport: Callable[[Pause], Transport], secrets: Secrets, mtime: int, limit: int = LIMIT
+        self, store: Store, transport: Callable[[Pause], Transport], secrets: Secrets, mtime: int, limit: int
     ) -> None:
         self._store, self._connect = store, transport
         self._secrets, self._mtime, self._limit = secrets, mtime, limit

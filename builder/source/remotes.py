@@ -2,39 +2,73 @@
 
 from __future__ import annotations
 
+import threading
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+from builder.errors import Canceled
 from builder.graph.operation import GitSource, RemoteSource
-from builder.source.gitsources import GitFiles, GitSources
-from builder.source.http import Downloads, HttpFile
 from cache.digest import Digest
 
-RemoteTree = GitFiles | HttpFile
-"""A Tree that is not the client's and no layer. mtime: seconds, of its members."""
+if TYPE_CHECKING:
+    from builder.source.gitsources import GitSources
+    from builder.source.http import Downloads
+    from builder.source.sourcetree import SourceTree
+
+DOWNLOAD_LIMIT = 64 << 30  # bytes of one download, if nothing else is said
 
 
 class Remotes:
-    """Safe for many threads."""
+    """Safe for many threads. Both kinds are opened when a source of theirs is first asked for."""
 
-    def __init__(self, git: GitSources, downloads: Downloads) -> None:
-        self.git = git
-        self.downloads = downloads
+    def __init__(self, open_git: Callable[[], GitSources], open_downloads: Callable[[], Downloads]) -> None:
+        self._open_git, self._open_downloads = open_git, open_downloads
+        self._git: GitSources | None = None
+        self._downloads: Downloads | None = None
+        self._lock = threading.Lock()
+        self._canceled = False
+
+    @property
+    def git(self) -> GitSources:
+        with self._lock:
+            if self._git is None:
+                self._check()
+                self._git = self._open_git()
+            return self._git
+
+    @property
+    def downloads(self) -> Downloads:
+        with self._lock:
+            if self._downloads is None:
+                self._check()
+                self._downloads = self._open_downloads()
+            return self._downloads
 
     def cancel(self) -> None:
         """End what is being fetched; what is asked for later fails with Canceled."""
-        self.git.cancel()
-        self.downloads.cancel()
+        with self._lock:
+            self._canceled = True
+            opened = [one for one in (self._git, self._downloads) if one is not None]
+        for one in opened:
+            one.cancel()
 
     def close(self) -> None:
-        self.git.close()
-        self.downloads.close()
+        for one in (self._git, self._downloads):
+            if one is not None:
+                one.close()
 
     def identify(self, source: RemoteSource) -> Digest:
         """A name for what the source is now. Raises SourceFault, TransportFault."""
         return self.git.identify(source) if isinstance(source, GitSource) else self.downloads.identify(source)
 
-    def tree(self, source: RemoteSource) -> RemoteTree:
+    def tree(self, source: RemoteSource) -> SourceTree:
         """The files themselves."""
         return self.git.tree(source) if isinstance(source, GitSource) else self.downloads.tree(source)
 
     def time(self, source: RemoteSource) -> int | None:
         """What SOURCE_DATE_EPOCH is of a source: the commit's time, Last-Modified, an archive's newest file."""
         return self.git.commit_time(source) if isinstance(source, GitSource) else self.downloads.time(source)
+
+    def _check(self) -> None:
+        if self._canceled:
+            raise Canceled("canceled")
