@@ -28,6 +28,7 @@ class BlobStore:
         self._blobs = os.path.join(root, "blobs", "sha256")
         self._tmp = os.path.join(root, "tmp")
         self.written: set[Digest] = set()  # by this object: their bytes were hashed a moment ago
+        self.supply: Callable[[Digest], bool] | None = None  # stores a blob that is asked for; False if it cannot
 
     def path(self, digest: Digest) -> str:
         """Where the blob is, or would be."""
@@ -47,6 +48,10 @@ class BlobStore:
             return os.stat(self.path(digest)).st_size
         except FileNotFoundError:
             raise _missing(digest) from None
+
+    def obtain(self, digest: Digest, size: int) -> bool:
+        """Whether the blob is there with this size, if need be by having it supplied."""
+        return self.has(digest, size) or (self.supply is not None and self.supply(digest) and self.has(digest, size))
 
     def writer(self) -> BlobWriter:
         """A new blob; use as a context manager, it vanishes unless committed."""
@@ -70,10 +75,12 @@ class BlobStore:
 
     def open(self, digest: Digest) -> BlobReader:
         """Read a blob; the reader raises DigestMismatch at its end if the bytes are not what the name says."""
-        try:
-            return BlobReader(os.open(self.path(digest), os.O_RDONLY | os.O_CLOEXEC), digest)
-        except FileNotFoundError:
-            raise _missing(digest) from None
+        while True:
+            try:
+                return BlobReader(os.open(self.path(digest), os.O_RDONLY | os.O_CLOEXEC), digest)
+            except FileNotFoundError:
+                if self.supply is None or not self.supply(digest):
+                    raise _missing(digest) from None
 
     def read(self, digest: Digest, limit: int = DOCUMENT_LIMIT) -> bytes:
         """A whole small blob, verified; CacheFault if it is larger than limit bytes."""

@@ -61,6 +61,10 @@ class Index:
         rows = self._ask("SELECT value FROM memos WHERE kind = ? AND key = ?", kind, key.hex)
         return bytes(rows[0][0]) if rows else None
 
+    def memos(self, kind: str) -> list[bytes]:
+        """All memos of a kind."""
+        return [bytes(value) for (value,) in self._ask("SELECT value FROM memos WHERE kind = ? ORDER BY key", kind)]
+
     def put_memo(self, kind: str, key: Digest, value: bytes) -> None:
         self._ask("INSERT OR REPLACE INTO memos VALUES (?, ?, ?)", kind, key.hex, value)
 

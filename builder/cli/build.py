@@ -82,6 +82,7 @@ Examples:
 )
 @click.option("--label", "labels", multiple=True, metavar="NAME=VALUE", help="Set metadata of the image.")
 @click.option("--no-cache", is_flag=True, help="Run every step anew.")
+@click.option("--pull", is_flag=True, help="Ask the registries for base images, even if they are known.")
 @click.option("--no-cache-filter", "filters", multiple=True, metavar="STAGE", help="Run the steps of this stage anew.")
 @click.option(
     "--network",
@@ -135,6 +136,7 @@ def command(
     platforms: tuple[str, ...],
     labels: tuple[str, ...],
     no_cache: bool,
+    pull: bool,
     filters: tuple[str, ...],
     network: str,
     hosts: tuple[str, ...],
@@ -173,6 +175,7 @@ def command(
         joined=joined(len(targets), arguments),
         labels=pairs("--label", labels),
         no_cache=no_cache,
+        pull=pull,
         network=network,
         hosts=tuple(host_entry(h) for h in hosts),
         **_contexts(contexts),

@@ -47,6 +47,7 @@ class BuildRequest(msgspec.Struct, frozen=True, kw_only=True):
     platforms: tuple[Platform, ...] = ()
     joined: bool = False
     no_cache: bool = False
+    pull: bool = False
     network: str = "default"
     hosts: tuple[tuple[str, str], ...] = ()
     named_folders: tuple[tuple[str, str], ...] = ()

@@ -6,6 +6,7 @@ import os
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -40,6 +41,7 @@ from builder.solve.trees import Trees
 from builder.source.base import BaseImages
 from builder.source.context import LocalContext
 from builder.source.ignore import Ignore
+from builder.source.remotebases import RemoteBases
 from builder.source.remotes import Remotes
 from cache.digest import Digest
 from cache.errors import Fault
@@ -56,6 +58,7 @@ if TYPE_CHECKING:
     from builder.cli.calls import Call
     from builder.sandbox.launch import Launcher
     from builder.snapshot.snapshots import Snapshots
+    from builder.source.pulled import Pulled
 
 
 class Answer(msgspec.Struct, frozen=True):
@@ -91,7 +94,9 @@ class Session:
         self._ignores: dict[str, Ignore | None] = {}
         self._stats: list[tuple[StatIndex, str]] = []
         self._images = ImageStore(store.root, store.blobs)
-        self._bases = BaseImages(store, self._images, dict(request.named_images))
+        self._opened = ExitStack()
+        self._remote = RemoteBases(store, self._connect, self.emit, self.clock, request.pull)
+        self._bases = BaseImages(store, self._images, dict(request.named_images), self._remote)
         self._trees: Trees | None = None
         self._devices = Granted(request.devices, os.environ)
         self._agents = SshAgents(request.ssh)
@@ -109,6 +114,8 @@ class Session:
         if self._trees is not None:
             self._trees.close()
         self._agents.close()
+        self._store.blobs.supply = None
+        self._opened.close()
 
     def clock(self) -> float:
         """Seconds since the build began."""
@@ -177,6 +184,9 @@ class Session:
         request, image = self._request, self._result(parts)
         step = self._internal("exporting to image")
         created = rfc3339(int(time.time()))
+        if not self._deliveries or any(delivery.spec.kind == "image" for delivery in self._deliveries):
+            for part in parts:
+                self._remote.complete(part.image.layers)  # what is listed is whole
         if not self._deliveries:
             self._keep(image, request.tags, created)
         for delivery in self._deliveries:
@@ -204,6 +214,12 @@ class Session:
             self._store.blobs.put(image.manifest_raw)
             dated.append(replace(part, image=image))
         return tuple(dated)
+
+    def _connect(self) -> Pulled:
+        from builder.cli.registries import opened_registries
+        from builder.source.pulled import Pulled
+
+        return Pulled(self._opened.enter_context(opened_registries(os.environ)), self._store.blobs)
 
     def _result(self, parts: tuple[Part, ...]) -> AnyImage:
         if not self._request.joined:
@@ -368,6 +384,7 @@ class Session:
             surroundings,
             self.emit,
             self.clock,
+            self._remote.cancel,
         )
 
     def _open_snapshots(self) -> Snapshots:

@@ -24,7 +24,7 @@ class Transfer:
             sink.write(file.data)
             return
         assert file.digest is not None
-        if not self._blobs.has(file.digest, file.size):
+        if not self._blobs.obtain(file.digest, file.size):
             raise ImageFault(
                 f"blob {file.digest} of {file.size} bytes is not in the store",
                 "build again with --no-cache: what is missing is made anew",

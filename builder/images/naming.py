@@ -8,6 +8,8 @@ from builder.errors import ImageFault
 from builder.oci.descriptor import Descriptor
 from builder.oci.reference import Reference
 
+BASE_MEMO = "base"  # a name and platform of a FROM -> descriptor of the manifest that its registry gave
+
 
 class StoredImage(msgspec.Struct, frozen=True):
     """descriptor: of a manifest or index. names: familiar, sorted; none for an untagged image. created: RFC 3339."""

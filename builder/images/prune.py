@@ -12,6 +12,7 @@ from collections.abc import Iterator
 
 import msgspec
 
+from builder.images.naming import BASE_MEMO
 from builder.images.store import ImageStore
 from builder.layer.opendirs import OpenDirs
 from builder.layer.remove import remove
@@ -20,6 +21,7 @@ from builder.oci.manifest import read_index, read_manifest
 from cache.blobs import DOCUMENT_LIMIT, BlobStore
 from cache.digest import Digest
 from cache.errors import Fault
+from cache.record import recall
 from cache.store import Store
 
 _DIGEST = re.compile(rb"sha256:([0-9a-f]{64})")
@@ -55,6 +57,10 @@ def prune(store: Store, images: ImageStore, everything: bool) -> Pruned:
 def sweep(store: Store, images: ImageStore) -> tuple[int, int]:
     """Remove the blobs that no image and no result needs; returns how many, and their bytes."""
     live = set(_of_images(store.blobs, images))
+    for memo in store.index.memos(BASE_MEMO):
+        base = recall(memo, Descriptor)
+        if base is not None:
+            live.update(_reach(store.blobs, base, _DEPTH))
     for _, record in store.index.results():
         # Whatever digest a record names keeps its blob: a sweep need not know the forms of records to be safe.
         live.update(Digest(found.decode()) for found in _DIGEST.findall(record))

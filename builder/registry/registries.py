@@ -107,6 +107,10 @@ class Registries:
     def tags(self, reference: Reference) -> list[str]:
         return self._first(reference, lambda client: client.tags())
 
+    def cancel(self) -> None:
+        """Whatever is under way fails with Canceled."""
+        self._transport.cancel()
+
     def blob(self, reference: Reference, take: Callable[[Client], T]) -> T:
         """What `take` gives of the first place that has what it asks for."""
         return self._first(reference, take)

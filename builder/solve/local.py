@@ -77,6 +77,7 @@ class LocalExecutor:
     """launch: starts the sandbox helper; called at most once, by prepare(), when the first command is to run.
 
     contexts: the client's folders by name. remotes: what lies elsewhere.
+    also_cancel: called by cancel(), for what threads may wait for elsewhere.
     """
 
     def __init__(
@@ -90,7 +91,9 @@ class LocalExecutor:
         surroundings: Surroundings,
         emit: Callable[[Event], None],
         clock: Callable[[], float],
+        also_cancel: Callable[[], None] = lambda: None,
     ) -> None:
+        self._also_cancel = also_cancel
         self._store = store
         self._trees = trees
         self._launch = launch
@@ -110,6 +113,7 @@ class LocalExecutor:
     def cancel(self) -> None:
         self._canceled.set()
         self._remotes.cancel()
+        self._also_cancel()
         if self._launcher is not None:
             self._launcher.kill_all()
 

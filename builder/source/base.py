@@ -7,7 +7,7 @@ from collections.abc import Mapping
 
 import msgspec
 
-from builder.errors import ImageFault, SourceFault
+from builder.errors import ImageFault, RegistryFault, SourceFault, TransportFault
 from builder.graph.operation import ImageSource
 from builder.graph.program import ResolvedImage
 from builder.images.image import Image, parse
@@ -17,14 +17,20 @@ from builder.oci.descriptor import Descriptor
 from builder.oci.manifest import read_manifest
 from builder.oci.platform import Platform
 from builder.oci.reference import Reference
+from builder.source.remotebases import RemoteBases
 from cache import record
 from cache.digest import Digest
+from cache.errors import CacheFault, DigestMismatch
 from cache.store import Store
+
+_NOT_LOCAL = "the image is not in the local store: build or pull it under this name, or give it with --build-context"
 
 
 class NamedImage(msgspec.Struct, frozen=True):
-    """A --build-context that is an image. kind: oci-layout, docker-archive, or docker-image, whose path is a
-    reference. selector: tag or digest, or ""."""
+    """A --build-context that is an image. kind: oci-layout, docker-archive or docker-image.
+
+    path: of the file or folder, or an image's name. selector: tag or digest, or "".
+    """
 
     kind: str
     path: str
@@ -34,10 +40,18 @@ class NamedImage(msgspec.Struct, frozen=True):
 class BaseImages:
     """Resolves each name once a build; what lies outside the store is taken into it, checked, before it is used."""
 
-    def __init__(self, store: Store, images: ImageStore, named: Mapping[str, NamedImage]) -> None:
+    def __init__(
+        self,
+        store: Store,
+        images: ImageStore,
+        named: Mapping[str, NamedImage],
+        remote: RemoteBases | None = None,
+    ) -> None:
+        """remote: where images are asked for that the store lacks; None for nowhere."""
         self._store = store
         self._images = images
         self._named = named
+        self._remote = remote
         self._resolved: dict[tuple[str, Platform], ResolvedImage] = {}
         self._by_manifest: dict[Digest, Image] = {}
 
@@ -63,17 +77,27 @@ class BaseImages:
 
     def _stored(self, name: str, platform: Platform) -> Image:
         reference = Reference.parse(name)
-        stored = self._images.resolve(name)
-        if stored is None:
-            raise SourceFault(
-                f"failed to resolve source metadata for {reference}: {reference}: not found",
-                "the image is not in the local store: build it under this name, or give it with --build-context",
-            )
+        stored = None if self._remote is not None and self._remote.always else self._images.resolve(name)
         try:
-            return self._images.load(stored.descriptor, platform)
-        except ImageFault as error:
+            if stored is None and self._remote is not None:
+                return self._remote.resolve(reference, platform)
+            if stored is None:
+                raise SourceFault(f"{reference}: not found", _NOT_LOCAL)
+            try:
+                return self._images.load(stored.descriptor, platform)
+            except CacheFault as error:
+                if self._remote is None or isinstance(error, DigestMismatch):
+                    raise
+                return self._remote.resolve(reference, platform)  # a name pulled for another platform
+        except (SourceFault, ImageFault, RegistryFault) as error:
             raise SourceFault(
-                f"failed to resolve source metadata for {reference}: {error.message}", error.hint
+                f"failed to resolve source metadata for {reference}: {error.message}", error.hint or _NOT_LOCAL
+            ) from error
+        except TransportFault as error:
+            raise SourceFault(
+                f"failed to resolve source metadata for {reference}: {reference}: not found in the local store, "
+                f"and its registry cannot be asked: {error.message}",
+                _NOT_LOCAL,
             ) from error
 
     def _named_image(self, name: str, platform: Platform) -> Image:

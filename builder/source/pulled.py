@@ -72,6 +72,9 @@ class Pulled:
         self._registries.blob(reference, take)
         moved(layer, DONE, layer.blob.size)
 
+    def cancel(self) -> None:
+        self._registries.cancel()
+
     def has(self, layer: Layer) -> bool:
         return self._blobs.has(layer.blob.digest, layer.blob.size)
 

@@ -28,12 +28,14 @@ class Timeouts(msgspec.Struct, frozen=True):
 
 
 class Retries(msgspec.Struct, frozen=True):
-    """attempts: how often a request is made at most. first: seconds before the second, doubled each time.
+    """attempts: how often a request is made at most; connects: the same while there is no connection to the host.
 
+    first: seconds before the second, doubled each time.
     longest: seconds that we are willing to wait; a server that asks for more gets no further request.
     """
 
     attempts: int = 5
+    connects: int = 3
     first: float = 0.5
     longest: float = 60.0
 

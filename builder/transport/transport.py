@@ -124,9 +124,10 @@ class Transport:
             try:
                 answer = self._once(method, url, fields, content)
             except (Unreachable, TimedOut, Interrupted) as error:
-                pause = self._retries.pause(attempt)
+                no_host = isinstance(error, Unreachable)
+                pause = None if no_host and attempt >= self._retries.connects else self._retries.pause(attempt)
                 # An unreachable host has seen nothing, so that any request may be made again.
-                if pause is None or not (method in _IDEMPOTENT or isinstance(error, Unreachable)):
+                if pause is None or not (method in _IDEMPOTENT or no_host):
                     raise
             else:
                 if answer.status not in REPEATED or not (method in _IDEMPOTENT or answer.status == 429):

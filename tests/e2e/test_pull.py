@@ -140,3 +140,20 @@ def test_killed_at_any_moment(bare: Lapstrake) -> None:
         done = bare.run("pull", f"{host}/app:1")
     assert done.status == 0, done.err
     assert "app" in bare.run("images").out
+
+
+@pytest.mark.e2e
+def test_from_a_registry(bare: Lapstrake, registry: DockerRegistry, archive: Path, tmp_path: Path) -> None:
+    """Layers come with the first step that reads them; a build of hits asks for nothing."""
+    registry.push(archive, "app:1")
+    base = f"{registry.host}/app:1"
+    files = {"Dockerfile": f"FROM {base}\nENV X=1\nFROM scratch\nCOPY --from={base} /a /b\n"}
+    context = folder(tmp_path / "context", files)
+    first = bare.built(context, "-o", "type=cacheonly")
+    assert f"[internal] load metadata for {base}" in first.err and f"[internal] pull {base}" in first.err
+    again = bare.built(context, "-o", "type=cacheonly")
+    assert again.cached == 1 and "load metadata" not in again.err and "pull" not in again.err
+    config_only = bare.built(folder(tmp_path / "env", {"Dockerfile": f"FROM {base}\nENV X=1\n"}), "--pull", "-t", "x")
+    assert "load metadata" in config_only.err
+    named = folder(tmp_path / "named", {"Dockerfile": "FROM other\nCOPY --from=other /a /c\n"})
+    bare.built(named, "--build-context", f"other=docker-image://{base}")
