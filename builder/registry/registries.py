@@ -66,6 +66,11 @@ class Registries:
                 self._clients[place] = Client(self._transport, place, login, self._now)
             return self._clients[place]
 
+    def check(self, registry: str, login: Login) -> str:
+        """Whether a registry takes a login; an identity token, if it gives one. Raises Denied."""
+        place = pushed_to(Reference(registry, ""), self._conf, self._insecure)
+        return Client(self._transport, place, lambda: login, self._now).check()
+
     def top(self, reference: Reference) -> Fetched:
         """The manifest or index that a name stands for."""
         wanted = str(reference.digest) if reference.digest else reference.tag or DEFAULT_TAG

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import os
+import subprocess
 from pathlib import Path
 
 import pytest
 
-from tests.e2e.dockerregistry import docker_registry
-from tests.e2e.lapstrake import Lapstrake, folder
+from tests.e2e.dockerregistry import USER, WORD, docker_registry
+from tests.e2e.lapstrake import PROGRAM, Lapstrake, folder
 
 
 @pytest.mark.e2e
@@ -33,3 +34,32 @@ def test_pushed_and_read_by_skopeo(tmp_path: Path) -> None:
             1,
             f"ERROR: An image does not exist locally with the tag: {name}:3",
         )
+
+
+@pytest.mark.e2e
+def test_login_and_logout(tmp_path: Path) -> None:
+    lapstrake = Lapstrake(tmp_path / "store")
+    context = folder(tmp_path / "context", {"Dockerfile": "FROM scratch\nCOPY Dockerfile /\n"})
+    (tmp_path / "registry").mkdir()
+    config = tmp_path / "docker" / "config.json"
+    environment = {**os.environ, "DOCKER_CONFIG": str(config.parent)}
+    with docker_registry(tmp_path / "registry", passwords=True) as registry:
+
+        def login(word: str) -> subprocess.CompletedProcess[str]:
+            words = [*PROGRAM, "login", "-u", USER, "--password-stdin", registry.host]
+            return subprocess.run(
+                words, input=f"{word}\n", capture_output=True, text=True, env=environment, check=False
+            )
+
+        wrong = login("other-word")
+        assert wrong.returncode == 1 and not config.exists() and "other-word" not in wrong.stderr
+        done = login(WORD)
+        assert (done.returncode, done.stdout) == (0, "Login Succeeded\n"), done.stderr
+        assert config.stat().st_mode & 0o777 == 0o600
+        lapstrake.built(context, "-t", f"{registry.host}/app:1")
+        pushed = lapstrake.run("push", f"{registry.host}/app:1", env=environment)
+        assert pushed.status == 0, pushed.err
+        assert "Removing login" in lapstrake.run("logout", registry.host, env=environment).out
+        assert "Not logged in" in lapstrake.run("logout", registry.host, env=environment).out
+        refused = lapstrake.run("pull", f"{registry.host}/app:1", env=environment)
+        assert refused.status == 1 and "authentication required" in refused.err
