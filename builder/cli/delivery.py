@@ -53,7 +53,7 @@ class Delivery:
             raise OutputFault("docker exporter does not support exporting manifest lists, use the oci exporter instead")
         if self.spec.kind == "docker" and joined:
             raise OutputFault("docker exporter does not currently support exporting manifest lists", "use type=oci")
-        if self.spec.kind not in ("image", "cacheonly"):
+        if self.spec.kind not in ("image", "registry", "cacheonly"):
             self._exporter(lambda: iter(()), lambda text: None).check()
 
     def deliver(
@@ -76,7 +76,7 @@ class Delivery:
             return None
         images = [(part.platform, self._in_form(part, joined, warn, epoch)) for part in parts]
         made = self._joined(images) if joined else images[0][1]
-        if self.spec.kind != "image":
+        if self.spec.kind not in ("image", "registry"):
             self._exporter(parts[0].tree, warn).write(made, self._names or tags)
         return made
 

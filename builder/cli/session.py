@@ -19,7 +19,7 @@ from builder.cli.findings import line_note, summary
 from builder.cli.request import BuildRequest, epoch
 from builder.cli.secret import reader
 from builder.cli.ssh import SshAgents
-from builder.errors import SourceFault, StepFault
+from builder.errors import OutputFault, SourceFault, StepFault
 from builder.export.exporter import Part
 from builder.export.options import OutputSpec
 from builder.graph.event import Event, Finished, Started, Warned
@@ -196,6 +196,8 @@ class Session:
                 image = made
             if delivery.spec.kind == "image":
                 self._keep(image, delivery.names(request.tags), created)
+            if delivery.spec.push:
+                self._push(image, delivery)
         if request.iidfile:
             write_id(request.iidfile, image)
         if request.metadata_file:
@@ -214,6 +216,27 @@ class Session:
             self._store.blobs.put(image.manifest_raw)
             dated.append(replace(part, image=image))
         return tuple(dated)
+
+    def _push(self, image: AnyImage, delivery: Delivery) -> None:
+        from builder.cli.registries import opened_registries
+        from builder.registry.pushing import push
+
+        names, spec = delivery.names(self._request.tags), delivery.spec
+        if not names:
+            raise OutputFault("tag is needed when pushing to registry", "give --tag, or name= in the output")
+        for name in names:
+            step = self._internal(f"pushing {name}")
+            with opened_registries(os.environ, spec.insecure) as registries:
+                push(
+                    image.descriptor,
+                    name,
+                    self._store.blobs,
+                    registries,
+                    lambda layer, word: None,
+                    self._remote.source,
+                    spec.by_digest,
+                )
+            self._done(step)
 
     def _connect(self) -> Pulled:
         from builder.cli.registries import opened_registries

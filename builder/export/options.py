@@ -11,6 +11,7 @@ _COMPRESSION = (
     "compression", "compression-level", "force-compression", "name", "oci-mediatypes", "oci-artifact",
     "rewrite-timestamp", "source-date-epoch", "prefer-nondist-layers", "attestation-inline",
 )  # fmt: skip
+_PUSH = ("push", "push-by-digest", "registry.insecure")
 _FILES = frozenset({"mode", "platform-split", "attestation-prefix", "source-date-epoch"})
 # What an output may be told not to do, which it does not do anyway, and why it cannot do it.
 _REFUSED = {
@@ -20,17 +21,21 @@ _REFUSED = {
 _KEYS = {
     "docker": frozenset({"tar", *_COMPRESSION}),
     "oci": frozenset({"tar", *_COMPRESSION}),
-    "image": frozenset({"push", "store", "unpack", "name-canonical", *_COMPRESSION}),
+    "image": frozenset(
+        {"push", "push-by-digest", "registry.insecure", "store", "unpack", "name-canonical", *_COMPRESSION}
+    ),
+    "registry": frozenset({"push", "push-by-digest", "registry.insecure", "store", "unpack", *_COMPRESSION}),
     "tar": _FILES,
     "local": _FILES,
     "cacheonly": frozenset[str](),
 }
-IMAGES = ("docker", "oci", "image")  # the outputs that are an image
+IMAGES = ("docker", "oci", "image", "registry")  # the outputs that are an image
 _TRUE, _FALSE = ("1", "t", "T", "TRUE", "true", "True"), ("0", "f", "F", "FALSE", "false", "False")
 
 
 class OutputSpec(msgspec.Struct, frozen=True, kw_only=True):
-    """One output. kind: docker, oci, tar, local, image (the local image store) or cacheonly.
+    """One output. kind: docker, oci, tar, local, image (the local image store),
+    registry or cacheonly. push: to a registry, too; by_digest: without its tag; insecure: without TLS.
 
     dest: path, "-" for the standard output, "" where there is none. names: given by name=. compression: "" for as it
     is. level: None for the codec's usual one. force: base layers too. tar: False for a folder (oci). docker_types:
@@ -50,6 +55,9 @@ class OutputSpec(msgspec.Struct, frozen=True, kw_only=True):
     rewrite: bool = False
     epoch: int | None = None
     annotations: tuple[Annotation, ...] = ()
+    push: bool = False
+    by_digest: bool = False
+    insecure: bool = False
     split: bool | None = None
 
 
@@ -74,8 +82,6 @@ def _spec(values: dict[str, str]) -> OutputSpec:
     kind, dest = values.pop("type", ""), values.pop("dest", "")
     if not kind:
         raise OutputFault("type is required for output", f"want type= one of: {', '.join(_KEYS)}")
-    if kind == "registry" or _truth(values, "push", False):
-        raise OutputFault("pushing to a registry is not supported", "write type=oci,dest=FILE and push that file")
     if kind not in _KEYS:
         raise OutputFault(f'exporter "{kind}" could not be found', f"want type= one of: {', '.join(_KEYS)}")
     annotations = _annotations(kind, values)
@@ -100,6 +106,9 @@ def _spec(values: dict[str, str]) -> OutputSpec:
         rewrite=_truth(values, "rewrite-timestamp", False),
         epoch=_epoch(values.get("source-date-epoch", "")),
         annotations=annotations,
+        push=kind == "registry" or _truth(values, "push", False),
+        by_digest=_truth(values, "push-by-digest", False),
+        insecure=_truth(values, "registry.insecure", False),
         split=_truth(values, "platform-split", True) if "platform-split" in values else None,
     )
 
@@ -140,7 +149,7 @@ def _epoch(text: str) -> int | None:
 
 
 def _dest(kind: str, dest: str, tar: bool) -> str:
-    if kind in ("image", "cacheonly"):
+    if kind in ("image", "registry", "cacheonly"):
         if dest:
             raise OutputFault(f"dest is not supported for {kind} exporter", "use type=docker or type=oci for a file")
         return ""

@@ -63,3 +63,20 @@ def test_login_and_logout(tmp_path: Path) -> None:
         assert "Not logged in" in lapstrake.run("logout", registry.host, env=environment).out
         refused = lapstrake.run("pull", f"{registry.host}/app:1", env=environment)
         assert refused.status == 1 and "authentication required" in refused.err
+
+
+@pytest.mark.e2e
+def test_built_into_a_registry(tmp_path: Path) -> None:
+    """A layer of a base in the same registry is mounted, and never downloaded."""
+    lapstrake = Lapstrake(tmp_path / "store")
+    (tmp_path / "registry").mkdir()
+    with docker_registry(tmp_path / "registry") as registry:
+        base, name = f"{registry.host}/base:1", f"{registry.host}/app:1"
+        first = folder(tmp_path / "first", {"a": os.urandom(9999), "Dockerfile": "FROM scratch\nCOPY a /a\n"})
+        lapstrake.built(first, "-o", f"type=registry,name={base}")
+        other = Lapstrake(tmp_path / "other")
+        second = folder(tmp_path / "second", {"Dockerfile": f"FROM {base}\nENV X=1\n"})
+        done = other.built(second, "-t", name, "-o", "type=registry")
+        assert f"pushing {name}" in done.err and "[internal] pull" not in done.err
+        assert registry.digest("app:1")
+        assert "tag is needed" in lapstrake.refused(first, "-o", "type=registry").err

@@ -48,8 +48,6 @@ def test_outputs(text, spec):
         ("type=oci,tar=false,dest=-", "dest cannot be stdout for oci exporter"),
         ("type=docker,tar=false,dest=x", "not supported for docker exporter"),
         ("type=nope", 'exporter "nope" could not be found'),
-        ("type=registry", "pushing to a registry"),
-        ("type=image,push=true", "pushing to a registry"),
         ("type=image,dest=x", "dest is not supported for image exporter"),
         ("type=tar,compression=gzip", 'unknown attribute "compression" for tar output'),
         ("type=docker,destination=x", 'unknown attribute "destination"'),
