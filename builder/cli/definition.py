@@ -72,6 +72,7 @@ def _keeps_git_dir(request: BuildRequest) -> bool:
 
 def _from_remote(request: BuildRequest, stdin: BinaryIO, source: RemoteSource, remotes: Remotes) -> Definition:
     """A git repository, an archive or a Dockerfile alone: there is no ignore file, as in BuildKit."""
+    source = remotes.used(source)
     archive = isinstance(source, HttpSource) and remotes.downloads.is_archive(source)
     if request.file == "-":
         text = _checked(stdin.read(_LIMIT + 1), "the standard input")
@@ -100,7 +101,7 @@ def _checked_out(folder: str, name: str) -> bytes | None:
 def _downloaded(source: HttpSource, remotes: Remotes) -> bytes:
     parts: list[bytes] = []
     size = 0
-    for data in remotes.downloads.tree(source).content(b"").chunks():
+    for data in remotes.tree(source).content(b"").chunks():
         parts.append(data)
         size += len(data)
         if size > _LIMIT:

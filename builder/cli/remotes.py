@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from builder.cli.request import BuildRequest
 from builder.cli.secret import reader
 from builder.cli.ssh import SshAgents
+from builder.errors import SourceFault
 from builder.oci.config import DEFAULT_EPOCH
 from builder.source.remotes import DOWNLOAD_LIMIT, Remotes
 from cache.errors import Fault
@@ -19,7 +20,10 @@ from cache.store import Store
 if TYPE_CHECKING:
     from builder.source.gitsources import GitSources
     from builder.source.http import Downloads, Pause
+    from builder.source.policy import SourcePolicy
     from builder.transport.transport import Transport
+
+_POLICY_LIMIT = 16 << 20  # bytes
 
 
 @contextmanager
@@ -39,12 +43,29 @@ def opened_remotes(request: BuildRequest, store: Store) -> Iterator[Remotes]:
 
         return Downloads(store, _transport, secrets, DEFAULT_EPOCH, limit)
 
-    remotes = Remotes(git, downloads)
+    remotes = Remotes(git, downloads, _policy())
     try:
         yield remotes
     finally:
         remotes.close()
         agents.close()
+
+
+def _policy() -> SourcePolicy | None:
+    """What $EXPERIMENTAL_BUILDKIT_SOURCE_POLICY, a file, says of sources."""
+    path = os.environ.get("EXPERIMENTAL_BUILDKIT_SOURCE_POLICY", "")
+    if not path:
+        return None
+    from builder.source.policy import SourcePolicy
+
+    try:
+        with open(path, "rb") as file:
+            raw = file.read(_POLICY_LIMIT + 1)
+    except OSError as error:
+        raise SourceFault(f"failed to read policy file {path}: {error.strerror}") from error
+    if len(raw) > _POLICY_LIMIT:
+        raise SourceFault(f"failed to read policy file {path}: it has more than {_POLICY_LIMIT} bytes")
+    return SourcePolicy.parse(raw, path)
 
 
 def _transport(pause: Pause) -> Transport:

@@ -96,7 +96,7 @@ class Session:
         self._images = ImageStore(store.root, store.blobs)
         self._opened = ExitStack()
         self._remote = RemoteBases(store, self._connect, self.emit, self.clock, request.pull)
-        self._bases = BaseImages(store, self._images, dict(request.named_images), self._remote)
+        self._bases = BaseImages(store, self._images, dict(request.named_images), self._remote, remotes.policy)
         self._trees: Trees | None = None
         self._devices = Granted(request.devices, os.environ)
         self._agents = SshAgents(request.ssh)
@@ -355,6 +355,8 @@ class Session:
         folders = {"context": self._definition.context, **dict(self._request.named_folders)}
         used = {v.operation.name for v in graph.vertices.values() if isinstance(v.operation, LocalSource)}
         for name in sorted(used):
+            if self._remotes.policy is not None:
+                self._remotes.policy.local(name)
             ignore = self._ignore(folders[name])
             root = os.path.realpath(folders[name])
             self._contexts[name] = LocalContext(root, ignore, self._stat_index(root), DEFAULT_EPOCH)

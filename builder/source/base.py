@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
+from typing import TYPE_CHECKING
 
 import msgspec
 
@@ -22,6 +23,9 @@ from cache import record
 from cache.digest import Digest
 from cache.errors import CacheFault, DigestMismatch
 from cache.store import Store
+
+if TYPE_CHECKING:
+    from builder.source.policy import SourcePolicy
 
 _NOT_LOCAL = "the image is not in the local store: build or pull it under this name, or give it with --build-context"
 
@@ -46,8 +50,10 @@ class BaseImages:
         images: ImageStore,
         named: Mapping[str, NamedImage],
         remote: RemoteBases | None = None,
+        policy: SourcePolicy | None = None,
     ) -> None:
-        """remote: where images are asked for that the store lacks; None for nowhere."""
+        """remote: where images are asked for that the store lacks; None for nowhere. policy: which may be used."""
+        self._policy = policy
         self._store = store
         self._images = images
         self._named = named
@@ -76,6 +82,7 @@ class BaseImages:
         return self._stored(named.path, platform) if named.kind == "docker-image" else self._named_image(name, platform)
 
     def _stored(self, name: str, platform: Platform) -> Image:
+        name = name if self._policy is None else self._policy.image(name)
         reference = Reference.parse(name)
         stored = None if self._remote is not None and self._remote.always else self._images.resolve(name)
         try:

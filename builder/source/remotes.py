@@ -13,15 +13,25 @@ from cache.digest import Digest
 if TYPE_CHECKING:
     from builder.source.gitsources import GitSources
     from builder.source.http import Downloads
+    from builder.source.policy import SourcePolicy
     from builder.source.sourcetree import SourceTree
 
 DOWNLOAD_LIMIT = 64 << 30  # bytes of one download, if nothing else is said
 
 
 class Remotes:
-    """Safe for many threads. Both kinds are opened when a source of theirs is first asked for."""
+    """Safe for many threads. Both kinds are opened when a source of theirs is first asked for.
 
-    def __init__(self, open_git: Callable[[], GitSources], open_downloads: Callable[[], Downloads]) -> None:
+    policy: which sources may be used, None for all of them; it is asked here.
+    """
+
+    def __init__(
+        self,
+        open_git: Callable[[], GitSources],
+        open_downloads: Callable[[], Downloads],
+        policy: SourcePolicy | None = None,
+    ) -> None:
+        self.policy = policy
         self._open_git, self._open_downloads = open_git, open_downloads
         self._git: GitSources | None = None
         self._downloads: Downloads | None = None
@@ -57,16 +67,23 @@ class Remotes:
             if one is not None:
                 one.close()
 
+    def used(self, source: RemoteSource) -> RemoteSource:
+        """The source that stands in for this one, most often itself. Raises SourceFault where it is denied."""
+        return source if self.policy is None else self.policy.remote(source)
+
     def identify(self, source: RemoteSource) -> Digest:
         """A name for what the source is now. Raises SourceFault, TransportFault."""
+        source = self.used(source)
         return self.git.identify(source) if isinstance(source, GitSource) else self.downloads.identify(source)
 
     def tree(self, source: RemoteSource) -> SourceTree:
         """The files themselves."""
+        source = self.used(source)
         return self.git.tree(source) if isinstance(source, GitSource) else self.downloads.tree(source)
 
     def time(self, source: RemoteSource) -> int | None:
         """What SOURCE_DATE_EPOCH is of a source: the commit's time, Last-Modified, an archive's newest file."""
+        source = self.used(source)
         return self.git.commit_time(source) if isinstance(source, GitSource) else self.downloads.time(source)
 
     def _check(self) -> None:
