@@ -82,6 +82,7 @@ Examples:
 )
 @click.option("--label", "labels", multiple=True, metavar="NAME=VALUE", help="Set metadata of the image.")
 @click.option("--no-cache", is_flag=True, help="Run every step anew.")
+@click.option("--push", is_flag=True, help="The same as -o type=registry.")
 @click.option("--pull", is_flag=True, help="Ask the registries for base images, even if they are known.")
 @click.option("--no-cache-filter", "filters", multiple=True, metavar="STAGE", help="Run the steps of this stage anew.")
 @click.option(
@@ -137,6 +138,7 @@ def command(
     labels: tuple[str, ...],
     no_cache: bool,
     pull: bool,
+    push: bool,
     filters: tuple[str, ...],
     network: str,
     hosts: tuple[str, ...],
@@ -179,7 +181,7 @@ def command(
         network=network,
         hosts=tuple(host_entry(h) for h in hosts),
         **_contexts(contexts),
-        outputs=outputs or (("type=image",) if annotations else ()),
+        outputs=(*outputs, "type=registry") if push else outputs or (("type=image",) if annotations else ()),
         annotations=tuple(one for text in annotations if text for one in from_option(text)),
         iidfile=iidfile,
         metadata_file=metadata_file,

@@ -76,7 +76,7 @@ def test_built_into_a_registry(tmp_path: Path) -> None:
         lapstrake.built(first, "-o", f"type=registry,name={base}")
         other = Lapstrake(tmp_path / "other")
         second = folder(tmp_path / "second", {"Dockerfile": f"FROM {base}\nENV X=1\n"})
-        done = other.built(second, "-t", name, "-o", "type=registry")
+        done = other.built(second, "-t", name, "--push")
         assert f"pushing {name}" in done.err and "[internal] pull" not in done.err
         assert registry.digest("app:1")
         assert "tag is needed" in lapstrake.refused(first, "-o", "type=registry").err
