@@ -86,9 +86,9 @@ def _path(remote: RemoteSource) -> str:
 
 def _selection(fold: Fold, copy: Copy | Add, source: str, parents: bool) -> Selection:
     """With --parents the path keeps the pivot `/./`: what is before it is not part of the names made."""
-    if not (isinstance(copy, Copy) and copy.source_stage) and fold.shared.ignored(paths.clean(source).lstrip("/")):
-        keyword = "Add" if isinstance(copy, Add) else "Copy"
-        fold.report("CopyIgnoredFile", copy, keyword, quote(paths.clean(source).lstrip("/")))
+    name = paths.clean(source).lstrip("/")
+    if not (isinstance(copy, Copy) and copy.source_stage) and fold.shared.ignored(name):
+        fold.report("CopyIgnoredFile", copy, "Add" if isinstance(copy, Add) else "Copy", quote(name or "."))
     if not parents:
         unpack = isinstance(copy, Add) and copy.unpack is not False
         return Selection(input=0, path=paths.clean(source), wildcard=paths.has_wildcard(source), unpack=unpack)

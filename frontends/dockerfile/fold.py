@@ -103,7 +103,7 @@ class Fold:
         self.gathered = Gathered(start.gathered)
         self.onbuild = False
         self.title, self._total, self._done = title, total, done
-        self._seen: dict[type, tuple[Instruction, str]] = {}
+        self._seen: dict[type, Instruction] = {}
         self._begin()
 
     def _begin(self) -> None:
@@ -205,7 +205,7 @@ class Fold:
 
     def _env(self, instruction: Env) -> None:
         if instruction.legacy:
-            self.report("LegacyKeyValueFormat", instruction, "ENV")
+            self.report("LegacyKeyValueFormat", instruction, instruction.keyword)
         pairs = self._pairs(instruction)
         entries = {entry.partition("=")[0]: entry for entry in self.runtime.env}
         for name, value in pairs:
@@ -218,7 +218,7 @@ class Fold:
 
     def _label(self, instruction: Label) -> None:
         if instruction.legacy:
-            self.report("LegacyKeyValueFormat", instruction, "LABEL")
+            self.report("LegacyKeyValueFormat", instruction, instruction.keyword)
         pairs = self._pairs(instruction)
         self.runtime = replace(self.runtime, labels=tuple({**dict(self.runtime.labels), **dict(pairs)}.items()))
         self.commit(" ".join(["LABEL", *(f"{name}={value}" for name, value in pairs)]))
@@ -293,8 +293,10 @@ class Fold:
     def _once(self, instruction: Instruction) -> None:
         earlier = self._seen.get(type(instruction))
         if earlier is not None:
-            self.report("MultipleInstructionsDisallowed", earlier[0], instruction.keyword)
-        self._seen[type(instruction)] = (instruction, instruction.keyword)
+            # At the one that has no effect; but what is written above the later one decides whether it is said.
+            rule, lines = "MultipleInstructionsDisallowed", earlier.lines
+            self.shared.lint.report(rule, lines, instruction.comments, instruction.keyword)
+        self._seen[type(instruction)] = instruction
 
     def _shell(self, instruction: Shell) -> None:
         self.runtime = replace(self.runtime, shell=instruction.words)

@@ -13,9 +13,11 @@ from builder.graph.operation import HttpSource, ImageSource, LocalSource, Select
 from builder.graph.program import Program, ResolvedImage, Resolver, Warning
 from builder.oci.config import History, ImageConfig
 from builder.oci.platform import Platform, normalise
+from builder.oci.reference import Reference
 from cache.digest import Digest
 from cache.errors import Fault
 from frontends.dockerfile.fold import Fold, Shared, StageState, empty_image, step_prefix
+from frontends.dockerfile.gotext import quote
 from frontends.dockerfile.instructions import LAYER_MAKING, AnyInstruction, Arg, Onbuild
 from frontends.dockerfile.lint import Lint, parse_check
 from frontends.dockerfile.options import LowerOptions, is_predefined, proxy_env
@@ -281,13 +283,25 @@ class _Lowering:
         asked = self._named(name, platform) or name
         key = (asked, platform)
         if key not in self._images:
+            if asked == name:
+                self._check_name(name, lines)
             try:
                 self._images[key] = self._resolve(asked, platform)
             except Fault as error:
                 known = [*(stage.instruction.stage for stage in self._stages.stages), *_COMMON_IMAGES]
                 nearest = did_you_mean(name, filter(None, known))
-                raise LowerFault(error.message + nearest, error.hint, source=self._source, lines=lines) from error
+                raise LowerFault(
+                    f"{name}: {error.message}{nearest}", error.hint, source=self._source, lines=lines
+                ) from error
         return self._images[key]
+
+    def _check_name(self, name: str, lines: Lines) -> None:
+        try:
+            Reference.parse(name)
+        except Fault as error:
+            reason = error.message.removesuffix(f': "{name}"')
+            text = f"failed to parse stage name {quote(name)}: {reason}"
+            raise LowerFault(text, error.hint, source=self._source, lines=lines) from None
 
     def _tree(self, name: str, index: int | None, lines: Lines, late: str) -> Digest | None:
         """See Shared.tree."""

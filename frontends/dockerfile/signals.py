@@ -6,13 +6,13 @@ _NAMES = (
     " ABRT ALRM BUS CHLD CLD CONT FPE HUP ILL INT IO IOT KILL PIPE POLL PROF PWR QUIT SEGV STKFLT STOP SYS TERM TRAP "
     "TSTP TTIN TTOU URG USR1 USR2 VTALRM WINCH XCPU XFSZ RTMIN RTMAX "
 )
-_HIGHEST = 64
+_LONGEST = 10  # digits of a number
 
 
 def is_signal(text: str) -> bool:
-    """SIGTERM, term, 15, SIGRTMIN+3."""
+    """SIGTERM, term, 15, SIGRTMIN+3; of numbers, which kernels have not all the same of, only 0 is none."""
     if text.isascii() and text.isdigit():
-        return 0 < int(text[:4]) <= _HIGHEST and len(text) < 4
+        return int(text[:_LONGEST]) != 0 and len(text) < _LONGEST
     name = text.upper().removeprefix("SIG")
     for base, sign, most in (("RTMIN", "+", 15), ("RTMAX", "-", 14)):
         offset = name.removeprefix(base + sign)

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.conftest import EXAMPLES
 from tests.e2e.compare import flatten
-from tests.e2e.conftest import EXAMPLES
 from tests.e2e.dockerd import Dockerd
 from tests.e2e.lapstrake import Lapstrake
 

@@ -10,10 +10,8 @@ from pathlib import Path
 import pytest
 
 from tests.e2e.compare import flatten
-from tests.e2e.conftest import base, base_context
 from tests.e2e.lapstrake import Lapstrake, folder
 
-__all__ = ["base", "base_context"]
 pytestmark = pytest.mark.e2e
 
 SECRET = "a secret of the host"
