@@ -22,7 +22,8 @@ class User:
 def find_user(text: str, passwd: str = "/etc/passwd", group: str = "/etc/group") -> User:  # noqa: S107
     """USER's text to ids: a name or number, with or without `:group`; "" is root. Raises UnknownUser.
 
-    Without a group: the passwd line's gid and all groups that list the name; a number without a line has gid 0.
+    The group is always among the groups.
+    Without one: the passwd line's gid and all groups that list the name; a number without a line has gid 0.
     """
     name, _, group_text = text.partition(":")
     name = name or "0"
@@ -36,7 +37,8 @@ def find_user(text: str, passwd: str = "/etc/passwd", group: str = "/etc/group")
     if uid < 0:
         raise UnknownUser(f"unable to find user {name}: no matching entries in passwd file")
     if group_text:
-        return User(uid, _group(group_text, group), [], home)
+        gid = _group(group_text, group)
+        return User(uid, gid, [gid], home)
     groups = [g for fields in _lines(group, 4) if login and login in fields[3].split(",") if (g := _number(fields[2]))]
     return User(uid, gid, sorted({gid, *groups}), home)
 

@@ -94,6 +94,11 @@ def differences(a: Flat, b: Flat, ignore: tuple[str, ...] = ()) -> list[str]:
     return lines
 
 
+def history(flat: Flat) -> list[tuple[str, bool]]:
+    """What each entry was made by, and whether it has no layer."""
+    return [(e.get("created_by", ""), e.get("empty_layer", False)) for e in flat.document.get("history", [])]
+
+
 def _member(tar: tarfile.TarFile, name: str) -> IO[bytes]:
     found = tar.extractfile(name)
     assert found is not None, name
