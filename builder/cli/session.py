@@ -35,8 +35,9 @@ from builder.oci.platform import host
 from builder.oci.reference import Reference
 from builder.sandbox.spec import DEFAULT_SHM_SIZE
 from builder.solve.assemble import make_image, rfc3339
-from builder.solve.local import LocalExecutor, Surroundings
+from builder.solve.local import LocalExecutor
 from builder.solve.scheduler import Scheduler
+from builder.solve.surroundings import Surroundings
 from builder.solve.trees import Trees
 from builder.source.base import BaseImages
 from builder.source.context import LocalContext

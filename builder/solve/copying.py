@@ -8,8 +8,9 @@ from collections.abc import Iterator
 from builder.graph.operation import Copy, InlineFile
 from builder.layer.entry import BytesContent, Content, Entry, Item, Kind
 from builder.layer.tree import Tree, resolve
+from builder.solve.emptytree import EmptyTree
 from builder.solve.owner import owner
-from builder.solve.placement import EmptyTree, Placement
+from builder.solve.placement import Placement
 from builder.solve.select import Selected
 from builder.solve.unpacking import Archive, extracted, is_archive
 

@@ -5,72 +5,36 @@ from __future__ import annotations
 import functools
 import threading
 from collections.abc import Callable, Iterable
-from contextlib import AbstractContextManager, nullcontext
 from typing import TYPE_CHECKING
 
-import msgspec
-
-from builder.errors import BuildFault, Canceled, StepFault
-from builder.graph.event import Event, Log
+from builder.errors import BuildFault, Canceled
 from builder.graph.inputs import selections
-from builder.graph.operation import Copy, Device, Exec, InlineFile, LocalSource, MakeDir, RemoteSource
-from builder.layer.codec import Codec
-from builder.layer.entry import Entry, Item
-from builder.layer.layer import Layer
-from builder.layer.pack import pack
-from builder.layer.tree import Tree
-from builder.sandbox.spec import DEFAULT_SHM_SIZE, Cgroup, Given, Limits, OverlayRoot, PlainRoot, SandboxSpec
-from builder.sandbox.stepcgroup import StepCgroup
-from builder.solve.cachemounts import CacheMounts
-from builder.solve.copying import Source, place
-from builder.solve.executor import Stack, Task
-from builder.solve.folders import make_folders
-from builder.solve.placement import EmptyTree
+from builder.graph.operation import Copy, Exec, InlineFile, LocalSource, MakeDir, RemoteSource
+from builder.solve.emptytree import EmptyTree
 from builder.solve.select import Selected, select, selection_digest
-from builder.solve.sshforward import Agents
-from builder.solve.stepmounts import Found, Secrets, StepMounts
-from builder.solve.stratum import Stratum
-from builder.solve.trees import Trees
-from builder.source.context import LocalContext
 from builder.source.sourcetree import SourceTree
 from cache import record
 from cache.digest import Digest
-from cache.store import Store
 
 if TYPE_CHECKING:
+    from builder.graph.event import Event
+    from builder.layer.codec import Codec
+    from builder.layer.entry import Entry, Item
+    from builder.layer.layer import Layer
+    from builder.layer.tree import Tree
     from builder.sandbox.launch import Launcher
+    from builder.solve.commands import Commands
+    from builder.solve.copying import Source
+    from builder.solve.executor import Stack, Task
+    from builder.solve.stepmounts import Found
+    from builder.solve.stratum import Stratum
+    from builder.solve.surroundings import Surroundings
+    from builder.solve.trees import Trees
+    from builder.source.context import LocalContext
     from builder.source.remotes import Remotes
+    from cache.store import Store
 
 _PACKERS = 2  # layers packed at once: each keeps all cores busy, more would only hold memory
-
-
-def _nothing(name: str) -> None:
-    return None
-
-
-def _no_devices(wanted: tuple[Device, ...]) -> Given:
-    return Given()
-
-
-class Surroundings(msgspec.Struct, frozen=True, kw_only=True):
-    """What every step of a build is given and no key holds.
-
-    proxy: `NAME=value` of the predefined proxy arguments. addresses: of the names of --add-host. resolv_conf: text
-    of /etc/resolv.conf. mtime: seconds, of every file that the builder itself makes or takes from a client folder.
-    secrets: values of --secret. agents: sockets of --ssh. shm_size: bytes of /dev/shm. limits: --resource and
-    --cgroup-parent. warn: of limits that cannot be kept. devices: what those of RUN --device add to a step.
-    """
-
-    proxy: tuple[str, ...] = ()
-    addresses: tuple[tuple[str, str], ...] = ()
-    resolv_conf: str = ""
-    mtime: int = 0
-    secrets: Secrets = _nothing
-    agents: Agents = _nothing
-    shm_size: int = DEFAULT_SHM_SIZE
-    limits: Limits = Limits()
-    warn: Callable[[str], None] = _nothing
-    devices: Callable[[tuple[Device, ...]], Given] = _no_devices
 
 
 class LocalExecutor:
@@ -97,7 +61,7 @@ class LocalExecutor:
         self._store = store
         self._trees = trees
         self._launch = launch
-        self._launcher: Launcher | None = None
+        self._commands: Commands | None = None
         self._contexts = contexts
         self._remotes = remotes
         self._codec = codec
@@ -106,24 +70,27 @@ class LocalExecutor:
         self._clock = clock
         self._packers = threading.Semaphore(_PACKERS)
         self._canceled = threading.Event()
-        self._caches = CacheMounts(store.path("caches"), self._canceled.is_set)
-        self._cgroups = _cgroups(surroundings)
         self._selected: dict[Digest, Found] = {}
 
     def cancel(self) -> None:
         self._canceled.set()
         self._remotes.cancel()
         self._also_cancel()
-        if self._launcher is not None:
-            self._launcher.kill_all()
+        if self._commands is not None:
+            self._commands.cancel()
 
     def close(self) -> None:
-        if self._launcher is not None:
-            self._launcher.close()
+        if self._commands is not None:
+            self._commands.close()
 
     def prepare(self, task: Task) -> None:
-        if self._launcher is None and isinstance(task.vertex.operation, Exec):
-            self._launcher = self._launch()
+        if self._commands is None and isinstance(task.vertex.operation, Exec):
+            from builder.solve.commands import Commands
+
+            launcher, canceled = self._launch(), self._canceled.is_set
+            self._commands = Commands(
+                self._store, self._trees, launcher, self._surroundings, canceled, self._emit, self._clock
+            )
 
     def identify(self, source: RemoteSource) -> Digest:
         return self._remotes.identify(source)
@@ -142,38 +109,17 @@ class LocalExecutor:
         if isinstance(operation, Copy):
             return self._copy(task, operation)
         if isinstance(operation, MakeDir):
+            from builder.solve.folders import make_folders
+
             items = make_folders(self._tree(task.below), operation, self._surroundings.mtime)
             return self._listed(task, items)
         raise BuildFault(f"cannot perform {type(operation).__name__}")
 
     def _exec(self, task: Task, operation: Exec) -> Callable[[], Layer]:
         found = self._selected.pop(task.digest, None) or self._select(task)
-        draft = self._trees.begin(task.below)
-        try:
-            assert self._launcher is not None
-            with self._step_mounts() as given, self._cgroups() as cgroup:
-                given.open(task, operation, found)
-                status = self._launcher.run(
-                    self._spec(operation, draft.root, given, cgroup.joined),
-                    lambda data: self._emit(Log(task.digest, bytes(data), self._clock())),
-                )
-                starved = (status.failure or status.exit_code) and cgroup.out_of_memory()
-            if self._canceled.is_set():
-                raise Canceled("canceled")
-            if starved:
-                hint = f"the memory limit of the step was reached (exit code: {status.exit_code})"
-                raise StepFault(_failed(operation, "cannot allocate memory"), task.digest, exit_status=137, hint=hint)
-            if status.failure:
-                raise StepFault(_failed(operation, status.failure), task.digest, hint=status.hint)
-            if status.exit_code:
-                text = f"exit code: {status.exit_code}"
-                raise StepFault(_failed(operation, text), task.digest, exit_status=status.exit_code)
-            folder = draft.commit()
-        except BaseException:
-            draft.discard()
-            raise
-        stratum = _stratum(task)
-        stratum.folder = folder
+        assert self._commands is not None
+        draft, folder = self._commands.run(task, operation, found)
+        _stratum(task).folder = folder
 
         def finish() -> Layer:
             layer = self._pack(draft.changes())
@@ -182,41 +128,9 @@ class LocalExecutor:
 
         return finish
 
-    def _step_mounts(self) -> StepMounts:
-        given = self._surroundings
-        return StepMounts(self._trees, self._caches, given.secrets, given.agents, self._store.path("tmp"))
-
-    def _spec(
-        self, operation: Exec, root: OverlayRoot | PlainRoot, mounts: StepMounts, cgroups: tuple[Cgroup, ...]
-    ) -> SandboxSpec:
-        given = self._surroundings
-        hosts = "127.0.0.1\tlocalhost buildkitsandbox\n::1\tlocalhost ip6-localhost ip6-loopback\n"
-        hosts += "".join(f"{address}\t{name}\n" for name, address in given.addresses)
-        names = {pair.partition("=")[0] for pair in operation.env}
-        devices = given.devices(operation.devices)
-        return SandboxSpec(
-            root=root,
-            argv=operation.argv,
-            env=(
-                *operation.env,
-                *(p for p in given.proxy if p.partition("=")[0] not in names),
-                *mounts.env,
-                *devices.env,
-            ),
-            cwd=operation.cwd,
-            user=operation.user,
-            hostname=operation.hostname,
-            network=operation.network,
-            hosts=hosts,
-            resolv_conf=given.resolv_conf,
-            mounts=(*mounts.mounts, *devices.nodes, *devices.mounts),
-            shm_size=given.shm_size,
-            ulimits=tuple((limit.name, limit.soft, limit.hard) for limit in operation.ulimits),
-            cgroups=cgroups,
-            insecure=operation.security == "insecure",
-        )
-
     def _copy(self, task: Task, operation: Copy) -> Callable[[], Layer]:
+        from builder.solve.copying import place
+
         found = self._selected.pop(task.digest, None) or self._select(task)
         base = self._tree(task.below)
         sources: list[Source] = []
@@ -239,6 +153,8 @@ class LocalExecutor:
         return lambda: layer
 
     def _pack(self, items: Iterable[Item], listing: list[Entry] | None = None) -> Layer:
+        from builder.layer.pack import pack
+
         with self._packers:
             if self._canceled.is_set():
                 raise Canceled("canceled")
@@ -265,15 +181,6 @@ class LocalExecutor:
         return self._trees.view(stack) if stack else EmptyTree()
 
 
-def _cgroups(given: Surroundings) -> Callable[[], AbstractContextManager[StepCgroup]]:
-    """What gives a step its cgroup, or nothing where no limit is asked for."""
-    if given.limits == Limits():
-        return lambda: nullcontext(StepCgroup())
-    from builder.sandbox.cgroup import Cgroups
-
-    return Cgroups(given.limits, given.warn).step
-
-
 def _content_digest(tree: Tree, selected: list[Selected]) -> Digest:
     """What a selection has in a step's key. The dates of remote files are in the layer, and are not all the same."""
     digest = selection_digest(selected, functools.partial(_file_digest, tree))
@@ -295,7 +202,3 @@ def _file_digest(tree: Tree, entry: Entry) -> str:
 def _stratum(task: Task) -> Stratum:
     assert task.stratum is not None
     return task.stratum
-
-
-def _failed(operation: Exec, what: str) -> str:
-    return f'process "{" ".join(operation.argv)}" did not complete successfully: {what}'

@@ -20,22 +20,6 @@ Member = tuple[Entry, Content | tuple[Any, int] | None]
 """An entry, and its bytes: a Content, or (archive, number of the member in it)."""
 
 
-class EmptyTree:
-    """The tree under a FROM scratch stage, and under a linked copy."""
-
-    def lookup(self, path: bytes) -> Entry | None:
-        return Entry(path=b"", kind=Kind.DIR, mode=0o755) if not path else None
-
-    def names(self, path: bytes) -> list[bytes]:
-        return []
-
-    def walk(self, path: bytes) -> Iterator[Entry]:
-        return iter(())
-
-    def content(self, path: bytes) -> Content:
-        raise LayerFault(f"/{path.decode(errors='replace')} is not there")
-
-
 class Placement:
     """Collects the members of one layer by their path; a later source replaces what an earlier one put there."""
 

@@ -10,16 +10,12 @@ import shutil
 import socket
 import struct
 import threading
-from collections.abc import Callable
 
 from cache.wholefile import temp_name
 
 _FAILURE = b"\0\0\0\1\5"
 _REQUEST_IDENTITIES, _SIGN_REQUEST = 11, 13
 _LIMIT = 256 << 10  # bytes of a message, as OpenSSH has it
-
-Agents = Callable[[str], str | None]
-"""The path of an agent's socket by its id, None where the client forwards none of that name."""
 
 
 class SshForward:

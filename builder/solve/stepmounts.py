@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import ExitStack
 
 import msgspec
@@ -17,7 +17,8 @@ from builder.sandbox.spec import Mount as SandboxMount
 from builder.solve.cachemounts import CacheMounts
 from builder.solve.executor import Task
 from builder.solve.select import Selected
-from builder.solve.sshforward import Agents, SshForward
+from builder.solve.sshforward import SshForward
+from builder.solve.surroundings import Agents, Secrets
 from builder.solve.trees import Trees
 from builder.source.sourcetree import SourceTree
 from cache.digest import Digest
@@ -25,9 +26,6 @@ from cache.digest import Digest
 PIPES = "/dev/pipes"
 _SCRIPT_MODE = 0o755
 _FOLDER_MODE = 0o755
-
-Secrets = Callable[[str], bytes | None]
-"""The value of a secret by its id, None where the client has none of that name."""
 
 Found = list[tuple[Tree, list[Selected]]]
 """What the selections of a vertex found, in order."""

@@ -1,0 +1,126 @@
+"""Commands: runs the commands of a build's steps, each in a sandbox on a tree of its own."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
+from typing import TYPE_CHECKING
+
+from builder.errors import Canceled, StepFault
+from builder.graph.event import Event, Log
+from builder.graph.operation import Exec
+from builder.sandbox.spec import Cgroup, Limits, OverlayRoot, PlainRoot, SandboxSpec
+from builder.sandbox.stepcgroup import StepCgroup
+from builder.solve.cachemounts import CacheMounts
+from builder.solve.executor import Task
+from builder.solve.stepmounts import Found, StepMounts
+from builder.solve.surroundings import Surroundings
+from builder.solve.trees import Trees
+from cache.store import Store
+
+if TYPE_CHECKING:
+    from builder.sandbox.launch import Launcher
+    from builder.snapshot.snapshots import Draft, Folder
+
+
+class Commands:
+    """To be made in a thread that lives as long as the build: see Launcher. Safe for many threads."""
+
+    def __init__(
+        self,
+        store: Store,
+        trees: Trees,
+        launcher: Launcher,
+        surroundings: Surroundings,
+        canceled: Callable[[], bool],
+        emit: Callable[[Event], None],
+        clock: Callable[[], float],
+    ) -> None:
+        self._trees = trees
+        self._launcher = launcher
+        self._surroundings = surroundings
+        self._canceled = canceled
+        self._emit, self._clock = emit, clock
+        self._temp = store.path("tmp")
+        self._caches = CacheMounts(store.path("caches"), canceled)
+        self._cgroups = _cgroups(surroundings)
+
+    def cancel(self) -> None:
+        self._launcher.kill_all()
+
+    def close(self) -> None:
+        self._launcher.close()
+
+    def run(self, task: Task, operation: Exec, found: Found) -> tuple[Draft, Folder]:
+        """Run one command to its end; its tree, committed. Raises StepFault, Canceled."""
+        draft = self._trees.begin(task.below)
+        try:
+            with self._step_mounts() as given, self._cgroups() as cgroup:
+                given.open(task, operation, found)
+                status = self._launcher.run(
+                    self._spec(operation, draft.root, given, cgroup.joined),
+                    lambda data: self._emit(Log(task.digest, bytes(data), self._clock())),
+                )
+                starved = (status.failure or status.exit_code) and cgroup.out_of_memory()
+            if self._canceled():
+                raise Canceled("canceled")
+            if starved:
+                hint = f"the memory limit of the step was reached (exit code: {status.exit_code})"
+                raise StepFault(_failed(operation, "cannot allocate memory"), task.digest, exit_status=137, hint=hint)
+            if status.failure:
+                raise StepFault(_failed(operation, status.failure), task.digest, hint=status.hint)
+            if status.exit_code:
+                text = f"exit code: {status.exit_code}"
+                raise StepFault(_failed(operation, text), task.digest, exit_status=status.exit_code)
+            folder = draft.commit()
+        except BaseException:
+            draft.discard()
+            raise
+        return draft, folder
+
+    def _step_mounts(self) -> StepMounts:
+        given = self._surroundings
+        return StepMounts(self._trees, self._caches, given.secrets, given.agents, self._temp)
+
+    def _spec(
+        self, operation: Exec, root: OverlayRoot | PlainRoot, mounts: StepMounts, cgroups: tuple[Cgroup, ...]
+    ) -> SandboxSpec:
+        given = self._surroundings
+        hosts = "127.0.0.1\tlocalhost buildkitsandbox\n::1\tlocalhost ip6-localhost ip6-loopback\n"
+        hosts += "".join(f"{address}\t{name}\n" for name, address in given.addresses)
+        names = {pair.partition("=")[0] for pair in operation.env}
+        devices = given.devices(operation.devices)
+        return SandboxSpec(
+            root=root,
+            argv=operation.argv,
+            env=(
+                *operation.env,
+                *(p for p in given.proxy if p.partition("=")[0] not in names),
+                *mounts.env,
+                *devices.env,
+            ),
+            cwd=operation.cwd,
+            user=operation.user,
+            hostname=operation.hostname,
+            network=operation.network,
+            hosts=hosts,
+            resolv_conf=given.resolv_conf,
+            mounts=(*mounts.mounts, *devices.nodes, *devices.mounts),
+            shm_size=given.shm_size,
+            ulimits=tuple((limit.name, limit.soft, limit.hard) for limit in operation.ulimits),
+            cgroups=cgroups,
+            insecure=operation.security == "insecure",
+        )
+
+
+def _cgroups(given: Surroundings) -> Callable[[], AbstractContextManager[StepCgroup]]:
+    """What gives a step its cgroup, or nothing where no limit is asked for."""
+    if given.limits == Limits():
+        return lambda: nullcontext(StepCgroup())
+    from builder.sandbox.cgroup import Cgroups
+
+    return Cgroups(given.limits, given.warn).step
+
+
+def _failed(operation: Exec, what: str) -> str:
+    return f'process "{" ".join(operation.argv)}" did not complete successfully: {what}'

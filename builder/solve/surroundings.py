@@ -1,0 +1,43 @@
+"""Surroundings: what every step of a build is given, and no key holds."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import msgspec
+
+from builder.graph.operation import Device
+from builder.sandbox.spec import DEFAULT_SHM_SIZE, Given, Limits
+
+Secrets = Callable[[str], bytes | None]
+"""The value of a secret by its id, None where there is none."""
+
+Agents = Callable[[str], str | None]
+"""The path of an ssh agent's socket by its id, None where there is none."""
+
+
+def _nothing(name: str) -> None:
+    return None
+
+
+def _no_devices(wanted: tuple[Device, ...]) -> Given:
+    return Given()
+
+
+class Surroundings(msgspec.Struct, frozen=True, kw_only=True):
+    """proxy: `NAME=value` of the predefined proxy arguments. addresses: of the names of --add-host. resolv_conf: text
+    of /etc/resolv.conf. mtime: seconds, of every file that the builder itself makes or takes from a client folder.
+    secrets: values of --secret. agents: sockets of --ssh. shm_size: bytes of /dev/shm. limits: --resource and
+    --cgroup-parent. warn: of limits that cannot be kept. devices: what those of RUN --device add to a step.
+    """
+
+    proxy: tuple[str, ...] = ()
+    addresses: tuple[tuple[str, str], ...] = ()
+    resolv_conf: str = ""
+    mtime: int = 0
+    secrets: Secrets = _nothing
+    agents: Agents = _nothing
+    shm_size: int = DEFAULT_SHM_SIZE
+    limits: Limits = Limits()
+    warn: Callable[[str], None] = _nothing
+    devices: Callable[[tuple[Device, ...]], Given] = _no_devices
