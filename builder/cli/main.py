@@ -24,6 +24,7 @@ _COMMANDS = {
     "pull": "builder.cli.pull",
     "push": "builder.cli.push",
     "rmi": "builder.cli.rmi",
+    "run": "builder.cli.run",
     "save": "builder.cli.save",
     "tag": "builder.cli.tag",
 }
@@ -40,6 +41,7 @@ _SUMMARIES = {
     "pull": "Pull an image from a registry.",
     "push": "Push an image to a registry.",
     "rmi": "Remove images, or names of images.",
+    "run": "Run a command in an image.",
     "save": "Write images to an archive.",
     "tag": "Give an image another name.",
 }

@@ -4,9 +4,11 @@
 
 Run as `python -I -S init.py CONTROL BUILDER`: CONTROL is the descriptor of a SOCK_SEQPACKET socket, BUILDER the
 process that must stay alive. First message: the seccomp program. Then one message a step, with two descriptors: where
-output goes, and the step's own stream socket. On that one the builder sends the spec (4 bytes of length, JSON) and
+output goes, and the step's own stream socket; three more are the command's standard ones, if it is not a step of a
+build. On the socket the builder sends the spec (4 bytes of length, JSON) and
 init answers with lines of JSON: {"warning": text}, then {"exit": code}, {"signal": number} or {"error": text,
-"hint": text}. Its end of file means that the step must end.
+"hint": text}. Each byte that the builder sends after the spec is the number of a signal for the command. Its end of
+file means that the step must end.
 
 Standard library only, and no more of it than is needed: start-up is on the hot path. init is PID 1 of a new pid
 namespace, so its end is the end of all that the command left behind. It is not dumpable (prctl(2)): the command, even
@@ -30,6 +32,7 @@ import select
 import signal
 import socket
 import struct
+import termios
 from typing import Any, NoReturn
 
 from builder.sandbox import capabilities, linux, mounts
@@ -68,16 +71,16 @@ def main(control_fd: int, builder: int) -> None:
     gc.disable()
     gc.freeze()
     while True:
-        message, descriptors, _, _ = control.recvmsg(16, socket.CMSG_SPACE(2 * 4))
+        message, descriptors, _, _ = control.recvmsg(16, socket.CMSG_SPACE(5 * 4))
         if not message:
             return
-        log, status = _two(descriptors)
+        log, status, *streams = _received(descriptors)
         pid = _fork_init(own)
         if pid == 0:
             control.close()
-            _run_init(log, status, program)
-        os.close(log)
-        os.close(status)
+            _run_init(log, status, program, streams)
+        for fd in (log, status, *streams):
+            os.close(fd)
 
 
 def _enter_own_pid_namespace() -> None:
@@ -100,11 +103,11 @@ def _enter_own_pid_namespace() -> None:
         os._exit(1)
 
 
-def _two(descriptors: list[tuple[int, int, bytes]]) -> tuple[int, int]:
+def _received(descriptors: list[tuple[int, int, bytes]]) -> list[int]:
     found = array.array("i")
     for _, _, data in descriptors:
         found.frombytes(data)
-    return found[0], found[1]
+    return list(found)
 
 
 def _fork_init(own: int) -> int:
@@ -119,7 +122,7 @@ def _fork_init(own: int) -> int:
     return pid
 
 
-def _run_init(log: int, status: int, program: bytes) -> NoReturn:
+def _run_init(log: int, status: int, program: bytes, streams: list[int]) -> NoReturn:
     code = 1
     try:
         stream = socket.socket(fileno=status)
@@ -127,7 +130,7 @@ def _run_init(log: int, status: int, program: bytes) -> NoReturn:
         linux.prctl(linux.PR_SET_DUMPABLE, 0)
         signal.signal(signal.SIGCHLD, signal.SIG_DFL)
         try:
-            answer = Step(stream, log, program).run(_receive(stream))
+            answer = Step(stream, log, program, streams).run(_receive(stream))
         except Refused as error:
             answer = {"error": error.args[0], "hint": error.args[1]}
         except UnknownUser as error:
@@ -170,11 +173,12 @@ def _hint(error: OSError) -> str:
 
 
 class Step:
-    """One command, from the point of view of its init process."""
+    """One command, from the point of view of its init process. streams: its standard descriptors, if not the log."""
 
-    def __init__(self, stream: socket.socket, log: int, program: bytes) -> None:
+    def __init__(self, stream: socket.socket, log: int, program: bytes, streams: list[int]) -> None:
         self._stream = stream
         self._log = log
+        self._streams = streams
         self._program = program
 
     def run(self, spec: dict[str, Any]) -> dict[str, Any]:
@@ -239,16 +243,18 @@ class Step:
                 os.write(write, _reason(error, spec["argv"]).encode("utf-8", "surrogateescape"))
             finally:
                 os._exit(127)
-        os.close(write)
-        os.close(self._log)
+        for fd in (write, self._log, *self._streams):
+            os.close(fd)
         return pid, read
 
     def _become(self, spec: dict[str, Any], environment: dict[str, str], user: User) -> None:
         os.setsid()
         linux.prctl(linux.PR_SET_PDEATHSIG, signal.SIGKILL)
         null = os.open("/dev/null", os.O_RDONLY)
-        for number, fd in enumerate((null, self._log, self._log)):
+        for number, fd in enumerate(self._streams or (null, self._log, self._log)):
             os.dup2(fd, number)
+        if spec["terminal"]:
+            fcntl.ioctl(0, termios.TIOCSCTTY, 0)
         linux.cloexec_from(3)
         for number in range(1, signal.NSIG):
             if number not in (signal.SIGKILL, signal.SIGSTOP) and signal.getsignal(number) is not None:
@@ -286,9 +292,13 @@ class Step:
                 if ended == 0:
                     break
             for fd, _ in poll.poll():
-                if fd != read:
+                if fd == read:
+                    os.read(read, 4096)
+                elif not (wanted := self._stream.recv(64)):
                     os._exit(1)
-                os.read(read, 4096)
+                else:
+                    for number in wanted:
+                        os.kill(pid, number)
 
 
 def _outcome(status: int, failure: str) -> dict[str, Any]:

@@ -80,6 +80,23 @@ class Launcher:
                 self._running.discard(near)
                 near.close()
 
+    def attach(self, spec: SandboxSpec, streams: tuple[int, int, int]) -> Attached:
+        """Start one command with standard descriptors of its own; they are closed here."""
+        near, far = socket.socketpair()
+        null = os.open(os.devnull, os.O_RDWR | os.O_CLOEXEC)
+        try:
+            with far:
+                self._begin(near, null, far, streams)
+            data = record.encode(spec)
+            near.sendall(struct.pack("<I", len(data)) + data)
+        except OSError as error:
+            near.close()
+            raise SandboxFault(f"the sandbox helper is gone: {error.strerror}") from error
+        finally:
+            for fd in set(streams):
+                os.close(fd)
+        return Attached(near, lambda: self._answer(near))
+
     def kill_all(self) -> None:
         """End every running command; run() of later ones raises Canceled."""
         with self._lock:
@@ -97,13 +114,13 @@ class Launcher:
         except (ProcessLookupError, ChildProcessError):
             pass
 
-    def _begin(self, near: socket.socket, write: int, far: socket.socket) -> None:
+    def _begin(self, near: socket.socket, write: int, far: socket.socket, streams: tuple[int, ...] = ()) -> None:
         try:
             with self._lock:
                 if self._closed:
                     raise Canceled("canceled")
                 self._running.add(near)
-                socket.send_fds(self._control, [b"step"], [write, far.fileno()])
+                socket.send_fds(self._control, [b"step"], [write, far.fileno(), *streams])
         finally:
             os.close(write)
 
@@ -126,3 +143,21 @@ class Launcher:
             failure="exit code: 137",
             hint="the step was killed from outside, most likely since memory ran out",
         )
+
+
+class Attached:
+    """A command that runs with streams of its own."""
+
+    def __init__(self, stream: socket.socket, answer: Callable[[], ExitStatus]) -> None:
+        self._stream, self._answer = stream, answer
+
+    def signal(self, number: int) -> None:
+        """Send the command a signal; nothing happens if it has ended."""
+        try:
+            self._stream.send(bytes([number]))
+        except OSError:
+            pass
+
+    def wait(self) -> ExitStatus:
+        """Its end, waited for."""
+        return self._answer()

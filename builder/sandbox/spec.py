@@ -133,6 +133,7 @@ class SandboxSpec(msgspec.Struct, frozen=True, kw_only=True):
     and never reach the layer. shm_size: bytes. ulimits: (name in lower case, soft, hard), -1 for no limit.
     cgroups: those that the command runs in, which it also sees at /sys/fs/cgroup.
     insecure: all capabilities, no filter of system calls, nothing masked, loop devices (RUN --security=insecure).
+    terminal: its standard input is a terminal, which becomes the one that controls it.
     """
 
     root: OverlayRoot | PlainRoot
@@ -149,3 +150,4 @@ class SandboxSpec(msgspec.Struct, frozen=True, kw_only=True):
     ulimits: tuple[tuple[str, int, int], ...] = ()
     cgroups: tuple[Cgroup, ...] = ()
     insecure: bool = False
+    terminal: bool = False
