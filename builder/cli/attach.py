@@ -44,7 +44,7 @@ def with_terminal(start: Start, interactive: bool) -> ExitStatus:
         import termios
 
         before = termios.tcgetattr(0)
-        tty.setraw(0)
+        tty.setraw(0, termios.TCSADRAIN)  # the default throws away what was typed already
     try:
         if interactive:
             threading.Thread(target=_feed, args=(0, ours, False), daemon=True).start()
