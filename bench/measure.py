@@ -28,7 +28,7 @@ def measure(commands: Sequence[Sequence[str]], env: Mapping[str, str], log: Path
     for command in commands:
         with open(log, "wb") as out:
             process = subprocess.Popen(
-                list(command), env={**os.environ, **env}, stdin=subprocess.DEVNULL, stdout=out, stderr=out
+                list(command), env={**_environment(), **env}, stdin=subprocess.DEVNULL, stdout=out, stderr=out
             )
         _, status, usage = os.wait4(process.pid, 0)
         process.returncode = os.waitstatus_to_exitcode(status)
@@ -49,3 +49,8 @@ def peak(pid: int) -> int:
         if line.startswith("VmHWM:"):
             return int(line.split()[1]) * 1024
     return 0
+
+
+def _environment() -> dict[str, str]:
+    """Ours, but for what keeps Python from keeping bytecode: an installed program has it."""
+    return {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}

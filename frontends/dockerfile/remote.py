@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import posixpath
-import urllib.parse
 
 from builder.graph.gitref import GitRef, parse_git_ref
 from builder.graph.operation import GitSource, HttpSource, RemoteSource
@@ -50,8 +49,10 @@ def is_remote(text: str) -> bool:
 
 def file_name(url: str) -> str:
     """What a downloaded file is called: the end of the URL's path."""
+    from urllib.parse import unquote, urlsplit
+
     try:
-        path = urllib.parse.unquote(urllib.parse.urlsplit(url).path)
+        path = unquote(urlsplit(url).path)
     except ValueError:
         return _UNNAMED
     name = posixpath.basename(posixpath.normpath(path)) if path.strip("/") else ""
