@@ -10,12 +10,14 @@ import re
 from importlib import resources
 from typing import TYPE_CHECKING, Any
 
+from frontends.dockerfile.lines import SPACE
 from frontends.dockerfile.words import Double, Escaped, Part, Plain, Single, Template, Variable, Word
 
 if TYPE_CHECKING:
     from lark import Lark
 
 _DEEPEST = 64
+_BLANKS = "".join(f"\\u{ord(ch):04x}" for ch in SPACE)
 _MISSING_BRACE = "syntax error: missing '}'"
 _MISSING_SLASH = "syntax error: missing '/' in ${}"
 _BAD = "syntax error: bad substitution"
@@ -99,10 +101,10 @@ class Grammar:
             rest = text[error.pos_in_stream or 0 :]
         opened = [value.type for value in parser.parser_state.value_stack if hasattr(value, "type")]
         if rest and not rest.startswith("'"):
-            return _stopped_at(rest, opened[-1:] == ["NAME"])
+            return _stopped_at(rest)
         if "OPEN" in opened:
             inner = opened[opened.index("OPEN") :]
-            return _MISSING_SLASH if "REPLACE" in inner[:3] and "SLASH" not in inner[:4] else _MISSING_BRACE
+            return _MISSING_SLASH if "REPLACE" in inner[:2] and "SLASH" not in inner[:3] else _MISSING_BRACE
         return _OPEN_QUOTE.format("single" if rest else "double")
 
     @functools.cached_property
@@ -111,11 +113,11 @@ class Grammar:
         text = text.replace("%NO_QUOTES%", "" if self._quotes else "(?!)")
         if not self._quotes:
             text = text.replace('"\\"" inside* "\\""', "NO_DOUBLE inside* NO_DOUBLE") + '\nNO_DOUBLE: /(?!)"/\n'
-        return _lark(text, start="start", transformer=_transformer())
+        return _lark(text, start="start", transformer=_transformer(self._escape))
 
     @functools.cached_property
     def _tails(self) -> Lark:
-        text = _grammar("grammar.lark").replace("%E%", self._in_class)
+        text = _grammar("grammar.lark").replace("%E%", self._in_class).replace("%S%", _BLANKS)
         return _lark(text, start=["tail", "words", "healthcheck"])
 
     @property
@@ -138,11 +140,11 @@ def _depth(text: str) -> int:
     return deepest
 
 
-def _stopped_at(rest: str, after_name: bool) -> str:
+def _stopped_at(rest: str) -> str:
     if rest.startswith("${"):
         return _MISSING_BRACE if rest == "${" else _BAD
     modifier = rest[:2] if rest[0] == ":" else rest[0]
-    if after_name and modifier == ":":
+    if rest[0] == ":" and "}" not in rest[2:]:
         return _MISSING_BRACE
     return f"unsupported modifier ({modifier}) in substitution"
 
@@ -157,7 +159,7 @@ def _lark(text: str, **options: Any) -> Lark:
     return Lark(text, parser="lalr", lexer="contextual", **options)
 
 
-def _transformer() -> Any:
+def _transformer(escape: str) -> Any:
     from lark import Transformer, v_args
 
     @v_args(inline=True)
@@ -190,30 +192,32 @@ def _transformer() -> Any:
         def named(self, text: str) -> Part:
             return Variable(str(text)[1:])
 
-        def braced(self, _open: str, name: str) -> Part:
-            return Variable(str(name), braces=True)
+        def braced(self, opened: str) -> Part:
+            return Variable(str(opened)[2:], braces=True)
 
-        def choice(self, _open: str, name: str, operator: str, operand: tuple[Part, ...]) -> Part:
-            return Variable(str(name), True, str(operator), operand)
+        def choice(self, opened: str, operator: str, operand: tuple[Part, ...]) -> Part:
+            return Variable(str(opened)[2:], True, str(operator), operand)
 
-        def cut(self, _open: str, name: str, operator: str, operand: tuple[Part, ...]) -> Part:
-            return Variable(str(name), True, str(operator), _marked(operand))
+        def cut(self, opened: str, operator: str, operand: tuple[Part, ...]) -> Part:
+            return Variable(str(opened)[2:], True, str(operator), _marked(operand, escape))
 
-        def replace(self, *found: Any) -> Part:
-            _, name, operator, pattern, _, replacement = found
-            return Variable(str(name), True, str(operator), _marked(pattern), _marked(replacement))
+        def replace(self, opened: str, operator: str, pattern: Any, _: str, replacement: Any) -> Part:
+            marked = _marked(pattern, escape), _marked(replacement, escape)
+            return Variable(str(opened)[2:], True, str(operator), *marked)
 
     return Build()
 
 
-def _marked(parts: tuple[Part, ...]) -> tuple[Part, ...]:
-    """The parts of a pattern: its escapes are the pattern's own and stay in the text."""
+def _marked(parts: tuple[Part, ...], escape: str, quoted: bool = False) -> tuple[Part, ...]:
+    """The parts of a pattern: its escape characters stay in the text, doubled where they escape nothing in quotes."""
     marked: list[Part] = []
     for part in parts:
         if isinstance(part, Escaped):
-            marked.append(Escaped(part.text, "\\"))
+            marked.append(Escaped(part.text, escape))
         elif isinstance(part, Double):
-            marked.append(Double(_marked(part.parts)))
+            marked.append(Double(_marked(part.parts, escape, quoted=True)))
+        elif quoted and isinstance(part, Plain) and part.text == escape:
+            marked.append(Escaped(escape, escape))
         else:
             marked.append(part)
     return tuple(marked)

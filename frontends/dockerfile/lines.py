@@ -62,9 +62,7 @@ class Reader:
                 if line.startswith("#"):
                     text = _readable(line[1:].strip(SPACE))
                     comments = [*comments, text] if text else []
-                elif not line:
-                    comments = []
-                else:
+                elif line:
                     yield self._logical(line, first, tuple(comments))
                     comments = []
             except FrontendFault as error:

@@ -13,7 +13,7 @@ from frontends.errors import FrontendFault, ParseFault
 from frontends.text import Source
 
 # Part of what a remembered tree is named by: raise it with any change of the grammar or of the tree's classes.
-PARSE_VERSION = 1
+PARSE_VERSION = 2
 
 
 class Memo(Protocol):

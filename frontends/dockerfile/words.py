@@ -170,7 +170,10 @@ def _apply(part: Variable, value: str | None, operand: str, replacement: str) ->
     if operator in ("/", "//"):
         most = LARGEST_GROWTH
         return pattern.replace(value or "", operand, replacement, every=operator == "//", most=most)
-    greedy = len(operator) == 2
+    # Doubled is not said by the word as written, but by the expanded one: `${a#"#x"}` is `${a##x}`.
+    operand = operator[1:] + operand
+    greedy = operand.startswith(operator[0])
+    operand = operand[greedy:]
     if operator[0] == "#":
         return pattern.cut_prefix(value or "", operand, greedy=greedy)
     return pattern.cut_suffix(value or "", operand, greedy=greedy)

@@ -181,7 +181,7 @@ def test_a_comment_ends_the_directives() -> None:
 
 def test_comments_above_belong_to_the_instruction() -> None:
     found = tree("# one\n\n# two\n# three\nFROM a\n")[0]
-    assert found.comments == ("two", "three")
+    assert found.comments == ("one", "two", "three")  # blank lines mean nothing
 
 
 @pytest.mark.parametrize(

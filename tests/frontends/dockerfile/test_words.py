@@ -3,16 +3,20 @@ from __future__ import annotations
 import os
 import shutil
 import subprocess
+from pathlib import Path
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from cache import record
+from frontends.dockerfile.gotext import quote
 from frontends.dockerfile.grammar import grammar
 from frontends.dockerfile.words import LARGEST_GROWTH, Expander, Template, Word, written
 from frontends.errors import ExpansionFault
+from tests.frontends.dockerfile.scanner import Refused, Scanner
 
+HERE = Path(__file__).parent
 ENV = {"home": "/root", "empty": "", "name": "a b  c", "file": "dir/sub/file.tar.gz", "stars": "x*y?z", "ü": "u"}
 
 
@@ -148,8 +152,44 @@ def test_expansion(text: str, expanded: str) -> None:
     assert Expander(ENV).expand(word(text)) == expanded
 
 
-def test_the_table_is_long_enough() -> None:
-    assert len(EXPANDED) >= 100
+TABLE_ENV = {
+    "full": "/opt/app", "empty": "", "words": "one  two", "path": "srv/www/index.tar.gz",
+    "glob": "m*n?o", "hash": "#id#", "Größe": "9",
+}  # fmt: skip
+TABLE = [line for line in (HERE / "expansion.txt").read_text("utf-8").split("\n") if line and not line.startswith("# ")]
+
+
+@pytest.mark.parametrize("line", TABLE)
+def test_table_of_expansions(line: str) -> None:
+    text, _, expected = line[2:].partition("\t")
+    try:
+        found = "= " + Expander(TABLE_ENV).expand(word(text, line[0]))
+    except ExpansionFault as fault:
+        found = "! " + fault.message.removeprefix(f"failed to process {quote(text)}: ")
+    assert found == expected
+
+
+_TOKENS = st.sampled_from(
+    [
+        "$home", "${", "${home", "${empty", "${unset", "${file", ":-", "-", ":+", "+", ":?", "?", "#", "##", "%", "%%",
+        "/", "//", "}", "}", "}", "'", '"', "\\", "\\*", "*", " ", "x", "a", "`", "$", "{", "é", "\x1c", "/b}",
+    ]
+)  # fmt: skip
+
+
+@given(st.lists(_TOKENS, max_size=12).map("".join), st.sampled_from("\\`"), st.booleans())
+@settings(max_examples=600, deadline=None)
+def test_expansion_is_that_of_a_second_expander(text: str, escape: str, quotes: bool) -> None:
+    found = expected = None
+    try:
+        expected = Scanner(text, ENV, escape, quotes=quotes).expand()
+    except Refused:
+        pass
+    try:
+        found = Expander(ENV).expand(grammar(escape, quotes=quotes).word(text))
+    except ExpansionFault:
+        pass
+    assert found == expected
 
 
 @pytest.mark.parametrize(

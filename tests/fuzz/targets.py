@@ -1,0 +1,65 @@
+"""What is fuzzed: bytes to the parser of Dockerfiles, to the expander of words, to the matcher of ignore files."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from builder.errors import SourceFault
+from builder.source.ignore import Ignore, clean, read_patterns
+from cache import record
+from frontends.dockerfile.grammar import grammar
+from frontends.dockerfile.instructions import Tree
+from frontends.dockerfile.parse import parse
+from frontends.dockerfile.words import Expander
+from frontends.errors import ExpansionFault, FrontendFault
+from frontends.text import Source
+
+ENV = {"a": "x/y.z", "b": "", "c": "a b  c", "stars": "x*y?z\\"}
+
+
+def lines(data: bytes) -> None:
+    """A tree that the record keeps, or a fault with words in it."""
+    try:
+        tree = parse(Source("Dockerfile", data)).tree
+    except FrontendFault as fault:
+        assert fault.message
+        assert isinstance(fault.excerpt, str)
+        return
+    assert record.decode(record.encode(tree), Tree) == tree
+
+
+def words(data: bytes) -> None:
+    """One text or a fault, for both escape characters and for a heredoc's body."""
+    text = data.decode("utf-8", "ignore").replace("\0", "")
+    for parser in (grammar("\\"), grammar("`"), grammar("\\", quotes=False)):
+        word = parser.word(text)
+        for expander in (Expander(ENV), Expander(ENV, display=True)):
+            try:
+                expander.expand(word)
+                expander.split(word)
+            except ExpansionFault as fault:
+                assert fault.message
+
+
+def ignore(data: bytes) -> None:
+    """The first line is a path, the others are an ignore file: walking and asking must agree."""
+    path, _, text = data.partition(b"\n")
+    name = clean(path.decode("utf-8", "surrogateescape").replace("\0", "")).lstrip("/.")
+    if not name:
+        return
+    try:
+        rules = Ignore(read_patterns(text))
+    except SourceFault:
+        return
+    verdict, at, entered = rules.root, "", True
+    for segment in name.split("/"):
+        if verdict.excluded and at and not rules.descend(at):
+            entered = False
+        at = f"{at}/{segment}" if at else segment
+        verdict = rules.verdict(at, verdict)
+    assert rules.excluded(name) is verdict.excluded
+    assert entered or verdict.excluded  # what is shown lies in no folder that a walker leaves out
+
+
+def dictionary() -> str:
+    return str(Path(__file__).with_name("tokens.dict"))
