@@ -6,6 +6,7 @@ bin=$1
 shift
 top=$(cd "$(dirname "$0")/.." && pwd)
 cd "$top" || exit 1
+unset PYTHONDONTWRITEBYTECODE  # the tests start the program a thousand times
 
 if [ "$(id -u)" != 0 ]; then
   exec "$bin/python" -m pytest -n auto --dist worksteal "$@"
