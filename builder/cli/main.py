@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-import importlib
 import os
 import signal
 import sys
 
 import click
 
+from builder.cli.commands import Commands
 from cache.errors import Fault
 
 _COMMANDS = {
     "build": "builder.cli.build",
     "history": "builder.cli.history",
+    "image": "builder.cli.image",
     "images": "builder.cli.images",
     "inspect": "builder.cli.inspect",
     "load": "builder.cli.load",
@@ -31,6 +32,7 @@ _COMMANDS = {
 _SUMMARIES = {
     "build": "Build an image from a Dockerfile.",
     "history": "Show the history of an image.",
+    "image": "Commands for images, by Docker's grouped names.",
     "images": "List the images in the local image store.",
     "inspect": "Show all that is known of images.",
     "load": "Load images from an archive.",
@@ -50,38 +52,6 @@ _CANCELED = 130
 _PIPE = 141  # 128 + SIGPIPE, what a shell shows for a program that died of it
 
 
-class Commands(click.Group):
-    """Commands by name, each in a module of its own, imported when it is called (its `command`)."""
-
-    def list_commands(self, ctx: click.Context) -> list[str]:
-        return sorted(_COMMANDS)
-
-    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
-        module = _COMMANDS.get(cmd_name)
-        if module is None:
-            return None
-        found: click.Command = importlib.import_module(module).command
-        return found
-
-    def resolve_command(
-        self, ctx: click.Context, args: list[str]
-    ) -> tuple[str | None, click.Command | None, list[str]]:
-        if args and args[0] not in _COMMANDS and not args[0].startswith("-"):
-            raise click.UsageError(f"unknown command {args[0]!r}{_suggestion(args[0])}", ctx)
-        return super().resolve_command(ctx, args)
-
-    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
-        with formatter.section("Commands"):
-            formatter.write_dl([(name, _SUMMARIES[name]) for name in self.list_commands(ctx)])
-
-
-def _suggestion(word: str) -> str:
-    import difflib
-
-    close = difflib.get_close_matches(word, _COMMANDS, 1)
-    return f" (did you mean {close[0]}?)" if close else ""
-
-
 def _version(ctx: click.Context, parameter: click.Parameter, value: bool) -> None:
     if value and not ctx.resilient_parsing:
         from importlib.metadata import version
@@ -90,7 +60,13 @@ def _version(ctx: click.Context, parameter: click.Parameter, value: bool) -> Non
         ctx.exit()
 
 
-@click.group("lapstrake", cls=Commands, context_settings={"help_option_names": ["-h", "--help"]})
+@click.group(
+    "lapstrake",
+    cls=Commands,
+    modules=_COMMANDS,
+    summaries=_SUMMARIES,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
 @click.option("--root", metavar="FOLDER", help="Where lapstrake keeps everything (else $LAPSTRAKE_ROOT).")
 @click.option(
     "--version", is_flag=True, is_eager=True, expose_value=False, callback=_version, help="Print the version."

@@ -10,6 +10,11 @@ from builder.progress.renderer import human_size
 _HELP = """Remove untagged images and whatever no image and no cached step needs.
 
 With --all the build cache goes, too. Images that have a name always stay.
+
+\b
+Examples:
+  lapstrake prune
+  lapstrake prune --all --force
 """
 
 

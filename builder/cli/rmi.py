@@ -8,15 +8,27 @@ from builder.cli.opened import opened
 from builder.progress.clean import clean
 from cache.errors import CacheFault, Fault
 
+_HELP = """Remove images by name or id, or names of images.
 
-@click.command("rmi", help="Remove images by name or id, or names of images.")
+With the last name the image goes, and what no other image and no cached step needs. An image that a running
+lapstrake run uses keeps its last name. A build or run that goes on keeps its blobs until a later prune.
+
+\b
+Examples:
+  lapstrake rmi app:1
+  lapstrake rmi -f 4f2a9c1b
+"""
+
+
+@click.command("rmi", help=_HELP)
 @click.argument("names", metavar="IMAGE...", nargs=-1, required=True)
 @click.option(
-    "-f", "--force", is_flag=True, help="Remove an image by id with all its names; a missing one is no error."
+    "-f", "--force", is_flag=True, help="By id with all names, and while in use; a missing image is no error."
 )
+@click.option("--no-prune", is_flag=True, help="Keep the blobs; a later prune removes them.")
 @click.pass_context
-def command(ctx: click.Context, names: tuple[str, ...], force: bool) -> int:
-    failed = 0
+def command(ctx: click.Context, names: tuple[str, ...], force: bool, no_prune: bool) -> int:
+    failed, deleted = 0, False
     with opened(ctx) as (store, images):
         for name in names:
             try:
@@ -27,12 +39,18 @@ def command(ctx: click.Context, names: tuple[str, ...], force: bool) -> int:
                     click.echo(f"hint: {clean(error.hint)}", err=True)
                 failed = failed or int(not (force and images.resolve(name) is None))
                 continue
+            deleted = deleted or any(line.startswith("Deleted: ") for line in lines)
             click.echo("\n".join(lines))
+        if no_prune or not deleted:
+            return failed
         from builder.images.prune import sweep
 
         try:
             with store.lock(exclusive=True):
                 sweep(store, images)
         except CacheFault:
-            pass  # a build runs and may be reading them: prune takes the blobs later
+            # A build or run may be reading them.
+            click.echo(
+                "NOTE: the store is in use; a later lapstrake prune frees the space of what was deleted", err=True
+            )
     return failed

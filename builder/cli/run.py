@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from contextlib import ExitStack
 from typing import TYPE_CHECKING
 
 import click
@@ -12,6 +13,7 @@ from builder.cli import container
 from builder.cli.opened import opened
 from builder.errors import Canceled, ImageFault, SourceFault
 from builder.images.image import Image
+from builder.images.uses import used
 from builder.progress.clean import clean
 from builder.sandbox.spec import BindMount, Mount, PlainRoot, SandboxSpec, TmpfsMount
 from cache.errors import Fault
@@ -108,10 +110,11 @@ def _run(
     from builder.solve.trees import Trees
 
     namespace.enter()
-    with opened(ctx) as (store, images), store.lock():
+    with opened(ctx) as (store, images), store.lock(), ExitStack() as uses:
         stored = images.resolve(name)
         if stored is None:
             raise ImageFault(f"No such image: {name}", "lapstrake images lists what there is")
+        uses.enter_context(used(store.root, stored.descriptor.digest))
         image = images.load(stored.descriptor)
         trees = Trees(lambda: open_snapshots(store.root, make_stub, _warn), store.blobs, _warn)
         stack = tuple(Stratum(layer) for layer in image.layers)

@@ -10,8 +10,16 @@ from builder.cli.opened import opened
 from builder.errors import ImageFault
 from builder.oci.reference import Reference
 
+_HELP = """Give the image SOURCE (name or id) the name TARGET, too.
 
-@click.command("tag", help="Give the image SOURCE (name or id) the name TARGET, too.")
+\b
+Examples:
+  lapstrake tag app:1 registry.example.com/team/app:1
+  lapstrake tag 4f2a9c1b app:latest
+"""
+
+
+@click.command("tag", help=_HELP)
 @click.argument("source")
 @click.argument("target")
 @click.pass_context

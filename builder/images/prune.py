@@ -14,6 +14,7 @@ import msgspec
 
 from builder.images.naming import BASE_MEMO
 from builder.images.store import ImageStore
+from builder.images.uses import USES
 from builder.layer.opendirs import OpenDirs
 from builder.layer.remove import remove
 from builder.oci.descriptor import INDEXES, Descriptor
@@ -50,7 +51,7 @@ def prune(store: Store, images: ImageStore, everything: bool) -> Pruned:
     blobs, reclaimed = sweep(store, images)
     if everything:
         reclaimed += sum(_empty(store.path(name)) for name in ("snapshots", "stats", "caches", "git"))
-    reclaimed += _empty(store.path("tmp"))
+    reclaimed += _empty(store.path("tmp")) + _empty(store.path(USES))
     return Pruned(untagged, results, blobs, reclaimed)
 
 

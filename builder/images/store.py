@@ -19,6 +19,7 @@ from builder.images.image import Image, parse
 from builder.images.layoutfile import CREATED, IMAGE_NAME, INDEX_FILE, LAYOUT, LAYOUT_FILE, REF_NAME
 from builder.images.naming import StoredImage, by_name, names_it, shown
 from builder.images.rebuild import found_images
+from builder.images.uses import is_used
 from builder.oci.descriptor import INDEXES, MANIFESTS, Descriptor
 from builder.oci.manifest import Index, encode, read_index, read_manifest
 from builder.oci.match import best
@@ -105,7 +106,7 @@ class ImageStore:
     def remove(self, text: str, force: bool = False) -> tuple[str, ...]:
         """Take a name away, or an image by its id; returns lines as `docker rmi` prints them. Blobs stay for prune.
 
-        ImageFault where there is no such image, or an id has several names and force is not given.
+        ImageFault where there is no such image, or without force: an id of several names, the last name of one in use.
         """
         image = self.resolve(text)
         if image is None:
@@ -115,6 +116,11 @@ class ImageStore:
             raise ImageFault(
                 f"unable to delete {text} (must be forced) - image is referenced in multiple repositories",
                 "remove its names one by one, or use --force",
+            )
+        if len(gone) == len(image.names) and not force and is_used(self._root, image.descriptor.digest):
+            raise ImageFault(
+                f"conflict: unable to remove {text} (must be forced) - a running lapstrake run uses the image",
+                "wait until it has ended, or use --force",
             )
         lines = [f"Untagged: {name}" for name in gone]
         with self._locked():

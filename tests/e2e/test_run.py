@@ -132,3 +132,15 @@ def test_a_terminal(app: Lapstrake) -> None:
     assert b"got-word" in out
     assert app.run("run", "-it", "app").status == 125
     assert app.run("run", "-t", "app", "test", "-t", "0").status == 0
+
+
+def test_a_running_image_keeps_its_last_name(app: Lapstrake) -> None:
+    with start(app, "-i", "app", "sh", "-c", "echo up; read line", stdin=subprocess.PIPE) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == b"up\n"
+        refused = app.run("rmi", "app")
+        assert refused.status == 1
+        assert "a running lapstrake run uses the image" in refused.err
+        assert app.run("rmi", "-f", "app").status == 0
+        process.communicate(b"go\n", timeout=60)
+    assert process.returncode == 0

@@ -62,7 +62,7 @@ def test_a_traceback_only_if_asked_for(raising, capsys, monkeypatch):
 @pytest.mark.parametrize(
     ("args", "status", "words"),
     [
-        (["imagse"], 2, "unknown command 'imagse' (did you mean images?)"),
+        (["imagse"], 2, "unknown command 'imagse' (did you mean image?)"),
         (["--nope"], 2, "No such option"),
         (["images", "--nope"], 2, "No such option"),
         (["rmi"], 2, "Missing argument"),
@@ -81,7 +81,7 @@ def test_help_and_version_import_no_command(capsys):
     out = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True).stdout
     assert "Build an image from a Dockerfile." in out
     assert "lapstrake 0." in out
-    assert out.splitlines()[-1] == "['builder.cli.main']"
+    assert out.splitlines()[-1] == "['builder.cli.commands', 'builder.cli.main']"
 
 
 def test_images_imports_nothing_heavy(tmp_path):

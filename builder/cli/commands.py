@@ -1,0 +1,43 @@
+"""A group of commands, each in a module of its own that is imported when it is called."""
+
+from __future__ import annotations
+
+import importlib
+from typing import Any
+
+import click
+
+
+class Commands(click.Group):
+    """modules: command name to the module that has it as `command`. summaries: a line for the help of each."""
+
+    def __init__(self, *args: Any, modules: dict[str, str], summaries: dict[str, str], **attributes: Any) -> None:
+        super().__init__(*args, **attributes)
+        self._modules, self._summaries = modules, summaries
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return sorted(self._modules)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        module = self._modules.get(cmd_name)
+        if module is None:
+            return None
+        found: click.Command = importlib.import_module(module).command
+        return found
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        if args and args[0] not in self._modules and not args[0].startswith("-"):
+            raise click.UsageError(f"unknown command {args[0]!r}{self._suggestion(args[0])}", ctx)
+        return super().resolve_command(ctx, args)
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, self._summaries[name]) for name in self.list_commands(ctx)])
+
+    def _suggestion(self, word: str) -> str:
+        import difflib
+
+        close = difflib.get_close_matches(word, self._modules, 1)
+        return f" (did you mean {close[0]}?)" if close else ""
