@@ -40,6 +40,10 @@ class LayerFault(BuildFault):
     """A layer or archive is malformed, or tries to leave its root."""
 
 
+class GrowthFault(LayerFault):
+    """Compressed data grows beyond what may be unpacked."""
+
+
 class SandboxFault(BuildFault):
     """A step could not be started: namespaces, mounts, user lookup, missing program."""
 

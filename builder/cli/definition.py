@@ -59,9 +59,10 @@ def opened_definition(request: BuildRequest, stdin: BinaryIO, scratch: str, remo
         source = remote_context(request.context, _keeps_git_dir(request))
         yield _from_folder(request, stdin, remotes) if source is None else _from_remote(request, stdin, source, remotes)
         return
+    from builder.cli.bounds import unpack_limits
     from builder.source.piped import received
 
-    with received(stdin, scratch) as (folder, text):
+    with received(stdin, scratch, unpack_limits(os.environ)) as (folder, text):
         name = request.file or "Dockerfile"
         yield Definition(os.path.basename(name), _beneath(folder, name) if text is None else text, folder)
 

@@ -8,13 +8,13 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
+from builder.cli.bounds import byte_limit, unpack_limits
 from builder.cli.request import BuildRequest
 from builder.cli.secret import reader
 from builder.cli.ssh import SshAgents
 from builder.errors import SourceFault
 from builder.oci.config import DEFAULT_EPOCH
 from builder.source.remotes import DOWNLOAD_LIMIT, Remotes
-from cache.errors import Fault
 from cache.store import Store
 
 if TYPE_CHECKING:
@@ -31,7 +31,9 @@ def opened_remotes(request: BuildRequest, store: Store) -> Iterator[Remotes]:
     """As long as the block lasts; nothing is asked and nothing started before it is needed."""
     secrets = reader(request.secrets, os.environ)
     agents = SshAgents(request.ssh)
-    limit = _limit()
+    given = byte_limit(os.environ, "LAPSTRAKE_DOWNLOAD_LIMIT")
+    unpack = unpack_limits(os.environ)
+    limit = DOWNLOAD_LIMIT if given is None else given
 
     def git() -> GitSources:
         from builder.source.gitsources import GitSources
@@ -41,7 +43,7 @@ def opened_remotes(request: BuildRequest, store: Store) -> Iterator[Remotes]:
     def downloads() -> Downloads:
         from builder.source.http import Downloads
 
-        return Downloads(store, _transport, secrets, DEFAULT_EPOCH, limit)
+        return Downloads(store, _transport, secrets, DEFAULT_EPOCH, limit, unpack)
 
     remotes = Remotes(git, downloads, _policy())
     try:
@@ -77,12 +79,3 @@ def _transport(pause: Pause) -> Transport:
     return Transport(
         agent=f"lapstrake/{version('lapstrake')}", sleep=pause, now=time.time, proxies=Proxies.of(os.environ)
     )
-
-
-def _limit() -> int:
-    text = os.environ.get("LAPSTRAKE_DOWNLOAD_LIMIT", "")
-    if not text:
-        return DOWNLOAD_LIMIT
-    if not text.isascii() or not text.isdigit() or len(text) > 18:
-        raise Fault(f"invalid LAPSTRAKE_DOWNLOAD_LIMIT: {text}", "give a number of bytes")
-    return int(text)

@@ -101,6 +101,7 @@ def _run(
     interactive: bool,
 ) -> int:
     from builder.cli.attach import with_pipes, with_terminal
+    from builder.cli.bounds import unpack_limits
     from builder.sandbox import namespace
     from builder.sandbox.launch import Launcher
     from builder.sandbox.seccomp import compiled
@@ -116,7 +117,9 @@ def _run(
             raise ImageFault(f"No such image: {name}", "lapstrake images lists what there is")
         uses.enter_context(used(store.root, stored.descriptor.digest))
         image = images.load(stored.descriptor)
-        trees = Trees(lambda: open_snapshots(store.root, make_stub, _warn), store.blobs, _warn)
+        trees = Trees(
+            lambda: open_snapshots(store.root, make_stub, _warn), store.blobs, _warn, unpack_limits(os.environ)
+        )
         stack = tuple(Stratum(layer) for layer in image.layers)
         try:
             missing = [path for path in image.config.runtime.volumes if _is_missing(trees, stack, path)]

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 import msgspec
 from msgspec.structs import replace
 
+from builder.cli.bounds import unpack_limits
 from builder.cli.definition import Definition
 from builder.cli.delivery import Delivery, write_id, write_metadata
 from builder.cli.devices import Granted
@@ -100,6 +101,7 @@ class Session:
         self._bases = BaseImages(store, self._images, dict(request.named_images), self._remote, remotes.policy)
         self._trees: Trees | None = None
         self._devices = Granted(request.devices, os.environ)
+        self._unpack = unpack_limits(os.environ)
         self._agents = SshAgents(request.ssh)
         self._source: Source | None = None
         self._reading: Digest | None = None
@@ -320,7 +322,7 @@ class Session:
             if isinstance(vertex.operation, Exec) and vertex.operation.devices:
                 self._devices.names(vertex.operation.devices)  # what is forbidden is so for a cached step too
         self._open_contexts(graph)
-        self._trees = Trees(self._open_snapshots, self._store.blobs, self._warn)
+        self._trees = Trees(self._open_snapshots, self._store.blobs, self._warn, self._unpack)
         executor = self._local_executor(self._trees)
         scheduler = Scheduler(
             graph,
@@ -399,6 +401,7 @@ class Session:
             limits=request.limits,
             warn=self._warn,
             devices=self._devices.given,
+            unpack=self._unpack,
         )
         return LocalExecutor(
             self._store,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from typing import Any, Protocol
 
-from builder.errors import LayerFault
+from builder.errors import GrowthFault, LayerFault
 from builder.layer.tarread import Readable
 
 _INPUT = 256 << 10
@@ -74,11 +74,11 @@ def sniff(head: bytes) -> str:
     return ""
 
 
-def open_plain(raw: Readable, *, limit: int = 1 << 42, ratio: int | None = None) -> PlainStream:
+def open_plain(raw: Readable, *, limit: int = 1 << 42, ratio: int | None = None, grace: int = _GRACE) -> PlainStream:
     """The plain bytes of `raw`.
 
-    limit: most bytes that may come out. ratio: most bytes out for each byte in, once 64 MiB have come out; None for no
-    such bound (files of zeros are honest and shrink a thousandfold).
+    limit: most bytes that may come out. ratio: most bytes out for each byte in, once `grace` bytes have come out; None
+    for no such bound (files of zeros are honest and shrink a thousandfold). What exceeds them raises GrowthFault.
     """
     head = _at_least(raw, 8)
     form = sniff(head)
@@ -90,7 +90,7 @@ def open_plain(raw: Readable, *, limit: int = 1 << 42, ratio: int | None = None)
         pieces = _streams(source, makers[form], form)
     else:
         pieces = source.all()
-    return PlainStream(form, _bounded(pieces, source, limit, ratio))
+    return PlainStream(form, _bounded(pieces, source, limit, ratio, grace))
 
 
 class _Source:
@@ -120,14 +120,15 @@ def _at_least(raw: Readable, size: int) -> bytes:
     return data
 
 
-def _bounded(pieces: Iterator[bytes], source: _Source, limit: int, ratio: int | None) -> Iterator[bytes]:
+def _bounded(pieces: Iterator[bytes], source: _Source, limit: int, ratio: int | None, grace: int) -> Iterator[bytes]:
     count = 0
     for data in pieces:
         count += len(data)
         if count > limit:
-            raise LayerFault(f"compressed data grows beyond {limit} bytes", "this may be a decompression bomb")
-        if ratio is not None and count > _GRACE and count > ratio * source.count:
-            raise LayerFault(f"compressed data grows more than {ratio} times", "this may be a decompression bomb")
+            yield data[: len(data) - (count - limit)]  # whoever reads gets as far as it can, to say where it was
+            raise GrowthFault(f"data grows beyond {limit} bytes", "this may be a decompression bomb")
+        if ratio is not None and count > grace and count > ratio * source.count:
+            raise GrowthFault(f"compressed data grows more than {ratio} times", "this may be a decompression bomb")
         yield data
 
 

@@ -9,10 +9,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import NoReturn, Protocol
 
-import msgspec
-
-from builder.errors import LayerFault
+from builder.errors import GrowthFault, LayerFault
 from builder.layer.entry import Entry, Item, Kind
+from builder.layer.limits import HINT, Limits
 from builder.layer.sparse import HOLE, SparseMap, old_gnu_extents, parse_numbers, pax_map
 from builder.layer.tarfmt import BLOCK, XATTR
 
@@ -40,15 +39,6 @@ class Readable(Protocol):
     def read(self, size: int, /) -> bytes:
         """At most `size` bytes; b"" at the end only."""
         ...
-
-
-class Limits(msgspec.Struct, frozen=True):
-    """Bounds of one archive. entries: members. size: bytes of all contents, holes included. path, extended: bytes."""
-
-    entries: int = 20_000_000
-    size: int = 1 << 42
-    path: int = 32 << 10
-    extended: int = 1 << 20
 
 
 class TarContent:
@@ -80,8 +70,19 @@ class TarContent:
 class TarReader:
     """Iterate to get Items in archive order. A member's content is to be used before the next is asked for."""
 
-    def __init__(self, stream: Readable, limits: Limits = Limits(), *, strip_root: bool = False) -> None:  # noqa: B008
-        """strip_root: take a leading slash off names, as extraction programs do, where else it is a fault."""
+    def __init__(
+        self,
+        stream: Readable,
+        limits: Limits = Limits(),  # noqa: B008 (frozen)
+        *,
+        strip_root: bool = False,
+        what: str = "tar archive",
+    ) -> None:
+        """strip_root: take a leading slash off names, as extraction programs do, where else it is a fault.
+
+        what: what a fault about its size calls the archive.
+        """
+        self._what = what
         self._stream, self._limits, self._strip = stream, limits, strip_root
         self._global: dict[bytes, bytes] = {}
         self._name = b""
@@ -98,22 +99,33 @@ class TarReader:
                 yield entry, content if entry.kind is Kind.FILE else None
             self._skip(content.left + -stored % BLOCK)
         # The rest is padding; it is read so that a check at the end of the stream gets to run.
-        while self._stream.read(CHUNK):
+        while self._next(CHUNK):
             pass
 
     def fault(self, problem: str) -> NoReturn:
-        where = f"member {self._name!r}" if self._name else f"member {self._count}"
-        raise LayerFault(f"bad tar archive: {where} {problem}")
+        raise LayerFault(f"bad tar archive: {self._where()} {problem}")
+
+    def _where(self) -> str:
+        return f"member {self._name!r}" if self._name else f"member {self._count}"
+
+    def _over(self, problem: str) -> NoReturn:
+        raise LayerFault(f"{self._what} is too large: {self._where()} {problem}", HINT)
+
+    def _next(self, size: int) -> bytes:
+        try:
+            return self._stream.read(size)
+        except GrowthFault as error:
+            self._over(f"is where its {error.message}")
 
     def exactly(self, size: int) -> bytes:
         """`size` bytes, or a fault if the archive ends before."""
-        data = self._stream.read(size)
+        data = self._next(size)
         if len(data) == size:
             return data
         parts = [data]
         size -= len(data)
         while size and data:
-            data = self._stream.read(size)
+            data = self._next(size)
             parts.append(data)
             size -= len(data)
         if size:
@@ -127,7 +139,7 @@ class TarReader:
             size -= step
 
     def _header(self) -> bytes | None:
-        first = self._stream.read(BLOCK)
+        first = self._next(BLOCK)
         if not first:
             return None
         block = first if len(first) == BLOCK else first + self.exactly(BLOCK - len(first))
@@ -154,7 +166,7 @@ class TarReader:
                 return None
             self._count += 1
             if self._count > self._limits.entries:
-                self.fault(f"is one more than the limit of {self._limits.entries}")
+                self._over(f"is one more than the limit of {self._limits.entries}")
             kind = block[156:157]
             if kind not in b"xgLK":
                 break
@@ -204,7 +216,7 @@ class TarReader:
         size = sparse.size if sparse else stored
         self._size += size if kind is Kind.FILE else stored
         if self._size > self._limits.size:
-            self.fault(f"makes the archive larger than {self._limits.size} bytes")
+            self._over(f"makes it larger than {self._limits.size} bytes")
         link = pax.get(b"linkpath", block[157:257].partition(b"\0")[0])
         if b"\0" in link or len(link) > self._limits.path or (kind is Kind.SYMLINK and not link):
             self.fault("has an invalid link")

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 
 from builder.graph.operation import Copy, InlineFile
 from builder.layer.entry import BytesContent, Content, Entry, Item, Kind
+from builder.layer.limits import Limits
 from builder.layer.tree import Tree, resolve
 from builder.solve.emptytree import EmptyTree
 from builder.solve.owner import owner
@@ -17,8 +18,17 @@ from builder.solve.unpacking import Archive, extracted, is_archive
 Source = tuple[Tree, Selected] | InlineFile
 
 
-def place(base: Tree, operation: Copy, sources: list[Source], mtime: int) -> Iterator[Item]:
-    """The items of the layer that lays sources onto base. SourceFault where a file meets a folder, or for an owner."""
+def place(
+    base: Tree,
+    operation: Copy,
+    sources: list[Source],
+    mtime: int,
+    limits: Limits = Limits(),  # noqa: B008 (frozen)
+) -> Iterator[Item]:
+    """The items of the layer that lays sources onto base. SourceFault where a file meets a folder, or for an owner.
+
+    limits: of each archive that is extracted.
+    """
     ids = owner(base, operation.chown, default_group_is_id=True) if operation.chown else None
     placement = Placement(EmptyTree() if operation.link else base, operation, ids, mtime)
     archives = [_is_archive(source) for source in sources]
@@ -30,7 +40,7 @@ def place(base: Tree, operation: Copy, sources: list[Source], mtime: int) -> Ite
             target = _join(dest, os.fsencode(source.name)) if is_folder else dest
             placement.put_file(target, entry, BytesContent(data))
         elif archive:
-            Archive(source[0], source[1].members[0].path).plan(placement, dest, ids)
+            Archive(source[0], source[1].members[0].path, limits).plan(placement, dest, ids)
         else:
             _place_selected(placement, dest, is_folder, *source)
     return extracted(placement) if any(archives) else placement.items()

@@ -7,6 +7,7 @@ from collections.abc import Callable
 import msgspec
 
 from builder.graph.operation import Device
+from builder.layer.limits import Limits as UnpackLimits
 from builder.sandbox.spec import DEFAULT_SHM_SIZE, Given, Limits
 
 Secrets = Callable[[str], bytes | None]
@@ -29,6 +30,7 @@ class Surroundings(msgspec.Struct, frozen=True, kw_only=True):
     of /etc/resolv.conf. mtime: seconds, of every file that the builder itself makes or takes from a client folder.
     secrets: values of --secret. agents: sockets of --ssh. shm_size: bytes of /dev/shm. limits: --resource and
     --cgroup-parent. warn: of limits that cannot be kept. devices: what those of RUN --device add to a step.
+    unpack: limits of each archive that ADD extracts.
     """
 
     proxy: tuple[str, ...] = ()
@@ -41,3 +43,4 @@ class Surroundings(msgspec.Struct, frozen=True, kw_only=True):
     limits: Limits = Limits()
     warn: Callable[[str], None] = _nothing
     devices: Callable[[tuple[Device, ...]], Given] = _no_devices
+    unpack: UnpackLimits = UnpackLimits()

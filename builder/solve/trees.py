@@ -11,6 +11,7 @@ import msgspec
 
 from builder.errors import SourceFault
 from builder.layer.entry import Content, Item, Kind
+from builder.layer.limits import Limits
 from builder.layer.tree import Tree, resolve
 from builder.solve.stratum import Stratum
 
@@ -26,12 +27,18 @@ Stack = tuple[Stratum, ...]
 class Trees:
     """Knows where the layers of a build are; safe for many threads."""
 
-    def __init__(self, open_snapshots: Callable[[], Snapshots], blobs: BlobStore, warn: Callable[[str], None]) -> None:
+    def __init__(
+        self,
+        open_snapshots: Callable[[], Snapshots],
+        blobs: BlobStore,
+        warn: Callable[[str], None],
+        limits: Limits,
+    ) -> None:
         """open_snapshots: called once, when the first tree is wanted; a build that finds everything needs none.
 
-        warn: told what of a layer could not be unpacked.
+        warn: told what of a layer could not be unpacked. limits: of each layer.
         """
-        self._warn = warn
+        self._warn, self._limits = warn, limits
         self._open = open_snapshots
         self._opened: Snapshots | None = None
         self._lock = threading.Lock()
@@ -116,11 +123,10 @@ class Trees:
     def _members(self, layer: Layer) -> Iterator[Item]:
         """The layer's members, read from its blob; ends with the check of both digests."""
         from builder.layer import whiteout
-        from builder.layer.plain import open_plain
-        from builder.layer.tarread import TarReader
+        from builder.layer.openarchive import open_archive
 
         with self._blobs.open(layer.blob.digest) as reader:
-            yield from whiteout.from_oci(TarReader(open_plain(reader)))
+            yield from whiteout.from_oci(open_archive(reader, self._limits, f"layer {layer.diff_id}"))
             reader.finish()
 
     def _layer_view(self, stack: Stack) -> LayerView:

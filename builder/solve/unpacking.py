@@ -10,8 +10,8 @@ from collections.abc import Iterator
 
 from builder.errors import LayerFault
 from builder.layer.entry import Content, Entry, Item, Kind
-from builder.layer.plain import open_plain
-from builder.layer.tarread import TarReader
+from builder.layer.limits import Limits
+from builder.layer.openarchive import open_archive
 from builder.layer.tree import Tree, resolve
 from builder.solve.placement import Placement
 from builder.source.archivefile import ContentStream, looks_like_tar
@@ -20,7 +20,8 @@ from builder.source.archivefile import ContentStream, looks_like_tar
 class Archive:
     """A file that is a tar archive, plain or compressed, and where its members land. folder: resolved destination."""
 
-    def __init__(self, tree: Tree, path: bytes) -> None:
+    def __init__(self, tree: Tree, path: bytes, limits: Limits) -> None:
+        self._limits = limits
         self._tree = tree
         self._path = path
         self._landed: list[bytes] = []
@@ -48,7 +49,8 @@ class Archive:
             yield number, target, content
 
     def _members(self) -> Iterator[Item]:
-        yield from TarReader(open_plain(ContentStream(self._tree.content(self._path))), strip_root=True)
+        raw = ContentStream(self._tree.content(self._path))
+        yield from open_archive(raw, self._limits, f"archive {self._name()}", strip_root=True)
 
     def _name(self) -> str:
         return self._path.decode(errors="backslashreplace")

@@ -7,8 +7,9 @@ from collections.abc import Iterator
 
 from builder.errors import LayerFault, SourceFault
 from builder.layer.entry import Content, Entry, Item, Kind
+from builder.layer.limits import Limits
+from builder.layer.openarchive import open_archive
 from builder.layer.plain import open_plain
-from builder.layer.tarread import TarReader
 from builder.layer.tree import resolve
 from cache.blobs import BlobStore
 from cache.digest import Digest
@@ -36,10 +37,13 @@ class _Members:
         raise NotImplementedError
 
 
-def read_member(blobs: BlobStore, digest: Digest, name: str, limit: int) -> bytes | None:
-    """The bytes of a file, links followed inside; None if it is not there. SourceFault above limit bytes."""
+def read_member(blobs: BlobStore, digest: Digest, name: str, limit: int, limits: Limits) -> bytes | None:
+    """The bytes of a file, links followed inside; None if it is not there. SourceFault above limit bytes.
+
+    limits: of the archive.
+    """
     entries: dict[bytes, Entry] = {}
-    for entry, _ in _items(blobs, digest):
+    for entry, _ in _items(blobs, digest, limits):
         entries[_clean(entry.path)] = entry
     path = resolve(_Members(entries), os.fsencode(name))
     found = entries.get(path)
@@ -51,15 +55,15 @@ def read_member(blobs: BlobStore, digest: Digest, name: str, limit: int) -> byte
     if found.size > limit:
         raise SourceFault(f"failed to read dockerfile: {name} has more than {limit} bytes")
     data = b""
-    for entry, content in _items(blobs, digest):
+    for entry, content in _items(blobs, digest, limits):
         if _clean(entry.path) == path and content is not None:
             data = b"".join(content.chunks())
     return data
 
 
-def _items(blobs: BlobStore, digest: Digest) -> Iterator[Item]:
+def _items(blobs: BlobStore, digest: Digest, limits: Limits) -> Iterator[Item]:
     with blobs.open(digest) as reader:
-        yield from TarReader(open_plain(reader), strip_root=True)
+        yield from open_archive(reader, limits, "the context's archive", strip_root=True)
 
 
 def _clean(path: bytes) -> bytes:

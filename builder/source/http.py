@@ -18,8 +18,8 @@ from builder.errors import Canceled, LayerFault, SourceFault
 from builder.graph.gitref import redacted
 from builder.graph.operation import HttpSource
 from builder.layer.entry import Content, Entry, Kind
-from builder.layer.plain import open_plain
-from builder.layer.tarread import TarReader
+from builder.layer.limits import Limits
+from builder.layer.openarchive import open_archive
 from builder.source.archivefile import looks_like_tar, read_member
 from builder.source.sourcetree import SourceTree
 from cache import record
@@ -96,12 +96,19 @@ class BlobContent:
 class Downloads:
     """mtime: seconds, of a file whose server does not date it. limit: bytes of one file. Safe for many threads.
 
-    transport: called when the first URL is to be asked, with what waits between its attempts.
+    transport: called when the first URL is to be asked, with what waits between its attempts. unpack: of an archive.
     """
 
     def __init__(
-        self, store: Store, transport: Callable[[Pause], Transport], secrets: Secrets, mtime: int, limit: int
+        self,
+        store: Store,
+        transport: Callable[[Pause], Transport],
+        secrets: Secrets,
+        mtime: int,
+        limit: int,
+        unpack: Limits,
     ) -> None:
+        self._unpack = unpack
         self._store, self._connect = store, transport
         self._secrets, self._mtime, self._limit = secrets, mtime, limit
         self._transport: Transport | None = None
@@ -140,7 +147,7 @@ class Downloads:
         newest = None
         try:
             with self._store.blobs.open(fetched.digest) as reader:
-                for entry, _ in TarReader(open_plain(reader), strip_root=True):
+                for entry, _ in open_archive(reader, self._unpack, source.url, strip_root=True):
                     if entry.kind is Kind.FILE:
                         newest = entry.mtime if newest is None else max(newest, entry.mtime)
         except LayerFault:
@@ -154,7 +161,7 @@ class Downloads:
 
     def member(self, source: HttpSource, name: str, limit: int) -> bytes | None:
         """A file of the archive, None if it is not there."""
-        return read_member(self._store.blobs, self.get(source).digest, name, limit)
+        return read_member(self._store.blobs, self.get(source).digest, name, limit, self._unpack)
 
     def get(self, source: HttpSource) -> Fetched:
         """The file, in the store. Each URL is asked once a build. SourceFault for a wrong status or checksum."""

@@ -10,6 +10,7 @@ from typing import Protocol
 
 from builder.errors import LayerFault, SourceFault
 from builder.layer.entry import Item
+from builder.layer.limits import Limits
 from builder.layer.plain import open_plain
 from builder.layer.remove import remove
 from builder.layer.tarread import TarReader
@@ -26,17 +27,17 @@ class _Readable(Protocol):
 
 
 @contextmanager
-def received(stream: _Readable, scratch: str) -> Iterator[tuple[str, bytes | None]]:
+def received(stream: _Readable, scratch: str, limits: Limits) -> Iterator[tuple[str, bytes | None]]:
     """The context's folder, as long as the block lasts, and the Dockerfile's text where the input was just that.
 
-    scratch: a folder of the store for what is being written. Raises SourceFault.
+    scratch: a folder of the store for what is being written. limits: of an archive. Raises SourceFault.
     """
     folder = temp_name(os.path.join(scratch, "context-"))
     os.mkdir(folder, 0o700)
     fd = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
         fcntl.flock(fd, fcntl.LOCK_EX)  # it is in use: see Store.tidy
-        yield folder, _receive(stream, fd)
+        yield folder, _receive(stream, fd, limits)
     finally:
         os.close(fd)
         parent = os.open(scratch, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
@@ -46,16 +47,18 @@ def received(stream: _Readable, scratch: str) -> Iterator[tuple[str, bytes | Non
             os.close(parent)
 
 
-def _receive(stream: _Readable, fd: int) -> bytes | None:
+def _receive(stream: _Readable, fd: int, limits: Limits) -> bytes | None:
     try:
-        plain = open_plain(stream)
+        plain = open_plain(stream, limit=limits.size, ratio=limits.ratio, grace=limits.grace)
         head = _exactly(plain, _BLOCK)
         whole = _Again(head, plain)
         if head[_MAGIC_AT : _MAGIC_AT + len(_MAGIC)] == _MAGIC:
-            apply_plain(_members(whole), fd, devices=False)
+            apply_plain(_members(whole, limits), fd, devices=False)
             return None
     except LayerFault as error:
-        raise SourceFault(f"failed to read the build context from standard input: {error.message}") from error
+        raise SourceFault(
+            f"failed to read the build context from standard input: {error.message}", error.hint
+        ) from error
     if plain.form:
         raise SourceFault("the standard input is compressed and no tar archive", "send a tar archive, or a Dockerfile")
     text = _exactly(whole, _TEXT_LIMIT + 1)
@@ -66,8 +69,8 @@ def _receive(stream: _Readable, fd: int) -> bytes | None:
     return text
 
 
-def _members(stream: _Again) -> Iterator[Item]:
-    for entry, content in TarReader(stream, strip_root=True):
+def _members(stream: _Again, limits: Limits) -> Iterator[Item]:
+    for entry, content in TarReader(stream, limits, strip_root=True, what="the archive"):
         if entry.path:  # the folder itself stays ours
             yield entry, content
 

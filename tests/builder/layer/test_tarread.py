@@ -15,9 +15,10 @@ from hypothesis import strategies as st
 from builder.errors import LayerFault
 from builder.layer.changes import upper_changes
 from builder.layer.entry import BytesContent, Entry, Item, Kind
+from builder.layer.limits import Limits
 from builder.layer.pack import tar_chunks
 from builder.layer.tarfmt import END, header
-from builder.layer.tarread import Limits, TarReader
+from builder.layer.tarread import TarReader
 
 
 def _read(data: bytes, **options: Any) -> list[tuple[Entry, bytes]]:
@@ -219,6 +220,15 @@ def test_limits() -> None:
         _read(_pax(b"x" * 2000) + END, limits=Limits(extended=1999))
     with pytest.raises(LayerFault, match="path of"):
         _read(_pax(b"115 path=" + b"p" * 105 + b"\n") + _file(b"x") + END, limits=Limits(path=100))
+
+
+def test_a_fault_about_size_names_archive_and_member_and_says_what_to_do() -> None:
+    archive = _file(b"small", b"x" * 100) + _file(b"large", b"x" * 5000) + END
+    with pytest.raises(LayerFault, match=r"^a\.tar is too large: member b'large' makes it larger than 4096") as caught:
+        _read(archive, limits=Limits.of_size(4096), what="a.tar")
+    assert "LAPSTRAKE_UNPACK_LIMIT" in caught.value.hint
+    with pytest.raises(LayerFault, match="one more than the limit of 8"):
+        _read(b"".join(_file(b"%d" % n, b"") for n in range(9)) + END, limits=Limits.of_size(4096))
 
 
 def test_a_sparse_bomb_is_bounded() -> None:

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from builder.layer.entry import BytesContent
+from builder.layer.limits import Limits
 from builder.source.archivefile import looks_like_tar, read_member
 from cache.errors import Fault
 from cache.store import Store
@@ -35,11 +36,11 @@ def test_members(tmp_path: Path) -> None:
     store = Store(str(tmp_path))
     digest, _ = store.blobs.put(gzip.compress(archive()))
     for name in ("d/f", "Dockerfile", "hard", "/d/./f"):
-        assert read_member(store.blobs, digest, name, 10) == b"two"
+        assert read_member(store.blobs, digest, name, 10, Limits()) == b"two"
     for name in ("none", "d", "loose"):
-        assert read_member(store.blobs, digest, name, 10) is None
+        assert read_member(store.blobs, digest, name, 10, Limits()) is None
     with pytest.raises(Fault, match="more than 2 bytes"):
-        read_member(store.blobs, digest, "d/f", 2)
+        read_member(store.blobs, digest, "d/f", 2, Limits())
     store.close()
 
 
