@@ -8,13 +8,22 @@ import click
 
 from builder.cli.opened import opened
 from builder.errors import ImageFault, OutputFault
+from builder.images.image import Image
+from builder.images.index import AnyImage, ImageIndex
 from builder.images.naming import parsed
 from builder.images.store import ImageStore, StoredImage
+from builder.oci.descriptor import INDEXES, MANIFESTS, Descriptor
+from builder.oci.manifest import read_index
+from builder.oci.match import best
+from builder.oci.platform import host
 from builder.oci.reference import Reference
+from cache.blobs import DOCUMENT_LIMIT
+from cache.store import Store
 
 _HELP = """Write images to a tar archive: an OCI layout that docker load takes, too.
 
 A name without a tag stands for all tags of its repository. What images share is in the archive once.
+An index is written whole if all its platforms are here, else the image for this machine, or the first that is here.
 
 \b
 Examples:
@@ -42,11 +51,31 @@ def command(ctx: click.Context, names: tuple[str, ...], dest: str) -> None:
                 _, known = chosen.setdefault(str(stored.descriptor.digest), (stored, []))
                 known += [tag for tag in tags if tag not in known]
         loaded = [
-            (images.load(stored.descriptor), tuple(Reference.parse(tag) for tag in tags))
+            (_whole(store, images, stored.descriptor), tuple(Reference.parse(tag) for tag in tags))
             for stored, tags in chosen.values()
         ]
         with Target(dest, "docker").open() as sink:
-            write_layout_tar(archive_files(loaded, docker=True), Transfer(store.blobs), sink)
+            write_layout_tar(archive_files(loaded, docker=True, platform=host()), Transfer(store.blobs), sink)
+
+
+def _whole(store: Store, images: ImageStore, descriptor: Descriptor) -> AnyImage:
+    """What an archive can hold of it: an index only if nothing that it names is missing."""
+    if descriptor.media_type not in INDEXES:
+        return images.load(descriptor)
+    raw = store.blobs.read(descriptor.digest, limit=DOCUMENT_LIMIT)
+    value = read_index(raw)
+    here = tuple(image for image in images.members(descriptor) if _is_here(store, image))
+    if [image.descriptor.digest for image in here] == [entry.digest for entry in value.manifests]:
+        return ImageIndex(here, value, raw, descriptor)
+    fitting = best([entry for entry in value.manifests if entry.media_type in MANIFESTS], host())
+    wanted = {entry.digest for entry in fitting}
+    if not here:
+        raise ImageFault(f"no platform of the index {descriptor.digest} is here", "pull it with --platform")
+    return next((image for image in here if image.descriptor.digest in wanted), here[0])
+
+
+def _is_here(store: Store, image: Image) -> bool:
+    return all(store.blobs.has(layer.digest, layer.size) for layer in image.manifest.layers)
 
 
 def _meant(images: ImageStore, text: str) -> list[tuple[StoredImage, list[str]]]:

@@ -13,6 +13,8 @@ from builder.images.index import AnyImage, ImageIndex
 from builder.images.layoutfile import IMAGE_NAME, INDEX_FILE, LAYOUT, LAYOUT_FILE, REF_NAME
 from builder.oci.descriptor import Descriptor
 from builder.oci.manifest import Index, encode
+from builder.oci.match import best
+from builder.oci.platform import Platform
 from builder.oci.reference import Reference
 from cache.digest import Digest
 
@@ -36,8 +38,8 @@ def layout_files(image: AnyImage, names: tuple[Reference, ...], docker: bool) ->
     return archive_files(((image, names),), docker)
 
 
-def archive_files(images: Sequence[Named], docker: bool) -> list[File]:
-    """The same for several images; what they share is there once."""
+def archive_files(images: Sequence[Named], docker: bool, platform: Platform | None = None) -> list[File]:
+    """The same for several images; what they share is there once. platform: of an index's image in manifest.json."""
     files: dict[str, File] = {}
     for image, _ in images:
         small = {image.descriptor.digest: image.raw} if isinstance(image, ImageIndex) else {}
@@ -48,7 +50,7 @@ def archive_files(images: Sequence[Named], docker: bool) -> list[File]:
             files.setdefault(_path(blob.digest), File(_path(blob.digest), blob.size, digest=blob.digest))
     texts = {INDEX_FILE: _index(images), LAYOUT_FILE: LAYOUT}
     if docker:
-        texts["manifest.json"] = _docker_manifest(images)
+        texts["manifest.json"] = _docker_manifest(images, platform)
     files |= {name: File(name, len(data), data=data) for name, data in texts.items()}
     return [files[name] for name in sorted(files)]
 
@@ -69,14 +71,22 @@ def _index(images: Sequence[Named]) -> bytes:
     return encode(Index(tuple(entries)))
 
 
-def _docker_manifest(images: Sequence[Named]) -> bytes:
+def _of_platform(image: AnyImage, platform: Platform | None) -> Image | None:
+    """The image itself; of an index the one for platform, if that is given and there is one."""
+    if isinstance(image, Image):
+        return image
+    fitting = best(image.value.manifests, platform) if platform is not None else ()
+    return next((one for one in image.images if fitting and one.descriptor.digest == fitting[0].digest), None)
+
+
+def _docker_manifest(images: Sequence[Named], platform: Platform | None) -> bytes:
     entries: list[dict[str, Any]] = [
         {
             "Config": _path(image.id),
             "RepoTags": [name.familiar for name in names] or None,
             "Layers": [_path(blob.digest) for blob in image.manifest.layers],
         }
-        for image, names in images
-        if isinstance(image, Image)
+        for given, names in images
+        if (image := _of_platform(given, platform)) is not None
     ]
     return json.dumps(entries, separators=(",", ":")).encode()
