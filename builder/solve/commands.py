@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from builder.errors import Canceled, StepFault
 from builder.graph.event import Event, Log
 from builder.graph.operation import Exec
+from builder.layer.tree import Tree
 from builder.sandbox.spec import Cgroup, Limits, OverlayRoot, PlainRoot, SandboxSpec
 from builder.sandbox.stepcgroup import StepCgroup
 from builder.solve.cachemounts import CacheMounts
@@ -35,8 +36,9 @@ class Commands:
         canceled: Callable[[], bool],
         emit: Callable[[Event], None],
         clock: Callable[[], float],
+        source: Callable[[Task, int], Tree],
     ) -> None:
-        self._trees = trees
+        self._trees, self._source = trees, source
         self._launcher = launcher
         self._surroundings = surroundings
         self._canceled = canceled
@@ -80,7 +82,7 @@ class Commands:
 
     def _step_mounts(self) -> StepMounts:
         given = self._surroundings
-        return StepMounts(self._trees, self._caches, given.secrets, given.agents, self._temp)
+        return StepMounts(self._trees, self._caches, given.secrets, given.agents, self._temp, self._source)
 
     def _spec(
         self, operation: Exec, root: OverlayRoot | PlainRoot, mounts: StepMounts, cgroups: tuple[Cgroup, ...]

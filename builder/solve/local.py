@@ -89,7 +89,7 @@ class LocalExecutor:
 
             launcher, canceled = self._launch(), self._canceled.is_set
             self._commands = Commands(
-                self._store, self._trees, launcher, self._surroundings, canceled, self._emit, self._clock
+                self._store, self._trees, launcher, self._surroundings, canceled, self._emit, self._clock, self._source
             )
 
     def identify(self, source: RemoteSource) -> Digest:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 
 import msgspec
@@ -34,8 +34,17 @@ Found = list[tuple[Tree, list[Selected]]]
 class StepMounts:
     """Of one step; use as a context manager. mounts: for the sandbox. env: variables that secrets set."""
 
-    def __init__(self, trees: Trees, caches: CacheMounts, secrets: Secrets, agents: Agents, scratch: str) -> None:
-        self._trees, self._caches, self._secrets = trees, caches, secrets
+    def __init__(
+        self,
+        trees: Trees,
+        caches: CacheMounts,
+        secrets: Secrets,
+        agents: Agents,
+        scratch: str,
+        source: Callable[[Task, int], Tree],
+    ) -> None:
+        """source: the tree of an input of a task, whether it has layers or comes from outside."""
+        self._trees, self._caches, self._secrets, self._source = trees, caches, secrets, source
         self._agents, self._scratch = agents, scratch
         self._stack = ExitStack()
         self.mounts: list[SandboxMount] = []
@@ -90,9 +99,9 @@ class StepMounts:
             mount = wanted[name]
             base = _base(task, mount)
 
-            def fill(path: str, base: Digest | None = base, source: str = mount.source) -> None:
-                if base is not None:
-                    self._trees.write(task.reads[base], source, path)
+            def fill(path: str, index: int | None = mount.input, source: str = mount.source) -> None:
+                if index is not None:
+                    self._trees.write(self._source(task, index), source, path)
 
             paths[name] = self._stack.enter_context(self._caches.folder(mount, base, fill))
         return paths

@@ -69,11 +69,10 @@ class Trees:
         """The same of files that are no layer."""
         return self._snapshots.gather(items)
 
-    def write(self, stack: Stack, path: str, folder: str) -> None:
-        """Copy what is below a path of the tree into an empty folder. SourceFault if it is no folder."""
+    def write(self, tree: Tree, path: str, folder: str) -> None:
+        """Copy what is below a path of a tree into an empty folder. SourceFault if it is no folder."""
         from builder.layer.unpack import apply_plain
 
-        tree = self.view(stack)
         root = resolve(tree, os.fsencode(path).strip(b"/"))
         entry = tree.lookup(root)
         if entry is None or entry.kind is not Kind.DIR:

@@ -124,6 +124,13 @@ RUN --mount=type=cache,target=/c3,ro ! touch /c3/x
     assert (found["seed"], found["more"]) == ("seed\n", "more\n")
 
 
+def test_a_cache_begins_with_files_of_a_context(lapstrake: Lapstrake, tmp_path: Path) -> None:
+    other = folder(tmp_path / "other", {"d/s": "seed\n", "no": "no\n"})
+    text = "FROM base\nRUN --mount=type=cache,target=/c,from=other,source=/d cat /c/s > /seed; ls /c > /names\n"
+    found = files(lapstrake, tmp_path, text, f"--build-context=other={other}")
+    assert (found["seed"], found["names"]) == ("seed\n", "s\n")
+
+
 @pytest.mark.parametrize(("sharing", "waits"), [("locked", True), ("private", False), ("shared", False)])
 def test_sharing(lapstrake: Lapstrake, tmp_path: Path, sharing: str, waits: bool) -> None:
     """Two builds at once: whether the second sees the first's file, or its mark that it is still there."""
