@@ -1,4 +1,4 @@
-"""Archives that unpack to more than they may: one line, and the store is as it was."""
+"""Archives that unpack to more than they may: one line that names archive and member."""
 
 from __future__ import annotations
 
