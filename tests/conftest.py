@@ -5,10 +5,12 @@ from __future__ import annotations
 import os
 import shutil
 import subprocess
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+from tests.e2e.engine import ROOT, Engine
 from tests.e2e.lapstrake import Lapstrake
 
 EXAMPLES = Path(__file__).resolve().parents[1] / "examples"
@@ -53,3 +55,15 @@ def base(base_context: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     archive = folder / "base.tar"
     Lapstrake(folder / "store").built(base_context, "-t", "base", "-o", f"type=docker,dest={archive}")
     return archive
+
+
+@pytest.fixture(scope="session")
+def engine(tmp_path_factory: pytest.TempPathFactory, base: Path) -> Iterator[Engine]:
+    """BuildKit of a newer Docker Engine, with the small base loaded as `base`; contexts lie in pytest's own folder."""
+    if os.geteuid() != 0:
+        pytest.skip("dockerd needs root")
+    if not ROOT.is_dir():
+        pytest.skip(f"no newer engine in {ROOT}; tests/engine.sh makes it")
+    with Engine(tmp_path_factory.getbasetemp()) as running:
+        running.call("load", "-i", str(base))
+        yield running

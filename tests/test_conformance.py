@@ -1,4 +1,4 @@
-"""docs/conformance.md names exactly the cases that are compared with the newer engine."""
+"""docs/conformance.md names exactly the cases that are compared with the newer engine, golden ones by their section."""
 
 from __future__ import annotations
 
@@ -6,12 +6,26 @@ import re
 from pathlib import Path
 
 from tests.e2e.test_engine import REFUSED, SAME
+from tests.golden.case import names, read
 
 PAGE = Path(__file__).resolve().parents[1] / "docs" / "conformance.md"
 
 
 def test_every_case_is_named_and_every_named_case_exists() -> None:
-    table = PAGE.read_text().partition("## Where we differ")[0]
+    table = PAGE.read_text().partition("## Golden cases")[0]
     cells = [row.split("|")[2] for row in table.splitlines() if row.startswith("| ")]
     named = {name for cell in cells for name in re.findall("`([^`]*)`", cell)} - {"test_engine.py"}
     assert named == {*SAME, *REFUSED}
+
+
+def test_every_golden_case_has_its_section_named_and_every_named_section_a_case() -> None:
+    table = PAGE.read_text().partition("## Golden cases")[2].partition("## Where we differ")[0]
+    assert sorted(re.findall(r"^\| `([^`]*)-\*`", table, re.MULTILINE)) == sorted(
+        {n.partition("-")[0] for n in names()}
+    )
+
+
+def test_golden_cases_that_differ_from_the_engine_say_why() -> None:
+    for name in names():
+        kind, _, reason = read(name).engine.partition(": ")
+        assert kind == "same" or (kind in ("newer", "differs") and reason), name

@@ -114,7 +114,7 @@ class Fold:
             name, _, value = entry.partition("=")
             self.env[name] = value
         if self.runtime.workdir:
-            self.runtime = replace(self.runtime, workdir=paths.join("/", self.runtime.workdir))
+            self.runtime = replace(self.runtime, workdir=paths.workdir("/", self.runtime.workdir))
 
     @property
     def workdir(self) -> str:
@@ -256,11 +256,11 @@ class Fold:
         if not self.workdir_set and not path.startswith("/"):
             self.report("WorkdirRelativePath", instruction, quote(path))
         self.workdir_set = True
-        workdir = paths.join(self.workdir, path)
+        workdir = paths.workdir(self.workdir, path)
         self.runtime = replace(self.runtime, workdir=workdir)
         if workdir != "/":
             rooted = self.vertex is not None
-            operation = MakeDir(path=workdir, user=self.runtime.user, rooted=rooted)
+            operation = MakeDir(path=paths.clean(workdir), user=self.runtime.user, rooted=rooted)
             self.step(operation, (), instruction, self.display(instruction.display))
         self.commit(f"WORKDIR {workdir}", layer=workdir != "/")
 

@@ -15,6 +15,11 @@ def join(folder: str, path: str) -> str:
     return clean(path if path.startswith("/") else f"{folder}/{path}")
 
 
+def workdir(folder: str, path: str) -> str:
+    """WORKDIR's folder: an absolute path as written, a relative one joined and cleaned (BuildKit: NormalizePath)."""
+    return path if path.startswith("/") else join(folder, path)
+
+
 def destination(folder: str, path: str) -> str:
     """Like join, but a path that names a directory by its form (`x/`, `.`, ``, `x/.`) keeps a slash at its end."""
     joined = join(folder, path)

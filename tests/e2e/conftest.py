@@ -10,7 +10,6 @@ from pathlib import Path
 import pytest
 
 from tests.e2e.dockerd import Dockerd
-from tests.e2e.engine import ROOT, Engine
 from tests.e2e.lapstrake import Lapstrake
 
 
@@ -35,15 +34,3 @@ def docker_base(docker: Dockerd, base: Path) -> Dockerd:
     """The engine with the small base loaded as `base`."""
     docker.call("load", "-i", str(base))
     return docker
-
-
-@pytest.fixture(scope="session")
-def engine(tmp_path_factory: pytest.TempPathFactory, base: Path) -> Iterator[Engine]:
-    """BuildKit of a newer Docker Engine, with the small base loaded as `base`; contexts lie in pytest's own folder."""
-    if os.geteuid() != 0:
-        pytest.skip("dockerd needs root")
-    if not ROOT.is_dir():
-        pytest.skip(f"no newer engine in {ROOT}; tests/engine.sh makes it")
-    with Engine(tmp_path_factory.getbasetemp()) as running:
-        running.call("load", "-i", str(base))
-        yield running

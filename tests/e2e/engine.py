@@ -67,21 +67,25 @@ class Engine:
         assert done.returncode == 0, f"docker {' '.join(args)}: {done.stderr}{done.stdout}"
         return done.stdout
 
-    def run(self, *args: str) -> subprocess.CompletedProcess[str]:
+    def run(self, *args: str, cwd: Path = Path("/")) -> subprocess.CompletedProcess[str]:
         inside = ["nsenter", f"--target={self._child()}", "--mount", "--root", "--wd=/"]
-        env = ["env", "-i", "PATH=/usr/sbin:/usr/bin", "HOME=/run", "BUILDKIT_PROGRESS=plain"]
+        env = ["env", "-i", f"--chdir={cwd}", "PATH=/usr/sbin:/usr/bin", "HOME=/run", "BUILDKIT_PROGRESS=plain"]
         return subprocess.run(
             [*inside, *env, "docker", "--host=unix:///run/docker.sock", *args],
             stdin=subprocess.DEVNULL, capture_output=True, text=True, errors="replace", timeout=240, check=False,
         )  # fmt: skip
 
-    def build(self, context: Path, archive: Path, *args: str) -> subprocess.CompletedProcess[str]:
-        """Build with BuildKit; `archive` is then what `docker save` writes."""
+    def build(
+        self, context: Path, archive: Path, *args: str, cwd: Path = Path("/")
+    ) -> subprocess.CompletedProcess[str]:
+        """Build with BuildKit; `archive` is then what `docker save` writes: nothing for an image without layers."""
         done = self.run(
-            "buildx", "build", "--network=none", "--provenance=false", "--iidfile", f"{archive}.id", *args, str(context)
-        )
-        if done.returncode == 0:
-            self.call("save", "-o", str(archive), Path(f"{archive}.id").read_text())
+            "buildx", "build", "--network=none", "--provenance=false", "--iidfile", f"{archive}.id",
+            *args, str(context), cwd=cwd,
+        )  # fmt: skip
+        if done.returncode == 0 and (built := _text(Path(f"{archive}.id"))):
+            saved = self.run("save", "-o", str(archive), built)
+            assert saved.returncode == 0 or "empty export" in saved.stderr, saved.stderr
         return done
 
     def _child(self) -> int:
@@ -112,3 +116,7 @@ class Engine:
         except subprocess.TimeoutExpired:
             os.killpg(self._process.pid, signal.SIGKILL)
             self._process.wait()
+
+
+def _text(path: Path) -> str:
+    return path.read_text() if path.exists() else ""

@@ -14,7 +14,7 @@ from tests.golden.image import read as read_image
 
 pytestmark = pytest.mark.e2e
 
-_WARNING = re.compile(r"(?:WARNING: | - )([A-Z]\w+: .* \(line \d+\))")
+WARNING = re.compile(r"(?:WARNING: | - )([A-Z]\w+: .* \(line \d+\))")
 
 
 @pytest.mark.parametrize("name", names())
@@ -61,7 +61,7 @@ def check_words(case: Case, done: Done) -> None:
     for text in case.output:
         assert text in done.out
     if not case.status or case.warnings:
-        assert _WARNING.findall(done.err) == case.warnings
+        assert WARNING.findall(done.err) == case.warnings
 
 
 def check_image(name: str, case: Case, image: Read, base: Read, *, write: bool) -> None:

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from frontends.dockerfile.paths import clean, destination, has_wildcard, join
+from frontends.dockerfile.paths import clean, destination, has_wildcard, join, workdir
 from frontends.dockerfile.signals import is_signal
 
 
@@ -51,3 +51,17 @@ def test_signals(name: str) -> None:
 )
 def test_no_signals(name: str) -> None:
     assert not is_signal(name)
+
+
+@pytest.mark.parametrize(
+    ("folder", "path", "joined"),
+    [
+        ("/w", "a/../b", "/w/b"),
+        ("/w", "/x/../y", "/x/../y"),
+        ("/w", "/x/", "/x/"),
+        ("/w/../v", "a/", "/v/a"),
+        ("/", "//", "//"),
+    ],
+)
+def test_workdir_keeps_an_absolute_path_as_written(folder: str, path: str, joined: str) -> None:
+    assert workdir(folder, path) == joined
