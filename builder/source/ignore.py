@@ -181,7 +181,7 @@ def _tokens(pattern: str, deep: bool = True) -> list[str]:
         elif ch == "\\":
             if at == len(pattern):
                 raise _malformed(pattern)
-            tokens.append(re.escape(pattern[at]))
+            tokens.append(f"(?:{re.escape(pattern[at])})")  # not the bare character: see _translate
             at += 1
         else:
             tokens.append(_SLASH if ch == "/" else re.escape(ch))
@@ -224,7 +224,8 @@ def _malformed(pattern: str) -> SourceFault:
 
 def _translate(tokens: list[str]) -> str:
     if tokens[:1] == [_BARE] and all(len(token.removeprefix("\\")) == 1 and token != _STAR for token in tokens[1:]):
-        return ".*" + _piece(tokens[1:])  # `**.log`: moby/patternmatcher compares the end of the path as text
+        # `**.log`: moby/patternmatcher compares the end of the path as text, but not with an escape in it: `**\.log`
+        return ".*" + _piece(tokens[1:])
     pieces: list[list[str]] = [[]]
     for token in tokens:
         if token in (_DEEP, _BARE):

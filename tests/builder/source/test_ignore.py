@@ -2,13 +2,17 @@ from __future__ import annotations
 
 import fnmatch
 import time
+from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from builder.errors import SourceFault
 from builder.source.ignore import Ignore, clean, match_wildcard, read_patterns
+from tests.builder.source.bruteforce import hidden
+
+HERE = Path(__file__).parent
 
 # patterns (split at blanks), path, excluded
 VERDICTS = [
@@ -176,6 +180,39 @@ def test_malformed_pattern_is_a_fault(pattern: str) -> None:
         match_wildcard(pattern, "a")
     with pytest.raises(SourceFault, match="syntax error in pattern"):
         Ignore([pattern])
+
+
+def _read(text: str) -> str:
+    return text.encode("latin-1", "backslashreplace").decode("unicode_escape")
+
+
+TABLE = [line for line in (HERE / "ignore.txt").read_text("utf-8").split("\n") if line and not line.startswith("# ")]
+
+
+@pytest.mark.parametrize("line", TABLE)
+def test_table_of_verdicts(line: str) -> None:
+    path, _, text = line[7:].partition("\t")
+    assert Ignore(read_patterns(_read(text).encode())).excluded(_read(path)) is (line[:7] == "hidden ")
+
+
+_PATTERNS = st.lists(
+    st.lists(
+        st.sampled_from(["a", "b", "/", "/", "*", "**", "**/", "?", "[ab]", "[^a]", "\\b"]), min_size=1, max_size=6
+    )
+    .map("".join)
+    .flatmap(lambda text: st.sampled_from(["", "", "!"]).map(lambda sign: sign + text)),
+    min_size=1,
+    max_size=5,
+)
+
+
+@settings(max_examples=3000, deadline=None)
+@given(_PATTERNS, st.text("ab/", min_size=1, max_size=8))
+def test_verdicts_are_those_of_a_matcher_that_tries_everything(texts: list[str], path: str) -> None:
+    path = clean(path).strip("/")
+    if path:
+        patterns = [pattern for pattern in read_patterns("\n".join(texts).encode()) if pattern not in ("!", "!/")]
+        assert Ignore(patterns).excluded(path) is hidden(patterns, path)
 
 
 def test_read_patterns() -> None:
