@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import json
 import subprocess
 import sys
 
@@ -10,6 +11,7 @@ from hypothesis import strategies as st
 from cache.digest import Digest
 from frontends.dockerfile.instructions import AnyInstruction, Copy, Env, From, Run
 from frontends.dockerfile.parse import parse
+from frontends.dockerfile.words import Expander
 from frontends.errors import FrontendFault, ParseFault
 from frontends.text import Lines, Source
 
@@ -343,3 +345,42 @@ def test_any_bytes_parse_or_are_a_fault(data: bytes) -> None:
             tree(text)
         except FrontendFault:
             pass
+
+
+# What is printed here is read back as it was: values through quotes and expansion, arguments through JSON, and bodies.
+_TEXTS = st.text(st.characters(blacklist_categories=("Cs", "Cc")) | st.sampled_from("$\"'\\ #=`"), max_size=12)
+
+
+def _quoted(text: str, escape: str) -> str:
+    for special in (escape, '"', "$"):
+        text = text.replace(special, escape + special)
+    return f'"{text}"'
+
+
+@given(st.lists(_TEXTS, min_size=1, max_size=6), st.sampled_from("\\`"))
+@settings(max_examples=300, deadline=None)
+def test_values_that_are_printed_are_read_back(values: list[str], escape: str) -> None:
+    line = " ".join(f"K{n}={_quoted(value, escape)}" for n, value in enumerate(values))
+    env = tree(f"# escape={escape}\nFROM a\nENV {line}")[1]
+    assert isinstance(env, Env)
+    assert [Expander({}).expand(pair.value) for pair in env.pairs] == values
+
+
+@given(
+    st.lists(st.text(st.characters(blacklist_categories=("Cs",), blacklist_characters="\0")), min_size=1, max_size=6)
+)
+@settings(max_examples=200, deadline=None)
+def test_arguments_that_are_printed_as_json_are_read_back(words: list[str]) -> None:
+    run = tree(f"FROM a\nRUN {json.dumps(words)}")[1]
+    assert isinstance(run, Run)
+    assert (run.command.words, run.command.shell) == (tuple(words), False)
+
+
+@given(st.lists(st.text("ab$\\\t #'\"", max_size=8).filter(lambda line: line != "END"), max_size=6))
+@settings(max_examples=200, deadline=None)
+def test_bodies_that_are_printed_are_read_back(lines: list[str]) -> None:
+    body = "".join(f"{line}\n" for line in lines)
+    run, user = tree(f"FROM a\nRUN <<END\n{body}END\nUSER x")[1:]
+    assert isinstance(run, Run)
+    assert run.command.documents[0].data == body
+    assert user.keyword == "USER"
