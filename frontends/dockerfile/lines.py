@@ -57,7 +57,7 @@ class Reader:
             first = self._at + 1
             try:
                 line = self._next().strip("\r").lstrip(SPACE)
-                if self.directives.read(line):
+                if self.directives.read(_readable(line) if line.startswith("#") else line):
                     continue
                 if line.startswith("#"):
                     text = _readable(line[1:].strip(SPACE))

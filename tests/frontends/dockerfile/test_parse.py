@@ -384,3 +384,8 @@ def test_bodies_that_are_printed_are_read_back(lines: list[str]) -> None:
     assert isinstance(run, Run)
     assert run.command.documents[0].data == body
     assert user.keyword == "USER"
+
+
+def test_a_directive_in_no_encoding() -> None:
+    """Found by fuzzing: the value could not be remembered."""
+    assert parse(Source("Dockerfile", b"# check=skip=all\xf6\nFROM a\n")).tree.check == "skip=all\ufffd"
