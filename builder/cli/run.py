@@ -11,6 +11,7 @@ import msgspec
 
 from builder.cli import container
 from builder.cli.opened import opened
+from builder.cli.resolvconf import resolv_conf
 from builder.errors import Canceled, ImageFault, SourceFault
 from builder.images.image import Image
 from builder.images.uses import used
@@ -152,17 +153,9 @@ def _spec(image: Image, wish: container.Wish, network: str, hostname: str) -> Sa
         hostname=hostname,
         network=network,
         hosts=f"127.0.0.1\tlocalhost {hostname}\n::1\tlocalhost ip6-localhost ip6-loopback\n",
-        resolv_conf=_resolv_conf(),
+        resolv_conf=resolv_conf(),
         terminal=wish.terminal,
     )
-
-
-def _resolv_conf() -> str:
-    try:
-        with open("/etc/resolv.conf", encoding="utf-8", errors="surrogateescape") as file:
-            return file.read(1 << 16)
-    except OSError:
-        return ""
 
 
 def _is_missing(trees: Trees, stack: Stack, path: str) -> bool:

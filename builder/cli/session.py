@@ -18,6 +18,7 @@ from builder.cli.delivery import Delivery, write_id, write_metadata
 from builder.cli.devices import Granted
 from builder.cli.findings import line_note, summary
 from builder.cli.request import BuildRequest, epoch
+from builder.cli.resolvconf import resolv_conf
 from builder.cli.secret import reader
 from builder.cli.ssh import SshAgents
 from builder.errors import OutputFault, SourceFault, StepFault
@@ -393,7 +394,7 @@ class Session:
         surroundings = Surroundings(
             proxy=proxy_env(dict(request.build_args)),
             addresses=request.hosts,
-            resolv_conf=_resolv_conf(),
+            resolv_conf=resolv_conf(),
             mtime=DEFAULT_EPOCH,
             secrets=reader(request.secrets, os.environ),
             agents=self._agents.socket,
@@ -471,11 +472,3 @@ class _Memo:
 
     def put(self, key: Digest, value: bytes) -> None:
         self._index.put_memo("parse", key, value)
-
-
-def _resolv_conf() -> str:
-    try:
-        with open("/etc/resolv.conf", encoding="utf-8", errors="surrogateescape") as file:
-            return file.read(1 << 16)
-    except OSError:
-        return ""
