@@ -3,14 +3,11 @@
 from __future__ import annotations
 
 import os
-import sys
-import time
-from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
+from typing import TYPE_CHECKING, Any
 
 import click
-import msgspec
 
-from builder.cli.calls import Call, parse_call
+from builder.cli.calls import parse_call
 from builder.cli.devices import grants
 from builder.cli.request import (
     BuildRequest,
@@ -30,25 +27,14 @@ from builder.cli.root import store_root
 from builder.cli.secret import parse_secret
 from builder.cli.ssh import parse_ssh
 from builder.cli.unsupported import check_unsupported, unsupported_options
-from builder.errors import Canceled
 from builder.export.annotations import from_option
 from builder.graph.operation import GitSource, HttpSource, RemoteSource
 from builder.oci.platform import parse_platforms
 from builder.oci.reference import Reference
-from cache.digest import Digest
-from cache.errors import DamagedBlob, Fault
+from cache.errors import Fault
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
-    from builder.cli.delivery import Delivery
-    from builder.cli.session import Answer, Session
-    from builder.export.options import OutputSpec
-    from builder.progress.renderer import Renderer
     from builder.source.base import NamedImage
-    from cache.store import Store
-
-T = TypeVar("T")
 
 _HELP = """Build an image from a Dockerfile.
 
@@ -196,25 +182,13 @@ def command(
         metadata_warnings=os.environ.get("BUILDX_METADATA_WARNINGS", "") in ("1", "t", "T", "TRUE", "true", "True"),
         epoch=epoch(dict(arguments).get("SOURCE_DATE_EPOCH", "")),
     )
+    given = root or (ctx.obj or {}).get("root")
+    from builder.cli.building import Shown, run
+
     shown = Shown(
         _mode(progress, quiet), quiet or progress == "quiet", debug or os.environ.get("LAPSTRAKE_DEBUG") == "1"
     )
-    given = root or (ctx.obj or {}).get("root")
     run(request, store_root(given, os.environ, os.geteuid()), shown, parse_call("check" if check else call))
-
-
-class Shown(NamedTuple):
-    """progress: --progress. quiet: print the image id at the end. expanded: warnings with all that is known of them."""
-
-    progress: str = "auto"
-    quiet: bool = False
-    expanded: bool = False
-
-    @property
-    def summary(self) -> bool:
-        """Whether warnings are summed up below the build."""
-        mode = self.progress if self.progress != "auto" else os.environ.get("BUILDKIT_PROGRESS", "")
-        return mode not in ("quiet", "none", "rawjson")
 
 
 def _mode(progress: str, quiet: bool) -> str:
@@ -239,117 +213,3 @@ def _contexts(values: tuple[str, ...]) -> dict[str, Any]:
         else:
             images.append((name, source))
     return {"named_folders": tuple(folders), "named_images": tuple(images), "named_sources": tuple(sources)}
-
-
-def run(request: BuildRequest, root: str, shown: Shown, call: Call | None = None) -> None:
-    """Build and deliver; raises the Fault of what failed after the renderer has shown it.
-
-    call: what to answer instead.
-    """
-    from builder.cli.delivery import Delivery, check_files, check_iidfile
-    from builder.export.options import parse_output
-    from builder.progress.choose import choose
-    from builder.progress.renderer import Summary
-    from builder.sandbox import namespace
-    from cache.store import Store
-
-    begin = time.monotonic()
-    store = Store(root)
-    check_iidfile(request)
-    deliveries = [Delivery(_annotated(parse_output(text), request), store) for text in request.outputs]
-    for delivery in deliveries:
-        delivery.check(len(request.platforms), request.joined)  # as the user: root of a user namespace may write more
-    check_files(request)
-    namespace.enter()
-    renderer = choose(shown.progress, sys.stderr, os.environ)
-    try:
-        with store.lock():
-            store.tidy()
-            if call is not None:
-                answer = _session(request, store, [], renderer, shown, lambda session: session.ask(call))
-                renderer.close(None)
-                _give(answer)
-                return
-            image, notes = _session(
-                request, store, deliveries, renderer, shown, lambda session: (session.run(), _notes(session, shown))
-            )
-    finally:
-        store.close()
-    names = tuple(tag.familiar for tag in request.tags)
-    renderer.close(Summary(image.descriptor.digest, image.size, names, time.monotonic() - begin))
-    click.echo(notes, nl=False, err=True)
-    if shown.quiet:
-        click.echo(str(image.id))
-
-
-def _annotated(spec: OutputSpec, request: BuildRequest) -> OutputSpec:
-    """The output with the annotations of the whole command, which its own ones override."""
-    return msgspec.structs.replace(spec, annotations=(*request.annotations, *spec.annotations))
-
-
-def _give(answer: Answer) -> None:
-    click.echo(answer.text, nl=False)
-    if answer.fault:
-        raise Fault(answer.fault)
-    if answer.status:
-        raise click.exceptions.Exit(answer.status)
-
-
-def _notes(session: Session, shown: Shown) -> str:
-    color = sys.stderr.isatty() and not os.environ.get("NO_COLOR")
-    return session.summary(expanded=shown.expanded, color=color) if shown.summary else ""
-
-
-def _session(
-    request: BuildRequest,
-    store: Store,
-    deliveries: list[Delivery],
-    renderer: Renderer,
-    shown: Shown,
-    work: Callable[[Session], T],
-) -> T:
-    """What work gives. It is called as often as blobs turn out to be damaged: each is deleted, so that this ends."""
-    from builder.cli.definition import opened_definition
-    from builder.cli.remotes import opened_remotes
-    from builder.cli.session import Session
-    from builder.graph.event import Warned
-
-    may_repeat = all(delivery.spec.dest != "-" for delivery in deliveries)  # what is in a pipe stays in it
-    session: Session | None = None
-    try:
-        with (
-            opened_remotes(request, store) as remotes,
-            opened_definition(request, sys.stdin.buffer, store.path("tmp"), remotes) as definition,
-        ):
-            while True:
-                try:
-                    session = Session(request, definition, store, remotes, deliveries, renderer.event)
-                    with session:
-                        return work(session)
-                except Fault as error:
-                    damaged = _damaged_blob(error)
-                    if damaged is None or not store.blobs.delete(damaged) or not may_repeat:
-                        raise
-                    text = f"blob {damaged} was damaged and is made anew"
-                    renderer.event(Warned(None, text, session.clock() if session is not None else 0.0))
-    except Fault as error:
-        renderer.close(None)
-        if session is not None:
-            click.echo(_notes(session, shown), nl=False, err=True)
-        _explain(error, session.excerpt(error) if session is not None else "")
-        raise
-
-
-def _damaged_blob(error: BaseException | None) -> Digest | None:
-    """The blob of the store whose damage an error comes from."""
-    while error is not None and not isinstance(error, DamagedBlob):
-        error = error.__cause__
-    return Digest(error.name) if error is not None else None
-
-
-def _explain(error: Fault, text: str) -> None:
-    """Above the error itself: the lines of the Dockerfile."""
-    if text:
-        click.echo(text.rstrip("\n"), err=True)
-    if not isinstance(error, Canceled):
-        error.message = f"failed to build: failed to solve: {error.message}"

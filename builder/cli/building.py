@@ -1,0 +1,151 @@
+"""What `lapstrake build` does once its options are read: open the store, run a Session, show how it went."""
+
+from __future__ import annotations
+
+import os
+import sys
+import time
+from collections.abc import Callable
+from typing import NamedTuple, TypeVar
+
+import click
+import msgspec
+
+from builder.cli.calls import Call
+from builder.cli.definition import opened_definition
+from builder.cli.delivery import Delivery, check_files, check_iidfile
+from builder.cli.reading import Answer, Reading
+from builder.cli.remotes import opened_remotes
+from builder.cli.reporter import Reporter
+from builder.cli.request import BuildRequest
+from builder.cli.session import Session
+from builder.errors import Canceled
+from builder.export.options import OutputSpec, parse_output
+from builder.images.index import AnyImage
+from builder.progress.choose import choose
+from builder.progress.renderer import Renderer, Summary
+from builder.sandbox import namespace
+from cache.digest import Digest
+from cache.errors import DamagedBlob, Fault
+from cache.store import Store
+
+T = TypeVar("T")
+
+
+class Shown(NamedTuple):
+    """progress: --progress. quiet: print the image id at the end. expanded: warnings with all that is known of them."""
+
+    progress: str = "auto"
+    quiet: bool = False
+    expanded: bool = False
+
+    @property
+    def summary(self) -> bool:
+        """Whether warnings are summed up below the build."""
+        mode = self.progress if self.progress != "auto" else os.environ.get("BUILDKIT_PROGRESS", "")
+        return mode not in ("quiet", "none", "rawjson")
+
+
+def run(request: BuildRequest, root: str, shown: Shown, call: Call | None = None) -> None:
+    """Build and deliver; raises the Fault of what failed after the renderer has shown it.
+
+    call: what to answer instead.
+    """
+    begin = time.monotonic()
+    store = Store(root)
+    check_iidfile(request)
+    deliveries = [Delivery(_annotated(parse_output(text), request), store) for text in request.outputs]
+    for delivery in deliveries:
+        delivery.check(len(request.platforms), request.joined)  # as the user: root of a user namespace may write more
+    check_files(request)
+    namespace.enter()
+    renderer = choose(shown.progress, sys.stderr, os.environ)
+    try:
+        with store.lock():
+            store.tidy()
+            if call is not None:
+                answer = _session(request, store, [], renderer, shown, lambda session: session.reading.ask(call))
+                renderer.close(None)
+                _give(answer)
+                return
+            image, notes = _session(request, store, deliveries, renderer, shown, _built(shown))
+    finally:
+        store.close()
+    names = tuple(tag.familiar for tag in request.tags)
+    renderer.close(Summary(image.descriptor.digest, image.size, names, time.monotonic() - begin))
+    click.echo(notes, nl=False, err=True)
+    if shown.quiet:
+        click.echo(str(image.id))
+
+
+def _annotated(spec: OutputSpec, request: BuildRequest) -> OutputSpec:
+    """The output with the annotations of the whole command, which its own ones override."""
+    return msgspec.structs.replace(spec, annotations=(*request.annotations, *spec.annotations))
+
+
+def _built(shown: Shown) -> Callable[[Session], tuple[AnyImage, str]]:
+    """Build and deliver; then what is to be said below."""
+    return lambda session: (session.run(), _notes(session.reading, shown))
+
+
+def _give(answer: Answer) -> None:
+    click.echo(answer.text, nl=False)
+    if answer.fault:
+        raise Fault(answer.fault)
+    if answer.status:
+        raise click.exceptions.Exit(answer.status)
+
+
+def _notes(reading: Reading, shown: Shown) -> str:
+    color = sys.stderr.isatty() and not os.environ.get("NO_COLOR")
+    return reading.summary(expanded=shown.expanded, color=color) if shown.summary else ""
+
+
+def _session(
+    request: BuildRequest,
+    store: Store,
+    deliveries: list[Delivery],
+    renderer: Renderer,
+    shown: Shown,
+    work: Callable[[Session], T],
+) -> T:
+    """What work gives. It is called as often as blobs turn out to be damaged: each is deleted, so that this ends."""
+    may_repeat = all(delivery.spec.dest != "-" for delivery in deliveries)  # what is in a pipe stays in it
+    session: Session | None = None
+    report = Reporter(renderer.event)
+    try:
+        with (
+            opened_remotes(request, store) as remotes,
+            opened_definition(request, sys.stdin.buffer, store.path("tmp"), remotes) as definition,
+        ):
+            while True:
+                try:
+                    session = Session(request, definition, store, remotes, deliveries, report)
+                    with session:
+                        return work(session)
+                except Fault as error:
+                    damaged = _damaged_blob(error)
+                    if damaged is None or not store.blobs.delete(damaged) or not may_repeat:
+                        raise
+                    report.warn(f"blob {damaged} was damaged and is made anew")
+    except Fault as error:
+        renderer.close(None)
+        if session is not None:
+            click.echo(_notes(session.reading, shown), nl=False, err=True)
+        _explain(error, session.reading.excerpt(error) if session is not None else "")
+        raise
+
+
+def _damaged_blob(error: BaseException | None) -> Digest | None:
+    """The blob of the store whose damage an error comes from."""
+    while error is not None and not isinstance(error, DamagedBlob):
+        error = error.__cause__
+    return Digest(error.name) if error is not None else None
+
+
+def _explain(error: Fault, text: str) -> None:
+    """Above the error itself: the lines of the Dockerfile."""
+    if text:
+        click.echo(text.rstrip("\n"), err=True)
+    if not isinstance(error, Canceled):
+        error.message = f"failed to build: failed to solve: {error.message}"

@@ -1,0 +1,118 @@
+"""Publisher: what was built, to wherever the command wants it: names in the store, outputs, registries, files."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Sequence
+
+from msgspec.structs import replace
+
+from builder.cli.delivery import Delivery, write_id, write_metadata
+from builder.cli.reporter import Reporter
+from builder.cli.request import BuildRequest
+from builder.errors import OutputFault
+from builder.export.exporter import Part
+from builder.graph.event import Warned
+from builder.graph.program import Program
+from builder.images.index import AnyImage, join
+from builder.images.store import ImageStore
+from builder.oci.reference import Reference
+from builder.solve.assemble import make_image, rfc3339
+from builder.source.remotebases import RemoteBases
+from cache.store import Store
+
+
+class Publisher:
+    """deliveries: one for each -o, already checked. bases: gives the layers of pulled bases that are not here yet."""
+
+    def __init__(
+        self,
+        request: BuildRequest,
+        store: Store,
+        images: ImageStore,
+        deliveries: Sequence[Delivery],
+        bases: RemoteBases,
+        report: Reporter,
+    ) -> None:
+        self._request = request
+        self._store = store
+        self._images = images
+        self._deliveries = deliveries
+        self._bases = bases
+        self._report = report
+
+    def publish(self, programs: Sequence[Program], parts: tuple[Part, ...], told: Sequence[Warned]) -> AnyImage:
+        """Gives the image of the last output that is one, which is what the build is said to have made.
+
+        programs, parts: one of each for a platform. told: the lint findings. Raises OutputFault, RegistryFault.
+        """
+        request, image = self._request, self._result(parts)
+        step = self._report.begin("exporting to image")
+        created = rfc3339(int(time.time()))
+        if not self._deliveries or any(delivery.spec.kind == "image" for delivery in self._deliveries):
+            for part in parts:
+                self._bases.complete(part.image.layers)  # what is listed is whole
+        if not self._deliveries:
+            self._keep(image, request.tags, created)
+        for delivery in self._deliveries:
+            dated = self._dated(programs, parts, delivery.spec.epoch)
+            made = delivery.deliver(dated, request.joined, request.tags, self._report.warn, request.epoch)
+            if made is not None:
+                image = made
+            if delivery.spec.kind == "image":
+                self._keep(image, delivery.names(request.tags), created)
+            if delivery.spec.push:
+                self._push(image, delivery)
+        if request.iidfile:
+            write_id(request.iidfile, image)
+        if request.metadata_file:
+            write_metadata(request.metadata_file, request, image, request.epoch, told)
+        self._report.done(step)
+        return image
+
+    def _dated(self, programs: Sequence[Program], parts: tuple[Part, ...], epoch: int | None) -> tuple[Part, ...]:
+        """The images as an output wants them dated: by its own source-date-epoch, if it has one."""
+        if epoch is None:
+            return parts
+        dated = []
+        for program, part in zip(programs, parts, strict=True):
+            image = make_image(program, part.image.layers, epoch)
+            self._store.blobs.put(image.config_raw)
+            self._store.blobs.put(image.manifest_raw)
+            dated.append(replace(part, image=image))
+        return tuple(dated)
+
+    def _push(self, image: AnyImage, delivery: Delivery) -> None:
+        from builder.cli.registries import opened_registries
+        from builder.registry.pushing import push
+
+        names, spec = delivery.names(self._request.tags), delivery.spec
+        if not names:
+            raise OutputFault("tag is needed when pushing to registry", "give --tag, or name= in the output")
+        for name in names:
+            step = self._report.begin(f"pushing {name}")
+            with opened_registries(os.environ, spec.insecure) as registries:
+                push(
+                    image.descriptor,
+                    name,
+                    self._store.blobs,
+                    registries,
+                    lambda layer, word: None,
+                    self._bases.source,
+                    spec.by_digest,
+                )
+            self._report.done(step)
+
+    def _result(self, parts: tuple[Part, ...]) -> AnyImage:
+        if not self._request.joined:
+            return parts[0].image
+        index = join((part.platform, part.image) for part in parts)
+        self._store.blobs.put(index.raw)
+        return index
+
+    def _keep(self, image: AnyImage, names: tuple[Reference, ...], created: str) -> None:
+        for name in names:
+            self._images.tag(name, image.descriptor, created)
+        if not names:
+            self._images.keep(image.descriptor, created)
