@@ -17,6 +17,7 @@ _PROTOCOLS = "http:https:ssh:git"  # never file or ext, which a hostile reposito
 _OUTPUT = 64 << 20  # bytes that we are willing to hold of what git says
 _ERRORS = 64 << 10
 _TICK = 0.2  # seconds until a cancelled command is ended
+_NO_CONNECTION = "fatal: Could not read from remote repository."
 _CONFIG = {
     "advice.detachedHead": "false",
     "core.attributesFile": os.devnull,
@@ -145,7 +146,9 @@ def _as_environment(config: Sequence[tuple[str, str]]) -> dict[str, str]:
 
 
 def _words(err: bytes) -> str:
-    """The line that says why: the first one that git calls fatal or an error, else the last."""
+    """The line that says why: ssh's where git only says that it failed, the first fatal or error, else the last."""
     lines = [line.strip() for line in err.decode("utf-8", "backslashreplace").splitlines() if line.strip()]
+    if _NO_CONNECTION in lines[1:]:
+        return lines[lines.index(_NO_CONNECTION) - 1]
     told = [line for line in lines if line.startswith(("fatal:", "error:", "remote: fatal:", "ssh:"))]
     return (told or lines[-1:] or ["git failed"])[0]

@@ -7,7 +7,7 @@ import os
 import re
 import shlex
 import urllib.parse
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import msgspec
 
@@ -36,10 +36,10 @@ class GitAccess(msgspec.Struct, frozen=True):
     environment: tuple[tuple[str, str], ...] = ()
 
 
-def access(remote: str, secrets: Secrets, agents: Agents, known_hosts: str, main: str = "") -> GitAccess:
+def access(remote: str, secrets: Secrets, agents: Agents, known_hosts: Sequence[str], main: str = "") -> GitAccess:
     """How to reach a remote. Raises SourceFault for a URL that git could take for an option.
 
-    known_hosts: a file that keys of ssh hosts are kept in. main: the remote whose submodule this one is; secrets
+    known_hosts: files with keys of ssh hosts; new ones are written to the first. main: the remote whose submodule this one is; secrets
     without a host belong to that one alone.
     """
     shown = redacted(remote)
@@ -88,9 +88,10 @@ def _secret_header(host: str, secrets: Secrets, own: bool) -> str | None:
     return None
 
 
-def _ssh(agents: Agents, known_hosts: str) -> dict[str, str]:
+def _ssh(agents: Agents, known_hosts: Sequence[str]) -> dict[str, str]:
     """Only a forwarded agent's keys; a host that is new is believed once, and its key kept."""
-    files = f"{known_hosts} %d/.ssh/known_hosts"
+    # %d would be the home of whom the password file says that we are, which in a user namespace is root.
+    files = " ".join(f'"{path.replace("%", "%%")}"' for path in known_hosts)
     options = {
         "BatchMode": "yes",
         "ConnectTimeout": "30",

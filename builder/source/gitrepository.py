@@ -165,6 +165,8 @@ class GitRepository:
 
 def _hint(words: str, access: GitAccess) -> str:
     text = words.lower()
+    if "host key verification failed" in text:
+        return "the host shows another key than known_hosts has for it"
     if access.environment:
         forwarded = any(name == "SSH_AUTH_SOCK" for name, _ in access.environment)
         return "" if forwarded else "forward an agent with --ssh default"

@@ -66,6 +66,8 @@ class GitSources:
         self._store = store
         self._git = Git(environment)
         self._secrets, self._agents, self._mtime = secrets, agents, mtime
+        home = environment.get("HOME", "")
+        self._hosts = [os.path.join(home, ".ssh", "known_hosts")] if os.path.isabs(home) else []
         self._lock = threading.Lock()
         self._locks: dict[GitSource, threading.Lock] = {}
         self._resolved: dict[GitSource, Resolved] = {}
@@ -153,7 +155,7 @@ class GitSources:
 
     def _open(self, remote: str, main: str = "") -> GitRepository:
         folder = self._store.path("git")
-        way = access(remote, self._secrets, self._agents, os.path.join(folder, "known_hosts"), main)
+        way = access(remote, self._secrets, self._agents, (os.path.join(folder, "known_hosts"), *self._hosts), main)
         return GitRepository(self._git, folder, way)
 
     def _check_out(self, source: GitSource) -> GitFiles:

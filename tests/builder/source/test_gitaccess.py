@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import base64
+import shlex
 
 import pytest
 
@@ -12,7 +13,7 @@ URL = "https://example.com/o/r.git"
 
 def way(remote: str, main: str = "", **secrets: bytes) -> GitAccess:
     named = {name.replace("__", "."): value for name, value in secrets.items()}
-    return access(remote, named.get, lambda id: None, "/known", main)
+    return access(remote, named.get, lambda id: None, ["/known"], main)
 
 
 def header(found: GitAccess) -> str:
@@ -55,7 +56,9 @@ def test_a_secret_of_two_lines_is_refused() -> None:
 
 
 def test_ssh_uses_forwarded_keys_alone() -> None:
-    environment = dict(access("git@h:x", lambda name: None, {"default": "/agent"}.get, "/known").environment)
+    environment = dict(access("git@h:x", lambda name: None, {"default": "/agent"}.get, ["/k n", "/100%"]).environment)
     assert environment["SSH_AUTH_SOCK"] == "/agent"
-    assert "-F /dev/null" in environment["GIT_SSH_COMMAND"]
+    words = shlex.split(environment["GIT_SSH_COMMAND"])
+    assert words[:3] == ["ssh", "-F", "/dev/null"]
+    assert 'UserKnownHostsFile="/k n" "/100%%"' in words
     assert "SSH_AUTH_SOCK" not in dict(way("ssh://git@h/x").environment)
