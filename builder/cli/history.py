@@ -11,6 +11,7 @@ from builder.errors import ImageFault
 from builder.images.filesizes import files_size
 from builder.images.image import Image
 from builder.progress.clean import clean
+from builder.template.columns import ellipsis
 from builder.template.listing import IDS, TABLE, listing
 from builder.template.record import Record
 from builder.template.units import human_size, moment, since
@@ -69,7 +70,7 @@ def _rows(image: Image, store: Store, full: bool, human: bool) -> list[Record]:
         fields = {
             "Comment": clean(step.comment),
             "CreatedAt": at,
-            "CreatedBy": words if full or len(words) <= _WIDEST else words[: _WIDEST - 1] + "…",
+            "CreatedBy": words if full else ellipsis(words, _WIDEST),
             "CreatedSince": at if not human else _since(step.created, now),
             "ID": "<missing>",
             "Size": human_size(size) if human else str(size),

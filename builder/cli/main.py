@@ -27,6 +27,7 @@ _COMMANDS = {
     "rmi": "builder.cli.rmi",
     "run": "builder.cli.run",
     "save": "builder.cli.save",
+    "search": "builder.cli.search",
     "tag": "builder.cli.tag",
 }
 _SUMMARIES = {
@@ -45,6 +46,7 @@ _SUMMARIES = {
     "rmi": "Remove images, or names of images.",
     "run": "Run a command in an image.",
     "save": "Write images to an archive.",
+    "search": "Search a registry for images.",
     "tag": "Give an image another name.",
 }
 _INTERNAL = 100

@@ -33,6 +33,7 @@ ACCEPT = ", ".join((OCI_INDEX, OCI_MANIFEST, DOCKER_INDEX, DOCKER_MANIFEST))
 MANIFEST_LIMIT = 4 << 20  # bytes; the distribution spec asks registries to take as much
 _PAGE_LIMIT = 8 << 20
 _PAGES = 1000
+_PAGE = 1000  # names to ask for at once
 _ERROR_LIMIT = 64 << 10
 _NEXT = re.compile(r'<([^>]*)>\s*;\s*rel="?next"?')
 _EARLY = 10  # seconds before its end that a token is not used any more
@@ -109,10 +110,10 @@ class Client:
 
     def tags(self) -> list[str]:
         """All tags of the repository, as the registry lists them."""
-        return self._listed(f"{self.place.repository}/tags/list", "tags")
+        return list(self._listed(f"{self.place.repository}/tags/list", "tags"))
 
-    def catalog(self) -> list[str]:
-        """All repositories of the registry, where it tells."""
+    def catalog(self) -> Iterator[str]:
+        """All repositories of the registry, where it tells; a page is asked for when it is wanted."""
         return self._listed("_catalog", "repositories", "registry:catalog:*")
 
     def check(self) -> str:
@@ -220,17 +221,20 @@ class Client:
             raise NotThere(f"{self._where(what)}: not found" + (f": {said}" if said else ""), "check name and tag")
         raise RegistryFault(f"{self._where(what)}: unexpected status {response.status}" + (f": {said}" if said else ""))
 
-    def _listed(self, path: str, field: str, scope: str = "") -> list[str]:
-        found: list[str] = []
-        url = f"{self.base()}/v2/{path}?n=1000"
-        for _ in range(_PAGES):
+    def _listed(self, path: str, field: str, scope: str = "") -> Iterator[str]:
+        plain = f"{self.base()}/v2/{path}"
+        url = f"{plain}?n={_PAGE}"
+        for number in range(_PAGES):
             with self.request("GET", url, {"accept": "application/json"}, scope=scope) as response:
+                if response.status == 400 and number == 0:
+                    url = plain  # some registries refuse pages that are larger than theirs
+                    continue
                 self._expect(response, (200,), "")
                 raw = response.read(_PAGE_LIMIT)
                 more = _NEXT.search(response.headers.get("link", ""))
-            found += _names(raw, field)
+            yield from _names(raw, field)
             if more is None:
-                return found
+                return
             url = urljoin(url, more[1])
             if origin(url) != origin(self.base()):
                 raise RegistryFault(f"{self._where('')}: its list goes on at another host")

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 DOCKER = "docker.io"
+INDEX_HOST = "index.docker.io"  # where Docker Hub is searched
 _DOCKER_KEY = "https://index.docker.io/v1/"
-_DOCKER_NAMES = frozenset({DOCKER, "index.docker.io", "registry-1.docker.io"})
+_DOCKER_NAMES = frozenset({DOCKER, INDEX_HOST, "registry-1.docker.io"})
 
 
 def api_host(registry: str) -> str:
@@ -14,13 +15,18 @@ def api_host(registry: str) -> str:
 
 def credential_key(registry: str) -> str:
     """The name that Docker files a registry's credentials under."""
-    return _DOCKER_KEY if registry in _DOCKER_NAMES else registry
+    return _DOCKER_KEY if is_docker(registry) else registry
+
+
+def is_docker(registry: str) -> bool:
+    """Whether it is Docker Hub, by any of its names."""
+    return registry in _DOCKER_NAMES
 
 
 def canonical(server: str) -> str:
     """A registry as people write it for login: without scheme and path; Docker Hub is docker.io."""
     text = server.removeprefix("https://").removeprefix("http://").partition("/")[0]
-    return DOCKER if text in _DOCKER_NAMES or not text else text
+    return DOCKER if is_docker(text) or not text else text
 
 
 def is_local(host: str) -> bool:

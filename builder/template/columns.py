@@ -31,6 +31,15 @@ def aligned(text: str) -> str:
     return "\n".join(_line(line, row) for line, row in zip(lines, widths, strict=True))
 
 
+def ellipsis(text: str, most: int) -> str:
+    """The text if it is no wider than `most` places, else its beginning and `…`."""
+    if _width(text) <= most:
+        return text
+    while _width(text) > most - 1:
+        text = text[: most - 1] if len(text) >= most else text[:-1]
+    return f"{text}…"
+
+
 def _line(cells: list[str], widths: list[int]) -> str:
     padded = [cell + " " * (width - _width(cell)) for cell, width in zip(cells, widths, strict=False)]
     return "".join([*padded, cells[-1]])

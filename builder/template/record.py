@@ -15,7 +15,7 @@ class Record(dict[str, Any]):
     """Fields in the order that JSON shows them. kind: the type's name in errors.
 
     methods: what takes one string, `.Label "x"`; no field, so not in JSON. lenient: other names have no value, as in
-    a map.
+    a map. in_json: fields whose values are others there.
     """
 
     def __init__(
@@ -25,11 +25,13 @@ class Record(dict[str, Any]):
         methods: dict[str, Callable[[str], Any]] | None = None,
         *,
         lenient: bool = False,
+        in_json: dict[str, Any] | None = None,
     ) -> None:
         super().__init__(fields)
         self.kind = kind
         self.methods = methods or {}
         self.lenient = lenient
+        self.in_json = in_json or {}
 
 
 def kind(value: object) -> str:
@@ -59,8 +61,9 @@ def to_json(value: object) -> str:
 
 def _plain(value: Any) -> Any:
     if isinstance(value, dict):
-        names = list(value) if isinstance(value, Record) else sorted(value)
-        return {name: _plain(value[name]) for name in names}
+        if isinstance(value, Record):
+            return {name: _plain(value.in_json.get(name, value[name])) for name in value}
+        return {name: _plain(value[name]) for name in sorted(value)}
     if isinstance(value, list | tuple):
         return [_plain(one) for one in value]
     return value

@@ -42,9 +42,12 @@ def _skopeo(*words: str) -> str:
 
 @contextmanager
 def docker_registry(
-    folder: Path, *, tls: tuple[Path, Path] | None = None, passwords: bool = False, proxied: str = ""
+    folder: Path, *, tls: tuple[Path, Path] | None = None, passwords: bool = False, proxied: str = "", entries: int = 0
 ) -> Iterator[DockerRegistry]:
-    """tls: certificate and key. proxied: URL of the registry that it is a mirror of."""
+    """tls: certificate and key. proxied: URL of the registry that it is a mirror of.
+
+    entries: most that its catalog gives at once.
+    """
     if shutil.which("docker-registry") is None:
         pytest.skip("docker-registry is not installed")
     with socket.socket() as one:
@@ -64,6 +67,8 @@ def docker_registry(
         config["auth"] = {"htpasswd": {"realm": "test", "path": str(folder / "htpasswd")}}
     if proxied:
         config["proxy"] = {"remoteurl": proxied}
+    if entries:
+        config["catalog"] = {"maxentries": entries}
     (folder / "config.yml").write_text(json.dumps(config))  # JSON is YAML
     with (folder / "log").open("wb") as log:
         process = subprocess.Popen(["docker-registry", "serve", str(folder / "config.yml")], stdout=log, stderr=log)
