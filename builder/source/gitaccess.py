@@ -39,8 +39,8 @@ class GitAccess(msgspec.Struct, frozen=True):
 def access(remote: str, secrets: Secrets, agents: Agents, known_hosts: Sequence[str], main: str = "") -> GitAccess:
     """How to reach a remote. Raises SourceFault for a URL that git could take for an option.
 
-    known_hosts: files with keys of ssh hosts; new ones are written to the first. main: the remote whose submodule this one is; secrets
-    without a host belong to that one alone.
+    known_hosts: files with keys of ssh hosts; new ones are written to the first. main: the remote whose submodule this
+    one is; secrets without a host belong to that one alone.
     """
     shown = redacted(remote)
     if remote.startswith("-") or any(ord(ch) < 32 for ch in remote) or not ("://" in remote or _SCP.match(remote)):

@@ -103,10 +103,10 @@ class GitSources:
         repository = self._repository(source)
         commit = repository.fetch(self._at(source))
         what = f"failed to read {path} of {repository.shown}"
-        name = os.path.normpath(f"{source.subdir}/{path}".lstrip("/"))
-        listed = repository.local("ls-tree", "-z", commit, "--", name, what=what)
+        name = os.path.normpath(source.subdir + os.path.normpath(f"/{path}")).lstrip("/")
+        listed = repository.local("ls-tree", "-z", commit, "--", name, what=what) if name else b""
         if listed.startswith((b"100644 ", b"100755 ")):
-            return repository.local("cat-file", "blob", f"{commit}:{name}", what=what)
+            return repository.local("cat-file", "blob", listed.split(None, 3)[2].decode(), what=what)
         return None
 
     def tree(self, source: GitSource) -> GitFiles:

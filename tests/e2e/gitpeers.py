@@ -1,4 +1,4 @@
-"""git daemon and sshd on loopback, each connection a process of its own, as inetd runs them: no port is guessed."""
+"""git daemon and sshd on loopback, each connection a process of its own, as inetd runs them; and what they serve."""
 
 from __future__ import annotations
 
@@ -42,9 +42,7 @@ _OPEN = {"GIT_CONFIG_COUNT": "1", "GIT_CONFIG_KEY_0": "safe.directory", "GIT_CON
 
 
 @contextmanager
-def listening(
-    command: Sequence[str | Path], log: Path, address: tuple[str, int] = ("127.0.0.1", 0)
-) -> Iterator[Peer]:
+def listening(command: Sequence[str | Path], log: Path, address: tuple[str, int] = ("127.0.0.1", 0)) -> Iterator[Peer]:
     with Peer(command, log, address) as peer:
         thread = threading.Thread(target=peer.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True)
         thread.start()
@@ -81,3 +79,50 @@ def sshd(folder: Path, name: str = "host") -> list[str | Path]:
 
 def user() -> str:
     return pwd.getpwuid(os.geteuid()).pw_name
+
+
+class Repository:
+    """A repository with a working copy, `work/name`, in which commits are made at fixed times.
+
+    served: folder of the bare one, which a server has at base. init: more words of git init.
+    """
+
+    def __init__(self, served: Path, work: Path, name: str = "app", *init: str, base: str = "") -> None:
+        self.folder = work / name
+        self.bare = served / f"{name}.git"
+        self.url = f"{base}/{name}.git"
+        self.folder.mkdir(parents=True)
+        self.git("init", "-q", "-b", "main", *init)
+        self.git("init", "-q", "--bare", "-b", "main", *init, str(self.bare))
+
+    def git(self, *words: str) -> str:
+        who = {
+            "GIT_AUTHOR_NAME": "a",
+            "GIT_AUTHOR_EMAIL": "a@x",
+            "GIT_COMMITTER_NAME": "a",
+            "GIT_COMMITTER_EMAIL": "a@x",
+        }
+        when = {"GIT_AUTHOR_DATE": "1700000000 +0000", "GIT_COMMITTER_DATE": "1700000000 +0000"}
+        quiet = {"GIT_CONFIG_GLOBAL": os.devnull, "GIT_CONFIG_NOSYSTEM": "1"}
+        done = subprocess.run(
+            ["git", *words], cwd=self.folder, env={**os.environ, **who, **when, **quiet}, capture_output=True, text=True
+        )
+        assert done.returncode == 0, done.stderr
+        return done.stdout.strip()
+
+    def commit(self, files: dict[str, str | None], message: str = "m") -> str:
+        """Write (None removes) and commit; gives the commit, which is served at once."""
+        for name, text in files.items():
+            path = self.folder / name
+            path.parent.mkdir(parents=True, exist_ok=True)
+            if text is None:
+                path.unlink()
+            else:
+                path.write_text(text)
+        self.git("add", "-A")
+        self.git("commit", "-q", "--allow-empty", "-m", message)
+        self.push()
+        return self.git("rev-parse", "HEAD")
+
+    def push(self) -> None:
+        self.git("push", "-q", "--force", "--mirror", str(self.bare))

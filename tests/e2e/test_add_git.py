@@ -8,8 +8,9 @@ from pathlib import Path
 
 import pytest
 
+from tests.e2e.gitpeers import Repository
 from tests.e2e.lapstrake import Lapstrake, folder
-from tests.e2e.webserver import BACKEND, Repository, Web, serving
+from tests.e2e.webserver import BACKEND, Web, serving
 
 pytestmark = [pytest.mark.e2e, pytest.mark.skipif(not BACKEND.exists(), reason="git has no http-backend")]
 
@@ -23,7 +24,7 @@ def web(tmp_path: Path) -> Iterator[Web]:
 
 @pytest.fixture
 def repository(web: Web, tmp_path: Path) -> Repository:
-    made = Repository(web, tmp_path / "work")
+    made = Repository(web.repositories, tmp_path / "work", base=f"{web.url}/git")
     made.commit({"README": "one\n", "sub/file": "inner\n", "run.sh": "#!/bin/sh\n"})
     os.chmod(made.folder / "run.sh", 0o755)
     made.commit({})
@@ -103,7 +104,7 @@ def test_keep_git_dir(lapstrake: Lapstrake, repository: Repository, tmp_path: Pa
 
 
 def test_submodules(lapstrake: Lapstrake, repository: Repository, web: Web, tmp_path: Path) -> None:
-    inner = Repository(web, tmp_path / "work", "inner")
+    inner = Repository(web.repositories, tmp_path / "work", "inner")
     commit = inner.commit({"deep": "D"})
     module = '[submodule "x"]\n\tpath = lib/x\n\turl = ../inner.git\n'
     (repository.folder / ".gitmodules").write_text(module)

@@ -10,8 +10,9 @@ from pathlib import Path
 
 import pytest
 
+from tests.e2e.gitpeers import Repository
 from tests.e2e.lapstrake import Lapstrake, folder
-from tests.e2e.webserver import BACKEND, Page, Repository, Web, serving
+from tests.e2e.webserver import BACKEND, Page, Web, serving
 
 pytestmark = [pytest.mark.e2e, pytest.mark.skipif(not BACKEND.exists(), reason="git has no http-backend")]
 TIME = "2023-11-14T22:13:20Z"
@@ -35,7 +36,7 @@ def created(lapstrake: Lapstrake, tmp_path: Path, where: str, *args: str) -> str
 
 
 def test_commits_dates_and_archives(lapstrake: Lapstrake, web: Web, tmp_path: Path) -> None:
-    repository = Repository(web, tmp_path / "work")
+    repository = Repository(web.repositories, tmp_path / "work", base=f"{web.url}/git")
     repository.commit({"Dockerfile": "FROM scratch\nCOPY . /\n"})
     epoch = "--build-arg=SOURCE_DATE_EPOCH="
     assert created(lapstrake, tmp_path, repository.url, f"{epoch}context") == TIME

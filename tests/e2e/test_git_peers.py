@@ -13,9 +13,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.e2e.gitpeers import SSHD, Peer, daemon, listening, sshd, user
+from tests.e2e.gitpeers import SSHD, Peer, Repository, daemon, listening, sshd, user
 from tests.e2e.lapstrake import Lapstrake, folder
-from tests.e2e.webserver import Repository, Web, serving
 
 pytestmark = [pytest.mark.e2e, pytest.mark.skipif(shutil.which("git") is None, reason="needs git")]
 ADDRESS = f"127.{os.getpid() >> 16 & 255}.{os.getpid() >> 8 & 255}.{os.getpid() & 255 | 1}"
@@ -23,12 +22,11 @@ needs_sshd = pytest.mark.skipif(SSHD is None or shutil.which("ssh") is None, rea
 
 
 @pytest.fixture
-def repository(tmp_path: Path) -> Iterator[Repository]:
+def repository(tmp_path: Path) -> Repository:
     (tmp_path / "served").mkdir()
-    with serving(tmp_path / "served") as web:
-        made = Repository(web, tmp_path / "work")
-        made.commit({"README": "one\n", "sub/file": "inner\n"})
-        yield made
+    made = Repository(tmp_path / "served", tmp_path / "work")
+    made.commit({"README": "one\n", "sub/file": "inner\n"})
+    return made
 
 
 @pytest.fixture
@@ -111,7 +109,7 @@ def test_a_git_daemon(lapstrake: Lapstrake, repository: Repository, git_daemon: 
 def test_a_git_daemon_whose_submodules_are_beside_it(
     lapstrake: Lapstrake, repository: Repository, git_daemon: str, tmp_path: Path
 ) -> None:
-    inner = Repository(Web(repository.bare.parent), tmp_path / "work", "inner")
+    inner = Repository(repository.bare.parent, tmp_path / "work", "inner")
     commit = inner.commit({"deep": "D"})
     (repository.folder / ".gitmodules").write_text('[submodule "x"]\n\tpath = lib/x\n\turl = ../inner.git\n')
     repository.git("update-index", "--add", "--cacheinfo", f"160000,{commit},lib/x")

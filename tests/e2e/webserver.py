@@ -30,7 +30,7 @@ class Page:
 class Web:
     """pages: by path. requests: (method, path, headers by lower-case name).
 
-    repositories: folder of bare ones, under /git/.
+    repositories: folder of bare ones, under /git/. old_git: whether they are served by version 0 of git's protocol.
     """
 
     def __init__(self, repositories: Path) -> None:
@@ -38,6 +38,7 @@ class Web:
         self.requests: list[tuple[str, str, dict[str, str]]] = []
         self.repositories = repositories
         self.token = ""
+        self.old_git = False
         self.server = ThreadingHTTPServer(("127.0.0.1", 0), _handler(self))
         self.port = self.server.server_address[1]
         self.url = f"http://127.0.0.1:{self.port}"
@@ -103,7 +104,7 @@ def _handler(web: Web) -> type[BaseHTTPRequestHandler]:
                 "PATH_INFO": path, "QUERY_STRING": query, "REQUEST_METHOD": self.command,
                 "CONTENT_TYPE": self.headers.get("Content-Type") or "", "CONTENT_LENGTH": str(len(body)),
                 "HTTP_CONTENT_ENCODING": self.headers.get("Content-Encoding") or "",
-                "GIT_PROTOCOL": self.headers.get("Git-Protocol") or "",
+                "GIT_PROTOCOL": "" if web.old_git else self.headers.get("Git-Protocol") or "",
                 "GIT_CONFIG_COUNT": "1", "GIT_CONFIG_KEY_0": "safe.directory", "GIT_CONFIG_VALUE_0": "*",
             }  # fmt: skip
             out = subprocess.run([BACKEND], input=body, env=environment, capture_output=True, check=False).stdout
@@ -120,47 +121,3 @@ def _handler(web: Web) -> type[BaseHTTPRequestHandler]:
             pass
 
     return Handler
-
-
-class Repository:
-    """A repository with a working copy in which commits are made at fixed times; served bare."""
-
-    def __init__(self, web: Web, folder: Path, name: str = "app") -> None:
-        self.folder = folder / name
-        self.bare = web.repositories / f"{name}.git"
-        self.url = f"{web.url}/git/{name}.git"
-        self.folder.mkdir(parents=True)
-        self.git("init", "-q", "-b", "main")
-        subprocess.run(["git", "init", "-q", "--bare", "-b", "main", self.bare], check=True)
-
-    def git(self, *words: str) -> str:
-        who = {
-            "GIT_AUTHOR_NAME": "a",
-            "GIT_AUTHOR_EMAIL": "a@x",
-            "GIT_COMMITTER_NAME": "a",
-            "GIT_COMMITTER_EMAIL": "a@x",
-        }
-        when = {"GIT_AUTHOR_DATE": "1700000000 +0000", "GIT_COMMITTER_DATE": "1700000000 +0000"}
-        quiet = {"GIT_CONFIG_GLOBAL": os.devnull, "GIT_CONFIG_NOSYSTEM": "1"}
-        done = subprocess.run(
-            ["git", *words], cwd=self.folder, env={**os.environ, **who, **when, **quiet}, capture_output=True, text=True
-        )
-        assert done.returncode == 0, done.stderr
-        return done.stdout.strip()
-
-    def commit(self, files: dict[str, str | None], message: str = "m") -> str:
-        """Write (None removes) and commit; gives the commit, which is served at once."""
-        for name, text in files.items():
-            path = self.folder / name
-            path.parent.mkdir(parents=True, exist_ok=True)
-            if text is None:
-                path.unlink()
-            else:
-                path.write_text(text)
-        self.git("add", "-A")
-        self.git("commit", "-q", "--allow-empty", "-m", message)
-        self.push()
-        return self.git("rev-parse", "HEAD")
-
-    def push(self) -> None:
-        self.git("push", "-q", "--force", "--mirror", str(self.bare))
