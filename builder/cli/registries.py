@@ -26,17 +26,19 @@ def opened_registries(environment: Mapping[str, str], insecure: bool = False) ->
     from builder.registry import registriesconf
     from builder.registry.registries import Registries
 
-    transport = make_transport(environment, insecure)
+    strict, lax = make_transport(environment, insecure), make_transport(environment, insecure=True)
     paths, folders = _conf_places(environment)
+    registries = Registries(
+        strict, registriesconf.load(paths, folders), credentials(environment), time.monotonic, insecure, lax
+    )
     try:
-        yield Registries(
-            transport, registriesconf.load(paths, folders), credentials(environment), time.monotonic, insecure
-        )
+        yield registries
     except KeyboardInterrupt:
-        transport.cancel()
+        registries.cancel()
         raise
     finally:
-        transport.close()
+        strict.close()
+        lax.close()
 
 
 def make_transport(environment: Mapping[str, str], insecure: bool = False) -> Transport:

@@ -8,7 +8,7 @@ from typing import TypeVar
 
 import msgspec
 
-from builder.errors import Canceled, ImageFault, NotThere, RegistryFault, TransportFault
+from builder.errors import BuildFault, Canceled, ImageFault, NotThere, RegistryFault, Unreachable
 from builder.oci.descriptor import INDEXES, MANIFESTS, Descriptor
 from builder.oci.manifest import read_index
 from builder.oci.match import best
@@ -46,12 +46,15 @@ class Registries:
         credentials: Credentials,
         now: Callable[[], float],
         insecure: bool = False,
+        lax: Transport | None = None,
     ) -> None:
-        """insecure: no place needs TLS, as far as transport lets that be."""
+        """insecure: no place needs TLS. lax: for places that need none, believes any certificate; else as transport."""
         self._transport, self._conf, self._credentials, self._now = transport, conf, credentials, now
+        self._lax = lax or transport
         self._insecure = insecure
         self._lock = threading.Lock()
         self._clients: dict[Place, Client] = {}
+        self._down: set[Place] = set()
 
     def destination(self, reference: Reference) -> Client:
         """Where the image is pushed to."""
@@ -63,13 +66,13 @@ class Registries:
 
         with self._lock:
             if place not in self._clients:
-                self._clients[place] = Client(self._transport, place, login, self._now)
+                self._clients[place] = Client(self._to(place), place, login, self._now)
             return self._clients[place]
 
     def check(self, registry: str, login: Login) -> str:
         """Whether a registry takes a login; an identity token, if it gives one. Raises Denied."""
         place = pushed_to(Reference(registry, ""), self._conf, self._insecure)
-        return Client(self._transport, place, lambda: login, self._now).check()
+        return Client(self._to(place), place, lambda: login, self._now).check()
 
     def top(self, reference: Reference) -> Fetched:
         """The manifest or index that a name stands for."""
@@ -115,21 +118,28 @@ class Registries:
     def cancel(self) -> None:
         """Whatever is under way fails with Canceled."""
         self._transport.cancel()
+        self._lax.cancel()
+
+    def _to(self, place: Place) -> Transport:
+        return self._lax if place.insecure else self._transport
 
     def blob(self, reference: Reference, take: Callable[[Client], T]) -> T:
         """What `take` gives of the first place that has what it asks for."""
         return self._first(reference, take)
 
     def _first(self, reference: Reference, ask: Callable[[Client], T]) -> T:
-        """From mirrors, then the registry itself; the last one's error is raised."""
+        """From mirrors, then the registry itself, whose error is raised. A mirror out of reach is asked once."""
         places = pulled_from(reference, self._conf, self._insecure)
         for place in places[:-1]:
+            if place in self._down:
+                continue
             try:
                 return ask(self.client(place))
             except Canceled:
                 raise
-            except (RegistryFault, TransportFault):
-                continue
+            except BuildFault as error:
+                if isinstance(error, Unreachable):
+                    self._down.add(place)
         try:
             return ask(self.client(places[-1]))
         except NotThere as error:

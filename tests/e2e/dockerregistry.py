@@ -14,6 +14,8 @@ from typing import Any
 
 import pytest
 
+from tests.tokenserver import ISSUER, SERVICE
+
 USER, WORD = "me", "word"
 _HASHED = "$2y$05$abcdefghijklmnopqrstuuQDoL5Sa/TtfS/XN4AY/jgq.HBbO1BTu"  # bcrypt of WORD
 
@@ -42,11 +44,17 @@ def _skopeo(*words: str) -> str:
 
 @contextmanager
 def docker_registry(
-    folder: Path, *, tls: tuple[Path, Path] | None = None, passwords: bool = False, proxied: str = "", entries: int = 0
+    folder: Path,
+    *,
+    tls: tuple[Path, Path] | None = None,
+    passwords: bool = False,
+    proxied: str = "",
+    entries: int = 0,
+    tokens: tuple[str, Path] | None = None,
 ) -> Iterator[DockerRegistry]:
     """tls: certificate and key. proxied: URL of the registry that it is a mirror of.
 
-    entries: most that its catalog gives at once.
+    entries: most that its catalog gives at once. tokens: URL of a token server, authority of its certificate.
     """
     if shutil.which("docker-registry") is None:
         pytest.skip("docker-registry is not installed")
@@ -65,6 +73,10 @@ def docker_registry(
     if passwords:
         (folder / "htpasswd").write_text(f"{USER}:{_HASHED}\n")
         config["auth"] = {"htpasswd": {"realm": "test", "path": str(folder / "htpasswd")}}
+    if tokens is not None:
+        config["auth"] = {
+            "token": {"realm": tokens[0], "service": SERVICE, "issuer": ISSUER, "rootcertbundle": str(tokens[1])}
+        }
     if proxied:
         config["proxy"] = {"remoteurl": proxied}
     if entries:

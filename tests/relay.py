@@ -1,0 +1,78 @@
+"""A relay on loopback: bytes go to another port and back; connections end when a test wants them to. Also a proxy."""
+
+from __future__ import annotations
+
+import socket
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+
+_STEP = 4096
+
+
+class Relay:
+    """down, up: called for each connection; how many bytes pass to the client, to the server, before it is cut.
+
+    asked: the names that a proxy was asked for.
+    """
+
+    def __init__(self, target: str, proxy: bool = False) -> None:
+        """target: `host:port`. proxy: whether clients begin with CONNECT; all names are then the target."""
+        name, _, port = target.rpartition(":")
+        self._target, self._proxy = (name, int(port)), proxy
+        self.down: Callable[[], int | None] = lambda: None
+        self.up: Callable[[], int | None] = lambda: None
+        self.asked: list[str] = []
+        self._listener = socket.create_server(("127.0.0.1", 0))
+
+    @property
+    def host(self) -> str:
+        return f"127.0.0.1:{self._listener.getsockname()[1]}"
+
+    def serve(self) -> None:
+        with suppress(OSError):
+            while True:
+                client, _ = self._listener.accept()
+                threading.Thread(target=self._connection, args=(client,), daemon=True).start()
+
+    def close(self) -> None:
+        with suppress(OSError):
+            self._listener.shutdown(socket.SHUT_RDWR)
+        self._listener.close()
+
+    def _connection(self, client: socket.socket) -> None:
+        with client, socket.create_connection(self._target) as server:
+            if self._proxy:
+                head = b""
+                while not head.endswith(b"\r\n\r\n"):
+                    head += client.recv(1)
+                self.asked.append(head.split(b" ")[1].decode())
+                client.sendall(b"HTTP/1.1 200 OK\r\n\r\n")
+            back = threading.Thread(target=_carry, args=(server, client, self.down()), daemon=True)
+            back.start()
+            _carry(client, server, self.up())
+            back.join()
+
+
+def _carry(source: socket.socket, sink: socket.socket, left: int | None) -> None:
+    """Until the end, or until that many bytes went: then both directions are cut."""
+    with suppress(OSError):
+        while data := source.recv(_STEP if left is None else max(min(_STEP, left), 1)):
+            if left is not None:
+                data, left = data[:left], left - len(data[:left])
+            sink.sendall(data)
+            if left == 0:
+                source.shutdown(socket.SHUT_RDWR)
+        sink.shutdown(socket.SHUT_RDWR)
+
+
+@contextmanager
+def relaying(target: str, proxy: bool = False) -> Iterator[Relay]:
+    relay = Relay(target, proxy)
+    thread = threading.Thread(target=relay.serve, daemon=True)
+    thread.start()
+    try:
+        yield relay
+    finally:
+        relay.close()
+        thread.join()
