@@ -17,6 +17,7 @@ from cache.errors import CacheFault
 from cache.sqlite import open_database
 
 SCHEMA_VERSION = 1
+USED_WITHIN = 600.0  # seconds: how far `used` may lag behind, so that a build that only finds does not write
 _SCHEMA = """
 CREATE TABLE results (key TEXT PRIMARY KEY, record BLOB NOT NULL, used REAL NOT NULL) WITHOUT ROWID;
 CREATE TABLE memos (kind TEXT, key TEXT, value BLOB NOT NULL, PRIMARY KEY (kind, key)) WITHOUT ROWID;
@@ -50,9 +51,14 @@ class Index:
         self._ask("INSERT OR REPLACE INTO results VALUES (?, ?, ?)", key.hex, record, used)
 
     def touch_results(self, keys: list[Digest], used: float) -> None:
-        """Note that results were used, in one transaction."""
-        with self._transaction() as db:
-            db.executemany("UPDATE results SET used = ? WHERE key = ?", [(used, key.hex) for key in keys])
+        """Note that results were used, in one transaction; those noted in the last USED_WITHIN seconds stay."""
+        before = used - USED_WITHIN
+        stale = [
+            key.hex for key in keys if self._ask("SELECT 1 FROM results WHERE key = ? AND used < ?", key.hex, before)
+        ]
+        if stale:
+            with self._transaction() as db:
+                db.executemany("UPDATE results SET used = ? WHERE key = ?", [(used, key) for key in stale])
 
     def delete_result(self, key: Digest) -> None:
         self._ask("DELETE FROM results WHERE key = ?", key.hex)

@@ -35,7 +35,7 @@ def test_named_targets_of_make_exist(document: Path) -> None:
 
 def test_options_in_the_readme_exist() -> None:
     helped = subprocess.run(
-        [sys.executable, "-m", "builder.cli.main", "build", "--help"], capture_output=True, text=True, check=True
+        [sys.executable, "-m", "builder.cli.start", "build", "--help"], capture_output=True, text=True, check=True
     ).stdout
     for block in re.findall(r"```sh\n(.*?)```", text(ROOT / "README.md"), re.DOTALL):
         for line in block.splitlines():

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import base64
-import json
 from collections.abc import Iterable, Sequence
 from typing import Any
 
@@ -145,6 +144,8 @@ def location(lines: Lines) -> dict[str, Any]:
 
 def as_json(value: object) -> str:
     """As Go writes it, indented, with a newline: it also escapes what HTML would read."""
+    import json
+
     text = json.dumps(value, indent=2, ensure_ascii=False)
     for char in "<>&\u2028\u2029":
         text = text.replace(char, f"\\u{ord(char):04x}")

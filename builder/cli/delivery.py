@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import json
 import os
-import secrets
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from typing import Any
@@ -177,11 +175,13 @@ def write_metadata(
     path: str, request: BuildRequest, image: AnyImage, epoch: int | None, warned: Sequence[Warned] = ()
 ) -> None:
     """--metadata-file: facts of the build under BuildKit's keys. warned: of the lint rules, if they are wanted."""
+    import json
+
     descriptor = msgspec.to_builtins(image.descriptor, enc_hook=str)
     created = max(one.config.created for one in image.images)
     descriptor["annotations"] = {"org.opencontainers.image.created": created or rfc3339(epoch or 0)}
     data: dict[str, Any] = {
-        "buildx.build.ref": f"lapstrake/lapstrake/{secrets.token_hex(12)}",
+        "buildx.build.ref": f"lapstrake/lapstrake/{os.urandom(12).hex()}",
         "containerimage.descriptor": descriptor,
         "containerimage.digest": str(image.descriptor.digest),
     }

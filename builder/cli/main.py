@@ -140,7 +140,3 @@ def _say(message: str, hint: str, status: int) -> int:
     except BrokenPipeError:
         pass
     return status
-
-
-if __name__ == "__main__":
-    main()

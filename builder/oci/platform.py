@@ -153,7 +153,7 @@ def _machine(architecture: str, variant: str) -> tuple[str, str]:
 
 
 def _encoded(option: str) -> str:
-    if option.isalnum():
+    if not option or option.isalnum():
         return option
     from urllib.parse import quote
 

@@ -9,7 +9,7 @@ import pytest
 
 from cache.digest import Digest
 from cache.errors import CacheFault, StoreTooNew
-from cache.index import SCHEMA_VERSION, Index
+from cache.index import SCHEMA_VERSION, USED_WITHIN, Index
 from cache.store import Store
 
 KEY = Digest.of(b"key")
@@ -83,3 +83,16 @@ def test_tidy_takes_what_the_dead_left_and_nothing_else(tmp_path):
         digest, _ = writer.commit()
     assert store.blobs.read(digest) == b"living"
     store.close()
+
+
+def _used(index: Index) -> float:
+    return float(index._ask("SELECT used FROM results WHERE key = ?", KEY.hex)[0][0])
+
+
+def test_a_use_shortly_after_the_last_one_is_not_written(tmp_path):
+    index = Index(str(tmp_path / "index.db"))
+    index.put_result(KEY, b"record", 1000.0)
+    index.touch_results([KEY], 1000.0 + USED_WITHIN - 1)
+    assert _used(index) == 1000.0
+    index.touch_results([KEY], 1000.0 + USED_WITHIN + 1)
+    assert _used(index) == 1001.0 + USED_WITHIN

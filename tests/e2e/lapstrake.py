@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import NamedTuple
 
-PROGRAM = (sys.executable, "-m", "builder.cli.main")
+PROGRAM = (sys.executable, "-m", "builder.cli.start")
 TIMEOUT = 240
 
 

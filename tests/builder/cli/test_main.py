@@ -94,13 +94,14 @@ def test_images_imports_nothing_heavy(tmp_path):
     assert subprocess.run(command, check=True, capture_output=True, text=True).stdout.splitlines()[-1] == "[]"
 
 
-def test_a_reader_that_goes_away(tmp_path):
+@pytest.mark.parametrize("entry", ["main import main; main()", "start import start; start()"])
+def test_a_reader_that_goes_away(tmp_path, entry):
     read, write = os.pipe()
     os.close(read)
     command = [
         sys.executable,
         "-c",
-        "from builder.cli.main import main; main()",
+        f"from builder.cli.{entry}",
         "--root",
         str(tmp_path / "r"),
         "images",
@@ -123,3 +124,13 @@ main.main()
 """
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False, timeout=60)
     assert (done.returncode, done.stderr) == (130, "")
+
+
+def test_what_was_printed_is_all_there_at_the_abrupt_end(tmp_path):
+    command = [sys.executable, "-c", "from builder.cli.start import start; start()", "build", "--help"]
+    with (tmp_path / "out").open("w+") as out:
+        assert subprocess.run(command, stdout=out, check=False).returncode == 0
+        out.seek(0)
+        assert out.read().rstrip().endswith("Show this message and exit.")
+    wrong = subprocess.run([*command[:-1], "--nonsense"], capture_output=True, text=True, check=False)
+    assert wrong.returncode == 2 and "--nonsense" in wrong.stderr

@@ -1,0 +1,30 @@
+"""The process of the command line: what comes before the first import, and after the last word."""
+
+from __future__ import annotations
+
+import gc
+import os
+import sys
+from contextlib import suppress
+
+# Starting makes some 60,000 objects that live to the end. The usual threshold of 700 would look through them a hundred
+# times, which is a tenth of a cached build.
+_THRESHOLD = 50_000
+
+
+def start() -> None:
+    """Run the command line and end the process, without taking it apart first: the kernel is quicker at that."""
+    gc.set_threshold(_THRESHOLD)
+    from builder.cli.main import main
+
+    try:
+        main()
+    except SystemExit as end:
+        for stream in (sys.stdout, sys.stderr):
+            with suppress(OSError, ValueError):  # whoever read it went away: main() has dealt with that
+                stream.flush()
+        os._exit(end.code if isinstance(end.code, int) else 1)
+
+
+if __name__ == "__main__":
+    start()
