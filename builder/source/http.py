@@ -21,6 +21,7 @@ from builder.layer.entry import Content, Entry, Kind
 from builder.layer.limits import Limits
 from builder.layer.openarchive import open_archive
 from builder.source.archivefile import looks_like_tar, read_member
+from builder.source.httpbody import Changed, HttpBody
 from builder.source.sourcetree import SourceTree
 from cache import record
 from cache.blobs import BlobStore
@@ -29,11 +30,11 @@ from cache.errors import Fault
 from cache.store import Store
 
 if TYPE_CHECKING:
-    from builder.transport.response import Response
     from builder.transport.transport import Transport
 
 _VERSION = "lapstrake-http-1"  # decides keys
 _MODE = 0o600
+_RESTARTS = 4  # how often all of a file is asked for anew, where the rest alone cannot be had
 
 Secrets = Callable[[str], bytes | None]
 
@@ -187,34 +188,44 @@ class Downloads:
         headers = self._headers(source.url)
         if known is not None and known.etag:
             headers["If-None-Match"] = known.etag
+        for last in (*[False] * _RESTARTS, True):
+            try:
+                found = self._ask(source, headers, known, pinned)
+                break
+            except Changed:
+                if last:
+                    raise
+        if found is not known:
+            self._store.index.put_memo("download", _memo(source.url), record.encode(found))
+        return found
+
+    def _ask(
+        self, source: HttpSource, headers: dict[str, str], known: Fetched | None, pinned: Digest | None
+    ) -> Fetched:
         shown = redacted(source.url)
-        with self._open().stream("GET", source.url, headers) as response:
+        transport = self._open()
+        with transport.stream("GET", source.url, headers) as response:
             if response.status == 304 and known is not None:
                 return known
             if not 200 <= response.status < 300:
                 raise SourceFault(f"{shown}: invalid response status {response.status}", _hint(response.status))
-            found = self._receive(response, shown, pinned)
-        self._store.index.put_memo("download", _memo(source.url), record.encode(found))
-        return found
+            body = HttpBody(response, lambda more: transport.stream("GET", source.url, {**headers, **more}), shown)
+            digest, size = self._receive(body, shown, pinned)
+            fields = response.headers
+        return Fetched(digest, size, fields.get("etag", ""), _modified(fields.get("last-modified", "")))
 
-    def _receive(self, response: Response, shown: str, pinned: Digest | None) -> Fetched:
-        length = response.length
+    def _receive(self, body: HttpBody, shown: str, pinned: Digest | None) -> tuple[Digest, int]:
         with self._store.blobs.writer() as sink:
             size = 0
-            for data in response.chunks():
+            for data in body.chunks():
                 size += len(data)
                 if size > self._limit:
                     hint = "raise LAPSTRAKE_DOWNLOAD_LIMIT, in bytes, if it is meant to be that large"
                     raise SourceFault(f"{shown}: more than {self._limit} bytes", hint)
                 sink.write(data)
-            if length is not None and size != length:
-                raise SourceFault(f"{shown}: the answer ended after {size} of {length} bytes")
             if pinned is not None and sink.digest != pinned:
                 raise _mismatch(sink.digest, pinned)
-            digest, size = sink.commit()
-        return Fetched(
-            digest, size, response.headers.get("etag", ""), _modified(response.headers.get("last-modified", ""))
-        )
+            return sink.commit()
 
     def _known(self, url: str) -> Fetched | None:
         return record.recall(self._store.index.memo("download", _memo(url)), Fetched)
