@@ -6,6 +6,7 @@ import msgspec
 
 from builder.errors import OutputFault
 from builder.export.annotations import Annotation, from_attribute
+from builder.export.attributes import compression, fields_of, level, truth
 
 _COMPRESSION = (
     "compression", "compression-level", "force-compression", "name", "oci-mediatypes", "oci-artifact",
@@ -30,7 +31,6 @@ _KEYS = {
     "cacheonly": frozenset[str](),
 }
 IMAGES = ("docker", "oci", "image", "registry")  # the outputs that are an image
-_TRUE, _FALSE = ("1", "t", "T", "TRUE", "true", "True"), ("0", "f", "F", "FALSE", "false", "False")
 
 
 class OutputSpec(msgspec.Struct, frozen=True, kw_only=True):
@@ -63,7 +63,7 @@ class OutputSpec(msgspec.Struct, frozen=True, kw_only=True):
 
 def parse_output(text: str) -> OutputSpec:
     """Read one -o value; raises OutputFault in buildx's words where it has some."""
-    fields = _csv(text)
+    fields = fields_of(text)
     if len(fields) == 1 and fields[0] == text and not text.startswith("type="):
         if not text:
             raise OutputFault("type is required for output", "give type=docker,dest=FILE, or a folder")
@@ -89,27 +89,27 @@ def _spec(values: dict[str, str]) -> OutputSpec:
         if key not in _KEYS[kind]:
             known = ", ".join(sorted({"type", "dest", *_KEYS[kind]}))
             raise OutputFault(f'unknown attribute "{key}" for {kind} output', f"known: {known}")
-    docker_types = not _truth(values, "oci-mediatypes", True)
+    docker_types = not truth(values, "oci-mediatypes", True)
     _check(kind, values, docker_types)
-    tar = _truth(values, "tar", True)
+    tar = truth(values, "tar", True)
     if kind == "docker" and not tar:
         raise OutputFault("tar=false is not supported for docker exporter", "use type=oci,tar=false")
     return OutputSpec(
         kind=kind,
         dest=_dest(kind, dest, tar),
         names=tuple(n.strip() for n in values.get("name", "").split(",") if n.strip()),
-        compression=_compression(values.get("compression", "")),
-        level=_level(values),
-        force=_truth(values, "force-compression", False),
+        compression=compression(values.get("compression", "")),
+        level=level(values),
+        force=truth(values, "force-compression", False),
         tar=tar,
         docker_types=docker_types,
-        rewrite=_truth(values, "rewrite-timestamp", False),
+        rewrite=truth(values, "rewrite-timestamp", False),
         epoch=_epoch(values.get("source-date-epoch", "")),
         annotations=annotations,
-        push=kind == "registry" or _truth(values, "push", False),
-        by_digest=_truth(values, "push-by-digest", False),
-        insecure=_truth(values, "registry.insecure", False),
-        split=_truth(values, "platform-split", True) if "platform-split" in values else None,
+        push=kind == "registry" or truth(values, "push", False),
+        by_digest=truth(values, "push-by-digest", False),
+        insecure=truth(values, "registry.insecure", False),
+        split=truth(values, "platform-split", True) if "platform-split" in values else None,
     )
 
 
@@ -126,14 +126,14 @@ def _annotations(kind: str, values: dict[str, str]) -> tuple[Annotation, ...]:
 
 def _check(kind: str, values: dict[str, str], docker_types: bool) -> None:
     for key, reason in _REFUSED.items():
-        if _truth(values, key, False):
+        if truth(values, key, False):
             raise OutputFault(f"{key}=true is not supported", reason)
     if docker_types and values.get("compression") == "zstd":
         raise OutputFault('exporter option "compression=zstd" conflicts with "oci-mediatypes=false"')
-    if _truth(values, "oci-artifact", False) and docker_types:
+    if truth(values, "oci-artifact", False) and docker_types:
         raise OutputFault('exporter option "oci-artifact=true" conflicts with "oci-mediatypes=false"')
     for key in ("platform-split", "attestation-inline", "unpack", "store"):
-        _truth(values, key, False)
+        truth(values, key, False)
     mode = values.get("mode", "copy")
     if mode != "copy":
         known = f'invalid local exporter mode "{mode}"' if mode != "delete" else "mode=delete is not supported"
@@ -160,45 +160,3 @@ def _dest(kind: str, dest: str, tar: bool) -> str:
             raise OutputFault(f"dest cannot be stdout for {kind} exporter", "give dest=FOLDER")
         return dest
     return dest or "-"
-
-
-def _compression(name: str) -> str:
-    if name not in ("", "uncompressed", "gzip", "zstd"):
-        hint = "use one of: uncompressed, gzip, zstd"
-        hint = "its table of contents is for lazy pulls by one runtime; " + hint if name == "estargz" else hint
-        raise OutputFault(f"unsupported layer compression type {name!r}", hint)
-    return name
-
-
-def _level(values: dict[str, str]) -> int | None:
-    """Its range is the codec's to check."""
-    text = values.get("compression-level")
-    if text is None:
-        return None
-    try:
-        return int(text)
-    except ValueError:
-        raise OutputFault(f"non-integer value {text!r} specified for compression-level") from None
-
-
-def _truth(values: dict[str, str], key: str, default: bool) -> bool:
-    """A boolean in the forms that Go's strconv.ParseBool takes."""
-    text = values.get(key)
-    if text is None:
-        return default
-    if text == "" or text in _TRUE:  # `push=` stands for true, as BuildKit has it
-        return True
-    if text in _FALSE:
-        return False
-    raise OutputFault(f"non-bool value {text!r} specified for {key}", "use true or false")
-
-
-def _csv(text: str) -> list[str]:
-    if '"' not in text:
-        return text.split(",")
-    import csv
-
-    try:
-        return next(csv.reader([text], strict=True))
-    except (csv.Error, StopIteration) as error:
-        raise OutputFault(f"invalid value {text}: {error}") from error

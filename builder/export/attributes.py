@@ -1,0 +1,51 @@
+"""Attributes of -o, --cache-to and --cache-from: CSV of key=value, and the values that several of them have."""
+
+from __future__ import annotations
+
+from builder.errors import OutputFault
+
+_TRUE, _FALSE = ("1", "t", "T", "TRUE", "true", "True"), ("0", "f", "F", "FALSE", "false", "False")
+
+
+def fields_of(text: str) -> list[str]:
+    """The fields of a line of CSV. Raises OutputFault."""
+    if '"' not in text:
+        return text.split(",")
+    import csv
+
+    try:
+        return next(csv.reader([text], strict=True))
+    except (csv.Error, StopIteration) as error:
+        raise OutputFault(f"invalid value {text}: {error}") from error
+
+
+def truth(values: dict[str, str], key: str, default: bool) -> bool:
+    """A boolean in the forms that Go's strconv.ParseBool takes."""
+    text = values.get(key)
+    if text is None:
+        return default
+    if text == "" or text in _TRUE:  # `push=` stands for true, as BuildKit has it
+        return True
+    if text in _FALSE:
+        return False
+    raise OutputFault(f"non-bool value {text!r} specified for {key}", "use true or false")
+
+
+def compression(name: str) -> str:
+    """The name of a codec, "" for none."""
+    if name not in ("", "uncompressed", "gzip", "zstd"):
+        hint = "use one of: uncompressed, gzip, zstd"
+        hint = "its table of contents is for lazy pulls by one runtime; " + hint if name == "estargz" else hint
+        raise OutputFault(f"unsupported layer compression type {name!r}", hint)
+    return name
+
+
+def level(values: dict[str, str]) -> int | None:
+    """compression-level; its range is the codec's to check."""
+    text = values.get("compression-level")
+    if text is None:
+        return None
+    try:
+        return int(text)
+    except ValueError:
+        raise OutputFault(f"non-integer value {text!r} specified for compression-level") from None
