@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from typing import NamedTuple
 
 from msgspec.structs import replace
 
@@ -13,10 +14,19 @@ from builder.graph.operation import Copy, Exec, FileSource, ImageSource, Operati
 from builder.layer.layer import Layer
 from builder.oci.chain import EMPTY, chain_id, chained
 from builder.solve import result
+from builder.solve.imported import Imported
 from builder.solve.result import Result
 from cache import record
 from cache.digest import Digest
 from cache.store import Store
+
+
+class Known(NamedTuple):
+    """A step whose layer is known, whoever made it."""
+
+    vertex: Digest
+    key: Digest
+    result: Result
 
 
 class Lookup:
@@ -24,7 +34,7 @@ class Lookup:
 
     A vertex may be asked about once all its inputs were, and again when more is known of them.
     layer_of: the layer that a vertex has in this build, if it is packed. forget(vertex): whether to find no
-    result for it (--no-cache).
+    result for it (--no-cache). imported: asked after the store.
     """
 
     def __init__(
@@ -33,11 +43,13 @@ class Lookup:
         store: Store,
         layer_of: Callable[[Digest], Layer | None],
         forget: Callable[[Digest], bool],
+        imported: Imported | None = None,
     ) -> None:
         self._graph = graph
         self._store = store
         self._layer_of = layer_of
         self._forget = forget
+        self._imported = imported
         self._keys: dict[Digest, Digest] = {}
         self._contents: dict[Digest, tuple[Digest, ...]] = {}
         self._learned: list[Digest] = []
@@ -69,13 +81,12 @@ class Lookup:
         if isinstance(vertex.operation, ImageSource | FileSource):
             return None
         key = self.key(digest)
-        on = [self._chain(i) for i in shaped_by(vertex)]
-        if self._forget(digest) or key is None or None in on:
+        on = self._made_on(vertex)
+        if self._forget(digest) or key is None or on is None:
             return None
-        found = result.find(self._store, key)
-        if found is not None and found.on != tuple(on):
-            found = None
-        self._results[digest] = found
+        found = self._results[digest] = self._find(key, on)
+        if found is not None:
+            self._chain(digest)  # now, while what it stands on was asked a moment ago: no chain is climbed twice
         return found
 
     def miss(self, digest: Digest) -> None:
@@ -91,8 +102,11 @@ class Lookup:
         if known is not None:
             return known
         name = self._selection_name(vertex)
-        stored = self._store.index.memo("selection", name) if name is not None else None
-        contents = record.recall(stored, tuple[Digest, ...])
+        if name is None:
+            return None
+        contents = record.recall(self._store.index.memo("selection", name), tuple[Digest, ...])
+        if contents is None and self._imported is not None:
+            contents = self._imported.selected(name)
         if contents is not None:
             self._contents[digest] = contents
         return contents
@@ -118,6 +132,39 @@ class Lookup:
     def found(self) -> list[Digest]:
         """The keys of all results that were found."""
         return [self._keys[digest] for digest, found in self._results.items() if found is not None]
+
+    def known(self, *targets: Digest) -> Iterator[Known]:
+        """All steps that the targets stand on or read whose layers are known by now, inputs first."""
+        for digest in self._graph.needed(targets):
+            key, layer, on = self.key(digest), self._layer(digest), self._made_on(self._graph.vertices[digest])
+            self._chain(digest)
+            if key is not None and layer is not None and on is not None:
+                yield Known(digest, key, Result(layer, on))
+
+    def selected(self, *targets: Digest) -> Iterator[tuple[Digest, tuple[Digest, ...]]]:
+        """What their steps read by path in trees: the name of each selection, and what it holds."""
+        for digest in self._graph.needed(targets):
+            vertex = self._graph.vertices[digest]
+            name = self._selection_name(vertex) if selections(vertex.operation) else None
+            if name is not None and digest in self._contents:
+                yield name, self._contents[digest]
+
+    def _find(self, key: Digest, on: tuple[Digest, ...]) -> Result | None:
+        own = result.find(self._store, key)
+        if own is not None and own.on == on:
+            return own
+        if self._imported is None:
+            return None
+        found = next((one for one in self._imported.results(key) if one.on == on), None)
+        if found is not None:
+            self._imported.used(key, found)
+        return found
+
+    def _made_on(self, vertex: Vertex) -> tuple[Digest, ...] | None:
+        """The trees that shape what a step makes; None while one is not known."""
+        chains = [self._chain(i) for i in shaped_by(vertex)]
+        on = tuple(chain for chain in chains if chain is not None)
+        return on if len(on) == len(chains) else None
 
     def _explain(self, digest: Digest) -> Key | None:
         """The struct that the key is the hash of."""
@@ -149,13 +196,14 @@ class Lookup:
             return chain_id(vertex.operation.diff_ids)
         if isinstance(vertex.operation, FileSource):
             return None  # but for what identify() was told
-        layer = self._layer_of(digest)
-        if layer is None:
-            found = self._results.get(digest)
-            layer = found.layer if found is not None else None
+        layer = self._layer(digest)
         root = root_of(vertex)
         below = EMPTY if root is None else self._chains.get(root)
         return chained(below, layer.diff_id) if layer is not None and below is not None else None
+
+    def _layer(self, digest: Digest) -> Layer | None:
+        layer, found = self._layer_of(digest), self._results.get(digest)
+        return layer if layer is not None or found is None else found.layer
 
     def _selection_name(self, vertex: Vertex) -> Digest | None:
         """A name for what is selected in these very trees; None if one is not known, or is a client's folder."""

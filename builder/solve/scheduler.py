@@ -24,6 +24,7 @@ from builder.layer.layer import Layer
 from builder.oci.chain import chain_id
 from builder.solve import result
 from builder.solve.executor import Executor, Task
+from builder.solve.imported import Imported
 from builder.solve.lookup import Lookup
 from builder.solve.stratum import Stratum
 from cache.digest import Digest
@@ -60,7 +61,8 @@ class _Outcome(msgspec.Struct):
 class Scheduler:
     """Runs one graph once. base_layers: of each ImageSource, by its vertex.
 
-    forget(vertex): whether to find no result for it (--no-cache).
+    forget(vertex): whether to find no result for it (--no-cache). imported: what other machines made.
+    stored(vertex, layer): told of each step whose layer is found or packed.
     """
 
     def __init__(
@@ -73,6 +75,8 @@ class Scheduler:
         clock: Clock,
         now: float,
         forget: Callable[[Digest], bool] = lambda vertex: False,
+        imported: Imported | None = None,
+        stored: Callable[[Digest, Layer], None] = lambda vertex, layer: None,
     ) -> None:
         self._graph = graph
         self._store = store
@@ -81,7 +85,8 @@ class Scheduler:
         self._emit = emit
         self._clock = clock
         self._now = now
-        self._lookup = Lookup(graph, store, self._packed_layer, forget)
+        self._stored = stored
+        self.lookup = self._lookup = Lookup(graph, store, self._packed_layer, forget, imported)
         self._nodes: dict[Digest, _Node] = {}
         self._bases: dict[Digest, tuple[Stratum, ...]] = {}
         self._dependents: dict[Digest, list[Digest]] = {}
@@ -188,6 +193,7 @@ class Scheduler:
             if found is None:
                 return False
             self._nodes[digest].stratum = Stratum(found.layer)
+            self._stored(digest, found.layer)
         self._emit(Cached(digest, self._name(digest), self._clock()))
         self._tree_ready(digest)
         return True
@@ -300,6 +306,10 @@ class Scheduler:
         elif outcome.stage == "tree":
             self._emit(Finished(outcome.vertex, self._clock()))
             self._tree_ready(outcome.vertex)
+        elif outcome.stage == "packed":
+            layer = self._packed_layer(outcome.vertex)
+            assert layer is not None
+            self._stored(outcome.vertex, layer)
         return None
 
     def _fail(self, outcome: _Outcome, error: BaseException) -> None:

@@ -15,6 +15,7 @@ from builder.graph.operation import Copy, Exec, ImageSource, RemoteSource, Selec
 from builder.layer.layer import Layer
 from builder.oci.descriptor import OCI_LAYER, Descriptor
 from builder.solve.executor import Task
+from builder.solve.imported import Imported
 from builder.solve.scheduler import Scheduler
 from cache.digest import Digest
 from cache.store import Store
@@ -86,10 +87,16 @@ class World:
     def __init__(self, store: Store) -> None:
         self.store, self.graph = store, Graph()
         self.executor = Recorder(store)
+        self.stored: list[Digest] = []
 
-    def solve(self, target: Digest, forget: Callable[[Digest], bool] = lambda vertex: False) -> Scheduler:
+    def solve(
+        self,
+        target: Digest,
+        forget: Callable[[Digest], bool] = lambda vertex: False,
+        imported: Imported | None = None,
+    ) -> Scheduler:
         """One build; what ran in it is in executor.ran."""
-        self.executor.ran, self.executor.measured, self.executor.events = [], 0, []
+        self.executor.ran, self.executor.measured, self.executor.events, self.stored = [], 0, [], []
         base = Layer(Digest.of(b"base"), Descriptor(media_type=OCI_LAYER, digest=Digest.of(b"base"), size=4))
         scheduler = Scheduler(
             self.graph.builder.graph(),
@@ -100,6 +107,8 @@ class World:
             lambda: 0.0,
             1.0,
             forget,
+            imported,
+            lambda vertex, layer: self.stored.append(vertex),
         )
         scheduler.run(target)
         return scheduler
