@@ -33,6 +33,7 @@ from cache.errors import Fault
 from cache.store import Store
 
 _AT_LEAST = 4  # steps that may run at once on few cores: some of them only wait
+_LOOK = 0.5  # seconds after which a signal that was missed is acted on
 
 Clock = Callable[[], float]
 
@@ -112,7 +113,7 @@ class Scheduler:
                 self._demand(target)
             self._start_ready()
             while self._threads:
-                failure = self._take(self._outcomes.get()) or failure
+                failure = self._take(self._next()) or failure
                 if failure is not None:
                     break
                 self._start_ready()
@@ -290,6 +291,14 @@ class Scheduler:
         node = self._nodes.get(digest)
         return node.stratum.layer if node is not None and node.stratum is not None else None
 
+    def _next(self) -> _Outcome:
+        """The next outcome, waited for. A Ctrl-C that comes while Python is about to wait does not end the waiting."""
+        while True:
+            try:
+                return self._outcomes.get(timeout=_LOOK)
+            except queue.Empty:
+                pass
+
     def _take(self, outcome: _Outcome) -> BaseException | None:
         node = self._nodes[outcome.vertex]
         if outcome.stage != "tree":
@@ -334,7 +343,7 @@ class Scheduler:
         self._executor.cancel()
         self._turns.cancel()
         while self._threads:
-            self._take(self._outcomes.get())
+            self._take(self._next())
 
     def _name(self, digest: Digest) -> str:
         info = self._graph.info.get(digest)
