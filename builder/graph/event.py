@@ -24,6 +24,14 @@ class Cached(msgspec.Struct, frozen=True, tag="cached"):
     time: float
 
 
+class Missed(msgspec.Struct, frozen=True, tag="missed"):
+    """Why a step that has started was not in the cache, in one line; no secret is in it."""
+
+    vertex: Digest
+    why: str
+    time: float
+
+
 class Log(msgspec.Struct, frozen=True, tag="log"):
     """Output of a step: raw bytes as they came, not necessarily whole lines."""
 
@@ -68,4 +76,4 @@ class Failed(msgspec.Struct, frozen=True, tag="failed"):
     time: float
 
 
-Event = Started | Cached | Log | Transfer | Warned | Finished | Failed
+Event = Started | Cached | Missed | Log | Transfer | Warned | Finished | Failed

@@ -7,7 +7,7 @@ from base64 import b64encode
 from datetime import UTC, datetime
 from typing import Any
 
-from builder.graph.event import Cached, Event, Failed, Finished, Log, Started, Transfer, Warned
+from builder.graph.event import Cached, Event, Failed, Finished, Log, Missed, Started, Transfer, Warned
 from builder.progress.renderer import Stream, Summary
 from builder.progress.steplog import LIMIT
 from cache.digest import Digest
@@ -43,6 +43,9 @@ class JsonRenderer:
             case Cached():
                 known = {"digest": str(event.vertex), "name": event.name, "started": time}
                 return {"vertexes": [{**known, "completed": time, "cached": True}]}
+            case Missed():  # a field of ours, which BuildKit's readers pass over
+                self._started[event.vertex] = vertex = {**self._known(event.vertex), "lapstrake.missed": event.why}
+                return {"vertexes": [vertex]}
             case Finished():
                 return {"vertexes": [{**self._known(event.vertex), "completed": time}]}
             case Failed():

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from builder.graph.event import Cached, Event, Failed, Finished, Log, Started, Transfer, Warned
+from builder.graph.event import Cached, Event, Failed, Finished, Log, Missed, Started, Transfer, Warned
 from builder.progress.clean import clean
 from builder.progress.renderer import Stream, Summary, human_size, summary_line
 from builder.progress.steplog import StepLog, failure_block
@@ -46,6 +46,10 @@ class PlainRenderer:
             case Log():
                 step = self._step(event)
                 step.waiting += step.log.feed(event.data, event.time)
+                self._progress(step, event.time)
+            case Missed():
+                step = self._step(event)
+                step.waiting.append(f"missed: {clean(event.why)}")
                 self._progress(step, event.time)
             case Transfer():
                 self._transfer(event)

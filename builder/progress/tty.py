@@ -7,7 +7,7 @@ from collections import deque
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING
 
-from builder.graph.event import Cached, Event, Failed, Finished, Log, Started, Transfer, Warned
+from builder.graph.event import Cached, Event, Failed, Finished, Log, Missed, Started, Transfer, Warned
 from builder.progress.clean import clean
 from builder.progress.colors import colors
 from builder.progress.renderer import Stream, Summary, human_size, summary_line
@@ -28,6 +28,7 @@ class _Step:
         self.log = StepLog(started)
         self.recent: deque[str] = deque(maxlen=lines)
         self.transfers: dict[str, str] = {}
+        self.missed = ""
 
 
 class TtyRenderer:
@@ -82,12 +83,14 @@ class TtyRenderer:
             case Log() if event.vertex in self._running:
                 step = self._running[event.vertex]
                 step.recent.extend(step.log.feed(event.data, event.time))
+            case Missed() if event.vertex in self._running:
+                self._running[event.vertex].missed = clean(event.why)
             case Transfer() if event.vertex in self._running:
                 size = human_size(event.current) + (f" / {human_size(event.total)}" if event.total else "")
                 self._running[event.vertex].transfers[clean(event.what)[:200]] = size
             case Finished() if event.vertex in self._running:
                 step = self._running.pop(event.vertex)
-                return self._end(step.name, f"{event.time - step.started:.1f}s", self._colors["run"])
+                return self._end(step.name, f"{event.time - step.started:.1f}s", self._colors["run"], step.missed)
             case Failed():
                 return self._fail(event)
             case Warned() if event.finding is None:  # those are summed up below the build
@@ -121,7 +124,8 @@ class TtyRenderer:
         room -= 1
         for step in running[:room]:
             room -= 1
-            rows.append(self._row(f" => {step.name}", f"{max(now - step.started, 0.0):.1f}s", "", width))
+            took = f"{max(now - step.started, 0.0):.1f}s"
+            rows.append(self._row(f" => {step.name}", took, "", width, step.missed))
             details = [f"{what} {size}" for what, size in list(step.transfers.items())[-3:]] + list(step.recent)
             for line in details[-self._lines :] if room > len(running) else ():
                 room -= 1
@@ -137,15 +141,17 @@ class TtyRenderer:
         style = self._colors["cancel" if event.canceled else "error"]
         return self._end(f"{'CANCELED' if event.canceled else 'ERROR'} {name}", "", style)
 
-    def _end(self, text: str, time: str, style: str) -> Text:
+    def _end(self, text: str, time: str, style: str, missed: str = "") -> Text:
         self._done += 1
-        return self._row(f" => {text}", time, style, self._console.width)
+        return self._row(f" => {text}", time, style, self._console.width, missed)
 
     @staticmethod
-    def _row(left: str, right: str, style: str, width: int) -> Text:
-        """Exactly one line of the terminal."""
+    def _row(left: str, right: str, style: str, width: int, missed: str = "") -> Text:
+        """Exactly one line of the terminal. missed: why a step was not cached."""
         from rich.text import Text
 
         text = Text(left.expandtabs(4), style=style, no_wrap=True, overflow="ellipsis", end="\n")
+        if missed:
+            text.append(f"  missed: {missed.expandtabs(4)}", "dim")
         text.truncate(max(width - len(right) - 1, 1), overflow="ellipsis", pad=bool(right))
         return text.append(f" {right}") if right else text

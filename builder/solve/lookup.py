@@ -67,11 +67,25 @@ class Lookup:
         """What a vertex's result is filed under; None while the content of its sources is not known."""
         known = self._keys.get(digest)
         if known is None:
-            made = self._explain(digest)
+            made = self.made_of(digest)
             if made is None:
                 return None
             known = self._keys[digest] = made.digest()
         return known
+
+    def made_of(self, digest: Digest) -> Key | None:
+        """The struct that a vertex's key is the hash of; None as for key()."""
+        vertex = self._graph.vertices[digest]
+        operation = vertex.operation
+        if isinstance(operation, ImageSource):
+            # The layers are the file system; which manifest and tag led to them does not matter to a step.
+            return Key(operation=ImageSource(manifest=EMPTY, diff_ids=operation.diff_ids))
+        operation = _keyed(operation)
+        parents = [self._keys.get(i) for i in shaped_by(vertex)]
+        contents = self.contents(digest)
+        if contents is None or any(p is None for p in parents):
+            return None
+        return Key(operation=operation, parents=tuple(p for p in parents if p is not None), contents=contents)
 
     def result(self, digest: Digest) -> Result | None:
         """The result of a vertex, if it was made on the very trees that its inputs are now."""
@@ -165,20 +179,6 @@ class Lookup:
         chains = [self._chain(i) for i in shaped_by(vertex)]
         on = tuple(chain for chain in chains if chain is not None)
         return on if len(on) == len(chains) else None
-
-    def _explain(self, digest: Digest) -> Key | None:
-        """The struct that the key is the hash of."""
-        vertex = self._graph.vertices[digest]
-        operation = vertex.operation
-        if isinstance(operation, ImageSource):
-            # The layers are the file system; which manifest and tag led to them does not matter to a step.
-            return Key(operation=ImageSource(manifest=EMPTY, diff_ids=operation.diff_ids))
-        operation = _keyed(operation)
-        parents = [self._keys.get(i) for i in shaped_by(vertex)]
-        contents = self.contents(digest)
-        if contents is None or any(p is None for p in parents):
-            return None
-        return Key(operation=operation, parents=tuple(p for p in parents if p is not None), contents=contents)
 
     def _chain(self, digest: Digest) -> Digest | None:
         """The ChainID of a vertex's tree."""

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import io
 
-from builder.graph.event import Cached, Failed, Finished, Log, Started, Transfer, Warned
+from builder.graph.event import Cached, Failed, Finished, Log, Missed, Started, Transfer, Warned
 from builder.progress.plain import PlainRenderer
 from builder.progress.renderer import Summary
 from cache.digest import Digest
@@ -171,3 +171,21 @@ def test_steps_that_are_known_by_their_digest_alone():
 def test_what_was_waiting_when_the_build_broke_off_is_shown():
     text = render(Started(A, "a", 0.0), Started(B, "b", 0.0), Log(B, b"tail", 0.1))
     assert text == "#1 a\n#1 ...\n\n#2 b\n#2 0.100 tail\n"
+
+
+def test_why_a_step_was_missed_stands_below_its_name():
+    text = render(
+        Started(A, "[2/3] COPY src /src", 0.0), Missed(A, "src/\x1b[2Ja changed (content)", 0.0), Finished(A, 0.1),
+        Started(B, "[3/3] RUN b", 0.1), Log(B, b"b\n", 0.2), Finished(B, 0.3),
+    )  # fmt: skip
+    assert (
+        text
+        == """#1 [2/3] COPY src /src
+#1 missed: src/a changed (content)
+#1 DONE 0.1s
+
+#2 [3/3] RUN b
+#2 0.100 b
+#2 DONE 0.2s
+"""
+    )

@@ -3,7 +3,7 @@ from __future__ import annotations
 import io
 import re
 
-from builder.graph.event import Cached, Failed, Finished, Log, Started, Transfer, Warned
+from builder.graph.event import Cached, Failed, Finished, Log, Missed, Started, Transfer, Warned
 from builder.progress.renderer import Summary
 from builder.progress.tty import TtyRenderer
 from cache.digest import Digest
@@ -76,3 +76,11 @@ def test_only_our_own_escapes_reach_the_terminal():
 
 def test_a_build_without_events_prints_nothing():
     assert render(summary=None) == ""
+
+
+def test_why_a_step_was_missed_stands_beside_its_name_while_it_runs_and_after():
+    running = ESCAPES.sub("", render(Started(A, "[2/3] COPY a /", 0.0), Missed(A, "a changed (content)", 0.0)))
+    assert "=> [2/3] COPY a /  missed: a changed (content)" in running
+    text = render(Started(A, "COPY a /", 0.0), Missed(A, "a changed (content)", 0.0), Finished(A, 1.0))
+    assert "=> COPY a /  missed: a changed (content)" in ESCAPES.sub("", text)
+    assert re.search(r"\x1b\[(?:\d+;)*2m  missed:", text)  # dimmed

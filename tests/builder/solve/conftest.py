@@ -94,6 +94,7 @@ class World:
         target: Digest,
         forget: Callable[[Digest], bool] = lambda vertex: False,
         imported: Imported | None = None,
+        why: Callable[[Task], str] = lambda task: "",
     ) -> Scheduler:
         """One build; what ran in it is in executor.ran."""
         self.executor.ran, self.executor.measured, self.executor.events, self.stored = [], 0, [], []
@@ -109,6 +110,7 @@ class World:
             forget,
             imported,
             lambda vertex, layer: self.stored.append(vertex),
+            why,
         )
         scheduler.run(target)
         return scheduler

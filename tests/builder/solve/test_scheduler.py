@@ -5,7 +5,7 @@ import threading
 import pytest
 
 from builder.errors import StepFault
-from builder.graph.event import Cached, Failed, Finished, Started
+from builder.graph.event import Cached, Failed, Finished, Missed, Started
 from cache.errors import Fault
 from tests.builder.solve.conftest import World
 
@@ -125,3 +125,14 @@ def test_every_step_that_starts_ends(world: World) -> None:
     world.solve(graph.copy(graph.run("a"), graph.run("b")))
     started = [e.vertex for e in world.executor.events if isinstance(e, Started)]
     assert sorted(started) == sorted(e.vertex for e in world.executor.events if isinstance(e, Finished))
+
+
+def test_why_a_step_runs_is_told_before_it_does(world: World) -> None:
+    graph = world.graph
+    a = graph.run("a")
+    target = graph.run("b", a)
+    world.solve(a)
+    world.solve(target, why=lambda task: "" if task.digest == a else "new")
+    events = [event for event in world.executor.events if event.vertex == target]
+    assert events == [Started(target, "RUN b", 0.0), Missed(target, "new", 0.0), Finished(target, 0.0)]
+    assert not [e for e in world.executor.events if isinstance(e, Missed) and e.vertex != target]
