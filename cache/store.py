@@ -5,6 +5,7 @@ ROOT/            0700, owned by its user
   index.db       results and memos (cache.index)
   stats/<hex>    what was known of a context's files (cache.stats)
   tmp/           files being written
+  running/<hex>  locked while a step with this key is performed (cache.keylocks)
   snapshots/     trees on disk, snapshots.db which is which (builder.snapshot)
   seccomp-<hex>  the compiled filter of RUN steps (builder.sandbox)
   store.lock     flock: shared by builds, exclusive by prune; index.lock: for index.json
@@ -21,6 +22,7 @@ from contextlib import contextmanager, suppress
 from cache.blobs import BlobStore
 from cache.errors import CacheFault
 from cache.index import Index
+from cache.keylocks import is_named, lock_now
 
 _NEW = 60  # seconds within which a file that is not locked may be about to be
 
@@ -41,12 +43,12 @@ class Store:
         self.index.close()
 
     def tidy(self) -> None:
-        """Delete what killed processes left in `tmp/`: what nobody has locked and is not quite new."""
-        for name in os.listdir(self.path("tmp")):
-            path = self.path("tmp", name)
+        """Delete what killed processes left in `tmp/` and `running/`: what nobody has locked and is not quite new."""
+        for path in (
+            self.path(folder, name) for folder in ("tmp", "running") for name in os.listdir(self.path(folder))
+        ):
             with suppress(OSError), _opened(path) as fd:
-                if time.time() - os.fstat(fd).st_mtime > _NEW:
-                    fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                if time.time() - os.fstat(fd).st_mtime > _NEW and lock_now(fd) and is_named(fd, path):
                     if os.path.isdir(path):
                         import shutil
 
@@ -80,7 +82,7 @@ def _prepare(root: str) -> None:
     try:
         os.makedirs(root, mode=0o700, exist_ok=True)
         owner = os.stat(root).st_uid
-        for name in ("blobs/sha256", "tmp", "stats", "snapshots"):
+        for name in ("blobs/sha256", "tmp", "running", "stats", "snapshots"):
             if not os.path.isdir(f"{root}/{name}"):
                 os.makedirs(f"{root}/{name}", mode=0o700, exist_ok=True)
     except OSError as error:

@@ -37,9 +37,13 @@ def tar_of(files: dict[str, bytes]) -> bytes:
 
 
 class MemoryRegistry:
-    """blobs and manifests by (repository, digest), tags by (repository, tag). server: while it runs."""
+    """blobs and manifests by (repository, digest), tags by (repository, tag). server: while it runs.
+
+    page: how many tags are listed at once.
+    """
 
     server: WebServer
+    page = 1000
 
     def __init__(self) -> None:
         self.blobs: dict[tuple[str, str], bytes] = {}
@@ -95,12 +99,17 @@ class MemoryRegistry:
         elif match["kind"] == "manifests":
             self.manifest(exchange, match["name"], match["what"])
         elif match["kind"] == "tags":
-            names = sorted(tag for name, tag in self.tags if name == match["name"])
-            exchange.send(200, json.dumps({"name": match["name"], "tags": names}).encode())
+            self.list(exchange, match["name"], parse_qs(path.query).get("last", [""])[0])
         elif match["what"].startswith("uploads/"):
             self.upload(exchange, match["name"], match["what"].removeprefix("uploads/"), parse_qs(path.query))
         else:
             self.blob(exchange, match["name"], match["what"])
+
+    def list(self, exchange: Exchange, name: str, last: str) -> None:
+        names = sorted(tag for owner, tag in self.tags if owner == name and tag > last)
+        page = names[: self.page]
+        more = {"Link": f'</v2/{name}/tags/list?last={page[-1]}>; rel="next"'} if names != page else {}
+        exchange.send(200, json.dumps({"name": name, "tags": page}).encode(), **more)
 
     def manifest(self, exchange: Exchange, name: str, what: str) -> None:
         if exchange.command == "PUT":

@@ -121,7 +121,7 @@ class Client:
         with self._once("GET", f"{self.base()}/v2/", {}, None, "") as response:
             if response.status == 200:
                 return ""
-            self._refused(response, ("", 401))
+            self._refused(response, ("", 401 if self._is_own(response) else 0))
             asked = response.headers.get("www-authenticate", "")
         grant = self._run(asked, "", offline=True)
         headers = {"authorization": grant.header}
@@ -138,7 +138,7 @@ class Client:
         scope = scope or f"repository:{self.place.repository}:pull"
         fields = dict(headers or {})
         with self._once(method, url, fields, content, scope) as response:
-            if response.status != 401:
+            if response.status != 401 or not self._is_own(response):
                 self._refused(response, (path, 0))
                 yield response
                 return
@@ -174,6 +174,10 @@ class Client:
         with self._transport.stream(method, url, headers, content) as response:
             yield response
 
+    def _is_own(self, response: Response) -> bool:
+        """Where a redirect or an upload leads to is a stranger, who must not say whom we tell our password."""
+        return origin(response.url) == origin(self._base)
+
     def _grant(self, asked: str, scope: str) -> None:
         grant = self._run(asked, scope)
         until = self._now() + (grant.lifetime - _EARLY if grant.lifetime is not None else float("inf"))
@@ -189,7 +193,7 @@ class Client:
             ask = next(flow)
             while True:
                 method = "GET" if ask.form is None else "POST"
-                with self._transport.stream(method, ask.url, ask.headers, ask.form) as response:
+                with self._transport.stream(method, ask.url, ask.headers, ask.form, private=True) as response:
                     reply = Reply(response.status, response.read(TOKEN_LIMIT))
                 ask = flow.send(reply)
         except StopIteration as end:
@@ -268,13 +272,15 @@ def _said(response: Response) -> str:
 def _names(raw: bytes, field: str) -> list[str]:
     try:
         names = json.loads(raw).get(field) or []
+        if not isinstance(names, list):
+            raise ValueError(field)
     except (ValueError, AttributeError, RecursionError) as error:
         raise RegistryFault("the registry's list is malformed") from error
     return [name for name in names if isinstance(name, str)]
 
 
 def _media_type(raw: bytes, said: str) -> str:
-    """What the document says that it is goes before what the server says; an index that is neither is refused."""
+    """What a document is; one that the server calls otherwise, or that could be read as either kind, is refused."""
     try:
         data = json.loads(raw)
         kind = data.get("mediaType") or said
@@ -282,6 +288,10 @@ def _media_type(raw: bytes, said: str) -> str:
             kind = OCI_INDEX if "manifests" in data else OCI_MANIFEST if "layers" in data else kind
     except (ValueError, AttributeError, RecursionError) as error:
         raise RegistryFault("the manifest is no JSON document") from error
+    if "manifests" in data and "layers" in data:
+        raise RegistryFault("the manifest has both layers and manifests, so that it is neither an image nor an index")
+    if said in INDEXES | MANIFESTS and said != kind:
+        raise RegistryFault(f"the manifest says that it is {kind!r:.100}, the registry that it is {said}")
     if kind not in INDEXES | MANIFESTS:
         hint = "schema 1 manifests are not supported" if data.get("schemaVersion") == 1 else ""
         raise RegistryFault(f"a manifest of type {kind!r:.100} is not supported", hint)

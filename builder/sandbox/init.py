@@ -64,6 +64,7 @@ def main(control_fd: int, builder: int) -> None:
     linux.prctl(linux.PR_SET_DUMPABLE, 0)
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # the kernel reaps: init tells of itself on its socket
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the builder's to act on
+    signal.pthread_sigmask(signal.SIG_SETMASK, ())
     _enter_own_pid_namespace()
     control = socket.socket(fileno=control_fd)
     program = control.recv(_PROGRAM_LIMIT)

@@ -55,7 +55,8 @@ class Launcher:
                 (os.POSIX_SPAWN_DUP2, far.fileno(), 3),
             ]
             argv = [sys.executable, "-I", "-S", _HELPER, "3", str(os.getpid())]
-            self._pid = os.posix_spawn(sys.executable, argv, {}, file_actions=actions)
+            blocked = [signal.SIGINT]  # until the helper can ignore it: Ctrl-C is sent to all of a terminal's processes
+            self._pid = os.posix_spawn(sys.executable, argv, {}, file_actions=actions, setsigmask=blocked)
         self._control.sendall(program)
 
     def run(self, spec: SandboxSpec, on_output: Callable[[bytes], None]) -> ExitStatus:

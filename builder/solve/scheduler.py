@@ -18,20 +18,22 @@ import msgspec
 from builder.errors import Canceled, StepFault
 from builder.graph.event import Cached, Event, Failed, Finished, Missed, Started
 from builder.graph.graph import BuildGraph, Vertex
-from builder.graph.inputs import read_by_path, root_of, shaped_by, standing_on
+from builder.graph.inputs import read_by_path, root_of, standing_on
 from builder.graph.operation import FileSource, GitSource, HttpSource, ImageSource, LocalSource
 from builder.layer.layer import Layer
-from builder.oci.chain import chain_id
 from builder.solve import result
 from builder.solve.executor import Executor, Task
 from builder.solve.imported import Imported
 from builder.solve.lookup import Lookup
+from builder.solve.result import Result
 from builder.solve.stratum import Stratum
+from builder.solve.turns import Turns, shaped_on
 from cache.digest import Digest
 from cache.errors import Fault
 from cache.store import Store
 
 _AT_LEAST = 4  # steps that may run at once on few cores: some of them only wait
+_LOOK = 0.5  # seconds after which a signal that was missed is acted on
 
 Clock = Callable[[], float]
 
@@ -50,7 +52,10 @@ class _Node:
 
 
 class _Outcome(msgspec.Struct):
-    """What a worker thread reports. stage: identified, measured, tree or packed."""
+    """What a worker thread reports.
+
+    stage: identified or measured; of a step: failed, found (another build's), or tree and then packed.
+    """
 
     vertex: Digest
     stage: str
@@ -89,6 +94,7 @@ class Scheduler:
         self._now = now
         self._stored, self._why = stored, why
         self.lookup = self._lookup = Lookup(graph, store, self._packed_layer, forget, imported)
+        self._turns = Turns(store, forget, emit, clock)
         self._nodes: dict[Digest, _Node] = {}
         self._bases: dict[Digest, tuple[Stratum, ...]] = {}
         self._dependents: dict[Digest, list[Digest]] = {}
@@ -109,7 +115,7 @@ class Scheduler:
                 self._demand(target)
             self._start_ready()
             while self._threads:
-                failure = self._take(self._outcomes.get()) or failure
+                failure = self._take(self._next()) or failure
                 if failure is not None:
                     break
                 self._start_ready()
@@ -259,41 +265,50 @@ class Scheduler:
             self._outcomes.put(_Outcome(task.digest, "measured", error=error))
 
     def _run_step(self, task: Task) -> None:
+        self._outcomes.put(self._outcome(task))
+
+    def _outcome(self, task: Task) -> _Outcome:
+        """Perform a step, unless another build turns out to have; gives the last that is to be said of it."""
         assert task.stratum is not None
+        stage = "failed"
         try:
-            why = self._why(task)
-            if why:
-                self._emit(Missed(task.digest, why, self._clock()))
-            pack = self._executor.perform(task)
-        except BaseException as error:
-            task.stratum.pack_done(None)
-            self._outcomes.put(_Outcome(task.digest, "failed", error=error))
-            return
-        self._outcomes.put(_Outcome(task.digest, "tree"))
-        try:
-            layer = pack()
             key = self._lookup.key(task.digest)
             assert key is not None
-            result.file(self._store, key, result.Result(layer, self._shaped_on(task)), self._now)
-            task.stratum.pack_done(layer)
-            self._outcomes.put(_Outcome(task.digest, "packed"))
+            with self._turns.turn(task, key) as found:
+                if found is None:
+                    why = self._why(task)
+                    if why:
+                        self._emit(Missed(task.digest, why, self._clock()))
+                    pack = self._executor.perform(task)
+                    stage = "packed"
+                    self._outcomes.put(_Outcome(task.digest, "tree"))
+                    found = Result(pack(), shaped_on(task))
+                    result.file(self._store, key, found, self._now)
+                else:
+                    stage = "found"
+                task.stratum.pack_done(found.layer)
+            return _Outcome(task.digest, stage)
         except BaseException as error:
             task.stratum.pack_done(None)
-            self._outcomes.put(_Outcome(task.digest, "packed", error=error))
-
-    def _shaped_on(self, task: Task) -> tuple[Digest, ...]:
-        stacks = [task.reads[i] for i in shaped_by(task.vertex)]
-        return tuple(chain_id(stratum.wait().diff_id for stratum in stack) for stack in stacks)
+            return _Outcome(task.digest, stage, error=error)
 
     def _packed_layer(self, digest: Digest) -> Layer | None:
         node = self._nodes.get(digest)
         return node.stratum.layer if node is not None and node.stratum is not None else None
 
+    def _next(self) -> _Outcome:
+        """The next outcome, waited for. A Ctrl-C that comes while Python is about to wait does not end the waiting."""
+        while True:
+            try:
+                return self._outcomes.get(timeout=_LOOK)
+            except queue.Empty:
+                pass
+
     def _take(self, outcome: _Outcome) -> BaseException | None:
         node = self._nodes[outcome.vertex]
-        if outcome.stage in ("identified", "measured", "failed", "packed"):
+        if outcome.stage != "tree":
             self._threads -= 1
-        if outcome.stage in ("tree", "failed"):
+        if outcome.stage in ("tree", "found", "failed"):
             self._slots -= 1
         if outcome.error is not None:
             self._fail(outcome, outcome.error)
@@ -308,10 +323,13 @@ class Scheduler:
             node.measuring = False
             self._lookup.learn(outcome.vertex, outcome.contents)
             self._advance(outcome.vertex)
+        elif outcome.stage == "found":
+            self._emit(Cached(outcome.vertex, self._name(outcome.vertex), self._clock()))
+            self._tree_ready(outcome.vertex)
         elif outcome.stage == "tree":
             self._emit(Finished(outcome.vertex, self._clock()))
             self._tree_ready(outcome.vertex)
-        elif outcome.stage == "packed":
+        if outcome.stage in ("found", "packed"):
             layer = self._packed_layer(outcome.vertex)
             assert layer is not None
             self._stored(outcome.vertex, layer)
@@ -328,8 +346,9 @@ class Scheduler:
         """End what runs and wait for it; results that were already being packed are still filed."""
         self._canceled.set()
         self._executor.cancel()
+        self._turns.cancel()
         while self._threads:
-            self._take(self._outcomes.get())
+            self._take(self._next())
 
     def _name(self, digest: Digest) -> str:
         info = self._graph.info.get(digest)

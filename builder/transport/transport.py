@@ -60,9 +60,16 @@ class Transport:
 
     @contextmanager
     def stream(
-        self, method: str, url: str, headers: Mapping[str, str] | None = None, content: Content = None
+        self,
+        method: str,
+        url: str,
+        headers: Mapping[str, str] | None = None,
+        content: Content = None,
+        private: bool = False,
     ) -> Iterator[Response]:
         """The answer to a request, whatever its status, once redirects are followed and repeats made.
+
+        private: the content is a credential, too.
 
         Authorization, cookies and the URL's own userinfo go to the URL's origin and to no other. A body that breaks
         off is not asked for again: who knows what it is can ask for the rest. Raises TransportFault, Canceled.
@@ -71,7 +78,8 @@ class Transport:
         login = userinfo(url)
         if login is not None:
             fields.setdefault("authorization", basic(*login))
-        answer, final = self._redirected(method, bare(url), {"user-agent": self._agent, **fields}, content)
+        fields = {"user-agent": self._agent, **fields}
+        answer, final = self._redirected(method, bare(url), fields, content, private)
         try:
             yield Response(answer, final)
         except TransportFault as error:
@@ -96,7 +104,9 @@ class Transport:
         for client in clients:
             client.close()
 
-    def _redirected(self, method: str, url: str, fields: dict[str, str], content: Content) -> tuple[Answer, str]:
+    def _redirected(
+        self, method: str, url: str, fields: dict[str, str], content: Content, private: bool
+    ) -> tuple[Answer, str]:
         first = url
         home = origin(url)
         for _ in range(_REDIRECTS + 1):
@@ -113,6 +123,8 @@ class Transport:
             except (TransportFault, ValueError) as error:
                 raise BadRedirect(f"{shown(url)} redirects to something that is no http or https URL") from error
             if to != home:
+                if private and content:
+                    raise BadRedirect(f"{shown(first)}: credentials are not sent on to {to.name}")
                 fields = {name: value for name, value in fields.items() if name not in _PRIVATE}
         raise BadRedirect(f"{shown(first)}: stopped after {_REDIRECTS} redirects")
 

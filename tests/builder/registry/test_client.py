@@ -1,0 +1,188 @@
+"""The client of one registry: who learns our credentials, what counts as a manifest, lists that go on for ever."""
+
+from __future__ import annotations
+
+import base64
+import json
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+import pytest
+
+from builder.errors import BuildFault, Denied, RegistryFault, TransportFault
+from builder.oci.descriptor import DOCKER_MANIFEST, OCI_INDEX, OCI_MANIFEST
+from builder.registry.auth import Login
+from builder.registry.client import Client
+from builder.registry.places import Place
+from builder.transport.settings import Retries
+from builder.transport.transport import Transport
+from tests.memoryregistry import MemoryRegistry, running
+from tests.webserver import Exchange, WebServer, serving
+
+SECRET = "very-secret"
+Answer = Callable[[Exchange], None]
+
+
+@contextmanager
+def client(answer: Answer, login: Login | None = None) -> Iterator[tuple[Client, WebServer]]:
+    login = login or Login("me", SECRET)
+    transport = Transport(agent="t", sleep=lambda s: None, now=lambda: 0.0, retries=Retries(attempts=2))
+    with serving(answer) as server:
+        yield Client(transport, Place(server.host, "app", insecure=True), lambda: login, lambda: 0.0), server
+    transport.close()
+
+
+def secrets(server: WebServer) -> list[str]:
+    """Requests that a password or identity token came with, in any form."""
+    coded = base64.b64encode(f"me:{SECRET}".encode()).decode()
+    return [s.path for s in server.seen if coded in str(s.headers) or SECRET in str(s)]
+
+
+def asks_for(kind: str, realm: str) -> dict[str, str]:
+    return {"WWW_Authenticate": f'{kind} realm="{realm}",service="s"'}
+
+
+@pytest.mark.parametrize("kind", ["Bearer", "Basic"])
+@pytest.mark.parametrize("login", [Login("me", SECRET), Login(identity=SECRET), Login(token=SECRET)])
+def test_a_redirect_leads_no_credential_to_another_host(kind: str, login: Login) -> None:
+    """Nor does what that host asks for: a challenge counts only if the registry itself gave it."""
+    with (
+        serving(lambda e: e.send(401, **asks_for(kind, f"{evil.url}/token"))) as evil,
+        client(lambda e: e.send(307, Location=f"{evil.url}{e.path}"), login) as (one, _),
+        pytest.raises(BuildFault),
+    ):
+        one.manifest("1")
+    assert evil.seen and secrets(evil) == []
+
+
+def test_a_login_is_not_told_to_where_the_registry_redirects() -> None:
+    with (
+        serving(lambda e: e.send(401, **asks_for("Bearer", f"{evil.url}/token"))) as evil,
+        client(lambda e: e.send(307, Location=f"{evil.url}{e.path}")) as (one, _),
+        pytest.raises(Denied),
+    ):
+        one.check()
+    assert evil.seen and secrets(evil) == []
+
+
+def test_a_token_servers_redirect_leads_no_identity_token_to_another_host() -> None:
+    def answer(exchange: Exchange) -> None:
+        if exchange.path.startswith("/token"):
+            exchange.send(307, Location=f"{evil.url}/token")
+        else:
+            exchange.send(401, **asks_for("Bearer", f"http://{exchange.headers['host']}/token"))
+
+    with (
+        serving(lambda e: e.send(200, b'{"token":"x"}')) as evil,
+        client(answer, Login(identity=SECRET)) as (one, server),
+        pytest.raises(BuildFault),
+    ):
+        one.manifest("1")
+    assert secrets(server) and secrets(evil) == []
+
+
+def test_an_upload_elsewhere_gets_no_credential() -> None:
+    from builder.oci.descriptor import Descriptor
+    from builder.registry.upload import Upload
+    from cache.digest import Digest
+
+    def answer(exchange: Exchange) -> None:
+        if "authorization" not in exchange.seen.headers:
+            exchange.send(401, WWW_Authenticate='Basic realm="x"')
+        else:
+            exchange.send(202, Location=f"{other.url}/put")
+
+    with serving(lambda e: e.send(201)) as other, client(answer) as (one, server):
+        Upload(one).data(Descriptor("x", Digest.of(b"data"), 4), b"data")
+    assert secrets(server) and secrets(other) == [] and other.seen[0].body == b"data"
+
+
+def test_a_token_that_stops_counting_is_asked_for_anew() -> None:
+    given: list[str] = []
+
+    def answer(exchange: Exchange) -> None:
+        if exchange.path.startswith("/token"):
+            given.append(f"token{len(given)}")
+            exchange.send(200, json.dumps({"token": given[-1], "expires_in": 3600}).encode())
+        elif exchange.seen.headers.get("authorization") == f"Bearer token{len(server.seen) // 5}":
+            exchange.send(200, b'{"layers":[]}', Content_Type=OCI_MANIFEST)
+        else:
+            exchange.send(401, **asks_for("Bearer", f"{server.url}/token"))
+
+    with client(answer) as (one, server):
+        for _ in range(9):
+            one.manifest("1")
+    assert len(given) > 1
+
+
+@pytest.mark.parametrize("kind", ["Bearer", "Basic"])
+def test_a_registry_that_asks_for_ever(kind: str) -> None:
+    def answer(exchange: Exchange) -> None:
+        if exchange.path.startswith("/token"):
+            exchange.send(200, b'{"token":"x"}')
+        else:
+            exchange.send(401, **asks_for(kind, f"{server.url}/token"))
+
+    with client(answer) as (one, server), pytest.raises(Denied, match="authentication required"):
+        one.manifest("1")
+    assert sum("/manifests/" in seen.path for seen in server.seen) == 2
+
+
+DOCUMENTS = {
+    "a type that is not the header's": (OCI_MANIFEST, {"mediaType": DOCKER_MANIFEST, "config": {}, "layers": []}),
+    "an index and an image at once": (OCI_INDEX, {"mediaType": OCI_INDEX, "manifests": [], "layers": []}),
+    "an image with a list of images": (OCI_MANIFEST, {"config": {}, "layers": [], "manifests": []}),
+    "schema 1": ("application/vnd.docker.distribution.manifest.v1+prettyjws", {"schemaVersion": 1, "fsLayers": []}),
+    "an unknown type": ("application/json", {"x": 1}),
+    "a list": (OCI_MANIFEST, [1]),
+}
+
+
+@pytest.mark.parametrize("what", DOCUMENTS)
+def test_documents_that_are_refused(what: str) -> None:
+    kind, document = DOCUMENTS[what]
+    with client(lambda e: e.send(200, json.dumps(document).encode(), Content_Type=kind)) as (one, _):  # noqa: SIM117
+        with pytest.raises(RegistryFault):
+            one.manifest("1")
+
+
+def test_what_the_header_adds_to_a_type_does_not_count() -> None:
+    raw = json.dumps({"mediaType": OCI_MANIFEST, "layers": []}).encode()
+    with client(lambda e: e.send(200, raw, Content_Type=f"{OCI_MANIFEST}; charset=utf-8")) as (one, _):
+        assert one.manifest("1").descriptor.media_type == OCI_MANIFEST
+
+
+def listed(link: str, body: bytes = b'{"tags":["a"]}') -> Answer:
+    return lambda e: e.send(200, body, Link=link.replace("PATH", e.path))
+
+
+LISTS: dict[str, Answer] = {
+    "to itself": listed('<PATH>; rel="next"'),
+    "to another host": listed('<http://localhost:1/v2/app/tags/list>; rel="next"'),
+    "to a file": listed('<file:///etc/passwd>; rel="next"'),
+    "to the host's namesake": listed('<//evil.example/v2/>; rel="next"'),
+    "no list": listed("", b'{"tags":{"a":1}}'),
+    "no JSON": listed("", b"<html>"),
+    "nested": listed("", b"[" * 100_000),
+    "huge": listed("", b'{"tags":["' + b"a" * (9 << 20) + b'"]}'),
+}
+
+
+@pytest.mark.parametrize("what", LISTS)
+def test_lists_that_lead_nowhere(what: str) -> None:
+    with client(LISTS[what]) as (one, server), pytest.raises((RegistryFault, TransportFault)):
+        one.tags()
+    assert len(server.seen) <= 1001
+
+
+def test_a_list_in_pages() -> None:
+    registry = MemoryRegistry()
+    for number in range(7):
+        registry.tags["app", f"t{number}"] = ""
+    registry.page = 3
+    with running(registry) as host:
+        transport = Transport(agent="t", sleep=lambda s: None, now=lambda: 0.0)
+        one = Client(transport, Place(host, "app", insecure=True), lambda: None, lambda: 0.0)
+        assert one.tags() == [f"t{number}" for number in range(7)]
+        assert [seen.path for seen in registry.server.seen][-1] == "/v2/app/tags/list?last=t5"
+        transport.close()
