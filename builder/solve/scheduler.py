@@ -32,7 +32,7 @@ from cache.digest import Digest
 from cache.errors import Fault
 from cache.store import Store
 
-_AT_LEAST = 4  # steps that may run at once on few cores: some of them only wait
+_AT_LEAST = 8  # steps that may run at once on few cores: many only wait, for a network or a disk
 _LOOK = 0.5  # seconds after which a signal that was missed is acted on
 
 Clock = Callable[[], float]
@@ -100,7 +100,7 @@ class Scheduler:
         self._dependents: dict[Digest, list[Digest]] = {}
         self._ready: deque[Digest] = deque()
         self._outcomes: queue.SimpleQueue[_Outcome] = queue.SimpleQueue()
-        self._limit = max(_AT_LEAST, os.cpu_count() or 1)
+        self._limit = max(_AT_LEAST, 2 * (os.cpu_count() or 1))
         self._slots = 0
         self._threads = 0
         self._canceled = threading.Event()
