@@ -8,6 +8,7 @@ from builder.cli.commands import Commands
 
 _NAMES = {
     "history": "history",
+    "import": "import",
     "inspect": "inspect",
     "load": "load",
     "ls": "images",
@@ -18,13 +19,14 @@ _NAMES = {
     "save": "save",
     "tag": "tag",
 }
+_MODULES = {"import": "importimage"}
 
 
 @click.group(
     "image",
     cls=Commands,
-    modules={name: f"builder.cli.{module}" for name, module in _NAMES.items()},
-    summaries={name: f"As lapstrake {module}." for name, module in _NAMES.items()},
+    modules={name: f"builder.cli.{_MODULES.get(word, word)}" for name, word in _NAMES.items()},
+    summaries={name: f"As lapstrake {word}." for name, word in _NAMES.items()},
 )
 def command() -> None:
     """Commands for images, by the names that Docker groups them under."""

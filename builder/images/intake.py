@@ -30,10 +30,10 @@ def take_document(files: Files, name: str, descriptor: Descriptor, limit: int) -
 
 
 def take_layer(
-    files: Files, name: str, blobs: BlobStore, diff_id: Digest, descriptor: Descriptor | None = None
+    files: Files, name: str, blobs: BlobStore, diff_id: Digest | None = None, descriptor: Descriptor | None = None
 ) -> Layer:
-    """Store a layer and prove its diff_id. descriptor: what it must be; None where only the diff_id is known."""
-    if descriptor is not None and blobs.has(descriptor.digest, descriptor.size):
+    """Store a layer and prove its diff_id; what is None of it and its descriptor follows from its bytes."""
+    if diff_id is not None and descriptor is not None and blobs.has(descriptor.digest, descriptor.size):
         try:
             with blobs.open(descriptor.digest) as reader:
                 _prove(reader, diff_id, f"blob {descriptor.digest}")
@@ -45,38 +45,22 @@ def take_layer(
 
 
 def take_stream(
-    stream: Readable, where: str, blobs: BlobStore, diff_id: Digest, descriptor: Descriptor | None = None
+    stream: Readable,
+    where: str,
+    blobs: BlobStore,
+    diff_id: Digest | None = None,
+    descriptor: Descriptor | None = None,
 ) -> Layer:
     """The same from any stream; where: its name for errors. Nothing is stored unless both digests are right."""
     with blobs.writer() as writer:
-        form = _prove(_Tee(stream, writer), diff_id, where)
+        found, form = _prove(_Tee(stream, writer), diff_id, where)
         if form not in _MEDIA_TYPES:
             raise SourceFault(f"{where}: a layer compressed with {form} is not supported", "use gzip or zstd")
         try:
             digest, size = writer.commit(None if descriptor is None else descriptor.digest)
         except DigestMismatch as error:
             raise SourceFault(f"{where} is damaged: {error.message}") from error
-    return Layer(diff_id, descriptor or Descriptor(_MEDIA_TYPES[form], digest, size))
-
-
-def take_unknown_layer(files: Files, name: str, blobs: BlobStore) -> Layer:
-    """Store a layer of which nothing is known; what it is called follows from its bytes."""
-    hashed = hashlib.sha256()
-    where = f"{files.where}: {name}"
-    with blobs.writer() as writer:
-        stream = _Tee(_open(files, name, None), writer)
-        try:
-            plain = open_plain(stream)
-            while data := plain.read(_CHUNK):
-                hashed.update(data)
-            while stream.read(_CHUNK):
-                pass
-        except Fault as error:
-            raise SourceFault(f"{where}: {error.message}", error.hint) from error
-        if plain.form not in _MEDIA_TYPES:
-            raise SourceFault(f"{where}: a layer compressed with {plain.form} is not supported", "use gzip or zstd")
-        digest, size = writer.commit()
-    return Layer(Digest(hashed.hexdigest()), Descriptor(_MEDIA_TYPES[plain.form], digest, size))
+    return Layer(found, descriptor or Descriptor(_MEDIA_TYPES[form], digest, size))
 
 
 def _open(files: Files, name: str, size: int | None) -> Part:
@@ -88,8 +72,8 @@ def _open(files: Files, name: str, size: int | None) -> Part:
     return part
 
 
-def _prove(stream: _Tee | BlobReader, diff_id: Digest, where: str) -> str:
-    """Read all of a layer; raises SourceFault where its plain bytes are not those of diff_id. Returns its form."""
+def _prove(stream: _Tee | BlobReader, diff_id: Digest | None, where: str) -> tuple[Digest, str]:
+    """Read all of a layer; SourceFault where its plain bytes are not those of diff_id. Their digest, and its form."""
     hashed = hashlib.sha256()
     try:
         plain = open_plain(stream)
@@ -101,9 +85,10 @@ def _prove(stream: _Tee | BlobReader, diff_id: Digest, where: str) -> str:
         raise
     except Fault as error:
         raise SourceFault(f"{where}: {error.message}", error.hint) from error
-    if hashed.hexdigest() != diff_id.hex:
-        raise SourceFault(f"{where} is not the layer {diff_id} that the config names, but sha256:{hashed.hexdigest()}")
-    return plain.form
+    found = Digest(hashed.hexdigest())
+    if diff_id not in (None, found):
+        raise SourceFault(f"{where} is not the layer {diff_id} that the config names, but {found}")
+    return found, plain.form
 
 
 class _Tee:

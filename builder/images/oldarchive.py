@@ -11,7 +11,7 @@ from typing import Any
 from builder.errors import ImageFault, SourceFault
 from builder.images.files import Files, read_document
 from builder.images.image import assemble
-from builder.images.intake import take_unknown_layer
+from builder.images.intake import take_layer
 from builder.layer.layer import Layer
 from builder.oci.config import History, ImageConfig, parse_config
 from builder.oci.descriptor import Descriptor
@@ -40,7 +40,7 @@ def _image(files: Files, id: str, blobs: BlobStore, layers: dict[str, Layer]) ->
     chain = _chain(files, id)
     for one in chain:
         if one["id"] not in layers:
-            layers[one["id"]] = take_unknown_layer(files, f"{one['id']}/layer.tar", blobs)
+            layers[one["id"]] = take_layer(files, f"{one['id']}/layer.tar", blobs)
     config = _config(chain)
     image = assemble(config, tuple(layers[one["id"]] for one in chain))
     blobs.put(image.config_raw)

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import gzip
+import json
+import os
+import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -9,7 +13,8 @@ import pytest
 
 from tests.e2e.dockerregistry import DockerRegistry, docker_registry
 from tests.e2e.engine import Engine
-from tests.e2e.lapstrake import Lapstrake, folder
+from tests.e2e.lapstrake import PROGRAM, Lapstrake, folder
+from tests.memoryregistry import tar_of
 
 pytestmark = pytest.mark.e2e
 
@@ -45,3 +50,51 @@ def test_manifest_inspect(engine: Engine, registry: DockerRegistry, tmp_path: Pa
             if name in forms:
                 assert near.run("manifest", "inspect", *options, image).out == theirs.stdout
     assert not list((far.store / "blobs/sha256").iterdir())
+
+
+CHANGES = (
+    'CMD ["a", "b c"]', "ENTRYPOINT sh -c x", "ENV A=1 B=$A", "ENV C=$A$PATH", "WORKDIR x/../y", "USER u:g",
+    "EXPOSE 80 443/udp", "VOLUME /a /b", "LABEL a=b c='d e'", "HEALTHCHECK --interval=5s CMD x", "STOPSIGNAL 9",
+    "ONBUILD RUN x",
+)  # fmt: skip
+# What an engine that keeps images in its own storage says, and what it says of itself.
+NOT_COMPARED = ("Created", "Descriptor", "DockerVersion", "GraphDriver", "Id", "Metadata", "RepoDigests", "Size")
+
+
+def inspected(text: str) -> dict[str, object]:
+    """Without empty fields of the config, which newer engines leave out."""
+    found = {name: value for name, value in json.loads(text)[0].items() if name not in NOT_COMPARED}
+    return found | {"Config": {name: value for name, value in found["Config"].items() if value}}
+
+
+def test_import(engine: Engine, tmp_path: Path) -> None:
+    tar = tar_of({"etc/hostname": b"here\n", "bin/sh": os.urandom(100_000)})
+    (tmp_path / "a.tar").write_bytes(tar)
+    (tmp_path / "a.tar.gz").write_bytes(gzip.compress(tar))
+    ours = Lapstrake(tmp_path / "store")
+    changes = [word for change in CHANGES for word in ("--change", change)]
+    for args in (["a.tar"], [*changes, "-m", "a message", "--platform", "linux/arm/v7", "a.tar.gz"]):
+        words = [*args[:-1], str(tmp_path / args[-1]), "imported:1"]
+        engine.call("import", *words)
+        done = ours.run("import", *words)
+        assert done.status == 0, done.err
+        assert inspected(ours.run("inspect", "imported:1").out) == inspected(engine.call("inspect", "imported:1"))
+        form = "{{.CreatedBy}}|{{.Comment}}|{{.Size}}"
+        assert ours.run("history", "--format", form, "imported:1").out == engine.call(
+            "history", "--format", form, "imported:1"
+        )
+    for change in ("RUN x", "FROM x", 'SHELL ["x"]', "ENV", "STOPSIGNAL NOPE"):
+        words = ["--change", change, str(tmp_path / "a.tar")]
+        theirs = engine.run("import", *words)
+        done = ours.run("import", *words)
+        assert done.status == theirs.returncode == 1
+        assert theirs.stderr.strip().removeprefix("Error response from daemon: ") in done.err
+    saved = ours.run("save", "-o", str(tmp_path / "saved.tar"), "imported:1")
+    assert saved.status == 0, saved.err
+    assert "Loaded image: imported:1" in engine.call("load", "-i", str(tmp_path / "saved.tar"))
+    with (tmp_path / "a.tar.gz").open("rb") as stdin:
+        piped = subprocess.run(
+            [*PROGRAM, "--root", str(ours.store), "import", "-", "piped"], stdin=stdin, capture_output=True, check=True
+        )
+    assert piped.stdout.decode() == ours.run("import", str(tmp_path / "a.tar")).out
+    engine.call("rmi", "-f", "imported:1")
