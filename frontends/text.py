@@ -48,9 +48,9 @@ def suggest(word: str, known: Iterable[str], *, ignore_case: bool = False) -> st
             return ""
         if abs(len(compared) - len(wanted)) < distance and (found := _distance(wanted, compared)) < distance:
             best, distance = option, found
-    if ignore_case and word == word.lower():
-        return best.lower()
-    return best.upper() if ignore_case and word == word.upper() else best
+    if not ignore_case:
+        return best
+    return best.upper() if word == word.upper() else best.lower()
 
 
 def did_you_mean(word: str, known: Iterable[str], *, ignore_case: bool = False) -> str:

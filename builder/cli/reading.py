@@ -141,7 +141,8 @@ class Reading:
     def _document(self) -> Dockerfile:
         self._step = self._report.begin(f"load build definition from {self._definition.name}")
         self._source = Source(self._definition.name, self._definition.text)
-        document = parse(self._source, self._memo)
+        syntax = dict(self.request.build_args).get("BUILDKIT_SYNTAX", "")
+        document = parse(self._source, self._memo, syntax)
         self._report.done(self._step)
         return document
 

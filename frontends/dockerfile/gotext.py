@@ -1,4 +1,4 @@
-"""Values written as Go's fmt package writes them, since history entries are its output to the letter."""
+"""Texts as Go has them: what its fmt package writes, since history entries are that to the letter; its blanks."""
 
 from __future__ import annotations
 
@@ -6,6 +6,8 @@ from collections.abc import Iterable
 
 from frontends.errors import ParseFault
 
+# unicode.IsSpace: what Go trims and splits at.
+SPACE = "\t\n\v\f\r \x85\xa0\u1680\u2028\u2029\u202f\u205f\u3000" + "".join(map(chr, range(0x2000, 0x200B)))
 _NAMED = {"\a": r"\a", "\b": r"\b", "\f": r"\f", "\n": r"\n", "\r": r"\r", "\t": r"\t", "\v": r"\v"}
 _NAMED |= {"\\": "\\\\", '"': '\\"'}
 _UNITS = {"ns": 1, "us": 1_000, "µs": 1_000, "μs": 1_000, "ms": 10**6, "s": 10**9, "m": 60 * 10**9, "h": 3600 * 10**9}

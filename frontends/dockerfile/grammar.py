@@ -10,7 +10,7 @@ import re
 from importlib import resources
 from typing import TYPE_CHECKING, Any
 
-from frontends.dockerfile.lines import SPACE
+from frontends.dockerfile.gotext import SPACE
 from frontends.dockerfile.words import Double, Escaped, Part, Plain, Single, Template, Variable, Word
 
 if TYPE_CHECKING:
@@ -28,7 +28,7 @@ class Grammar:
     """The parsers for one escape character. quotes: False for bodies of heredocs."""
 
     def __init__(self, escape: str, *, quotes: bool = True) -> None:
-        self._escape = escape
+        self.escape = escape
         self._special = re.compile(f"[${re.escape(escape)}{chr(39) + chr(34) if quotes else ''}]")
         self._quotes = quotes
 
@@ -50,10 +50,14 @@ class Grammar:
         """Flags with their quotes removed, and the text after them."""
         if not text.startswith("--"):
             return (), text
-        flags, rest = [], ""
+        flags: list[str] = []
+        rest = ""
         for token in self._tails.parse(text, start="tail").children:
             if token.type == "FLAG":  # type: ignore[union-attr]
-                flags.append(self._without_quotes(str(token)))
+                flag = self._without_quotes(str(token))
+                if flag == "--":  # `--""` ends the flags too
+                    return tuple(flags), text[token.end_pos :].lstrip(SPACE)  # type: ignore[union-attr]
+                flags.append(flag)
             elif token.type != "END":  # type: ignore[union-attr]
                 rest = str(token)
         return tuple(flags), rest
@@ -73,7 +77,7 @@ class Grammar:
         while at < len(flag):
             ch = flag[at]
             at += 1
-            if ch == self._escape:
+            if ch == self.escape:
                 out += flag[at : at + 1]
                 at += 1
             elif ch == quote:
@@ -86,8 +90,8 @@ class Grammar:
 
     def _without_last_escape(self, word: str) -> str:
         """A word without an escape character that escapes nothing, which can only be its last."""
-        kept = re.sub(f"{re.escape(self._escape)}.", "", word, flags=re.DOTALL)
-        return word[:-1] if kept.endswith(self._escape) and "'" not in kept else word
+        kept = re.sub(f"{re.escape(self.escape)}.", "", word, flags=re.DOTALL)
+        return word[:-1] if kept.endswith(self.escape) and "'" not in kept else word
 
     def _fault(self, text: str) -> str:
         """Why a word is malformed, in BuildKit's words: of what is open where it stops, the outermost brace counts."""
@@ -113,7 +117,7 @@ class Grammar:
         text = text.replace("%NO_QUOTES%", "" if self._quotes else "(?!)")
         if not self._quotes:
             text = text.replace('"\\"" inside* "\\""', "NO_DOUBLE inside* NO_DOUBLE") + '\nNO_DOUBLE: /(?!)"/\n'
-        return _lark(text, start="start", transformer=_transformer(self._escape))
+        return _lark(text, start="start", transformer=_transformer(self.escape))
 
     @functools.cached_property
     def _tails(self) -> Lark:
@@ -122,7 +126,7 @@ class Grammar:
 
     @property
     def _in_class(self) -> str:
-        return "\\\\" if self._escape == "\\" else self._escape
+        return "\\\\" if self.escape == "\\" else self.escape
 
 
 @functools.lru_cache(maxsize=4)

@@ -5,7 +5,6 @@ Written by hand and not as a grammar, since the text itself names its escape cha
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Iterator
 
@@ -13,29 +12,29 @@ import msgspec
 
 from frontends.dockerfile import heredoc
 from frontends.dockerfile.directives import Directives
+from frontends.dockerfile.gotext import SPACE
+from frontends.dockerfile.grammar import grammar
 from frontends.dockerfile.instructions import Document
+from frontends.dockerfile.jsonarray import string_array
 from frontends.errors import FrontendFault, ParseFault
 from frontends.text import Lines, Source
 
 LONGEST_LINE = 65535  # bytes, the limit of BuildKit's reader
-# Go's unicode.IsSpace: what is trimmed from instructions.
-SPACE = "\t\n\v\f\r \x85\xa0\u1680\u2028\u2029\u202f\u205f\u3000" + "".join(map(chr, range(0x2000, 0x200B)))
 BLANKS = re.compile(r"[\t\v\f\r ]+")
 _WITH_HEREDOCS = ("run", "copy", "add")
-_FLAGS = re.compile(r"(?:--\S*\s+)*")
 
 
 class LogicalLine(msgspec.Struct, frozen=True):
     """One instruction: its lines joined, without the bodies of its heredocs, which are in documents.
 
-    blank: a continuation line was empty.
+    blank: the last line of the text, where a continuation line was empty, else 0.
     """
 
     text: str
     lines: Lines
     comments: tuple[str, ...]
     documents: tuple[Document, ...]
-    blank: bool
+    blank: int = 0
 
 
 class Reader:
@@ -56,12 +55,17 @@ class Reader:
         while self._at < len(self._raw):
             first = self._at + 1
             try:
-                line = self._next().strip("\r").lstrip(SPACE)
+                raw = self._next().rstrip("\r")
+                line = raw.lstrip(SPACE)
                 if self.directives.read(_readable(line) if line.startswith("#") else line):
                     continue
                 if line.startswith("#"):
-                    text = _readable(line[1:].strip(SPACE))
-                    comments = [*comments, text] if text else []
+                    # One character is taken off whatever it is: the mark of a comment with blanks before it stays.
+                    text = _readable(raw[1:].strip(SPACE))
+                    if text:
+                        comments.append(text)
+                    else:
+                        comments = []
                 elif line:
                     yield self._logical(line, first, tuple(comments))
                     comments = []
@@ -85,8 +89,9 @@ class Reader:
         _check_text(joined, "instruction")
         if "\0" in joined:
             raise ParseFault("instruction holds a NUL byte", "no path, variable or argument can hold one")
+        last = self._at
         documents = tuple(self._documents(joined)) if "<<" in joined else ()
-        return LogicalLine(joined, Lines(first, self._at), comments, documents, blank)
+        return LogicalLine(joined, Lines(first, self._at), comments, documents, last if blank else 0)
 
     def _next(self) -> str:
         raw = self._raw[self._at]
@@ -104,7 +109,7 @@ class Reader:
         return line, False
 
     def _documents(self, text: str) -> Iterator[Document]:
-        if not _may_have_heredocs(text):
+        if not _may_have_heredocs(text, self.directives.escape):
             return
         for mark in heredoc.marks(text):
             body: list[str] = []
@@ -127,40 +132,18 @@ def split_instruction(text: str) -> tuple[str, str]:
     return word, rest[0].strip(SPACE) if rest else ""
 
 
-def string_array(text: str) -> tuple[str, ...] | None:
-    """A JSON array of strings, or None where the text is no JSON array. Raises ParseFault where it holds others."""
-    text = text.lstrip(SPACE)
-    if not text.startswith("["):
-        return None
-    try:
-        values = json.loads(text, parse_constant=_refuse)
-    except (ValueError, RecursionError):
-        return None
-    if not all(isinstance(value, str) for value in values):
-        raise ParseFault("when using JSON array syntax, arrays must be comprised of strings only")
-    if any("\0" in value for value in values):
-        raise ParseFault("instruction holds a NUL byte", "no path, variable or argument can hold one")
-    # A lone surrogate can be written in JSON but not in UTF-8; Go reads it as U+FFFD.
-    return tuple(v.encode("utf-16", "surrogatepass").decode("utf-16", "replace") for v in values)
-
-
 def _check_text(text: str, what: str) -> None:
     if not text.isascii() and any("\udc80" <= ch <= "\udcff" for ch in text):
         raise ParseFault(f"{what} is not valid UTF-8", "save the file as UTF-8")
 
 
-def _refuse(constant: str) -> None:
-    raise ValueError(constant)
-
-
-def _may_have_heredocs(text: str) -> bool:
+def _may_have_heredocs(text: str, escape: str) -> bool:
     word, rest = split_instruction(text)
+    rest = grammar(escape).tail(rest)[1].strip(SPACE)
     if word.lower() == "onbuild":
         word, rest = split_instruction(rest)
-    if word.lower() not in _WITH_HEREDOCS:
-        return False
-    flags = _FLAGS.match(rest)
-    return string_array(rest[flags.end() :] if flags else rest) is None
+        rest = grammar(escape).tail(rest)[1].strip(SPACE)
+    return word.lower() in _WITH_HEREDOCS and string_array(rest) is None
 
 
 def _readable(comment: str) -> str:

@@ -12,6 +12,9 @@ from frontends.dockerfile.gotext import quote
 from frontends.errors import LowerFault
 from frontends.text import Lines
 
+_ALL = "all"
+_TRUE = frozenset(("1", "t", "T", "TRUE", "true", "True"))
+_FALSE = frozenset(("0", "f", "F", "FALSE", "false", "False"))
 _URL = "https://docs.docker.com/go/dockerfile/rule/{}/"
 
 
@@ -145,23 +148,26 @@ class Check(msgspec.Struct, frozen=True):
     error: bool = False
 
 
-def parse_check(text: str) -> Check:
+def parse_check(text: str, what: str = "check options") -> Check:
     """Read `skip=A,B;error=true;experimental=all`. Raises LowerFault in BuildKit's words."""
     values: dict[str, str] = {}
-    for part in text.strip().split(";") if text.strip() else ():
+    for part in text.strip().split(";", 2) if text.strip() else ():
         key, equals, value = part.partition("=")
         if not equals or key.strip() not in ("skip", "experimental", "error"):
             bad = key.strip() if equals else part
-            raise LowerFault(f"failed to parse check options: invalid check option {quote(bad)}")
+            raise LowerFault(f"failed to parse {what}: invalid check option {quote(bad)}")
         values[key.strip()] = value.strip()
-    error = values.get("error", "false").lower()
-    if error not in ("true", "false", "1", "0", "t", "f"):
-        raise LowerFault(f"failed to parse check options: failed to parse check option {quote('error=' + error)}")
-    return Check(_names(values.get("skip", "")), _names(values.get("experimental", "")), error in ("true", "1", "t"))
+        if key.strip() == "error" and value.strip() not in _TRUE | _FALSE:
+            why = f"strconv.ParseBool: parsing {quote(value.strip())}: invalid syntax"
+            raise LowerFault(f"failed to parse {what}: failed to parse check option {quote(part)}: {why}")
+    skip, experimental = values.get("skip", ""), values.get("experimental", "")
+    return Check(_names(skip), _names(experimental), values.get("error") in _TRUE)
 
 
 def _names(text: str) -> frozenset[str]:
-    return frozenset(name.strip() for name in text.split(",") if name.strip())
+    if text == "all":
+        return frozenset({_ALL})
+    return frozenset(name.strip() for name in text.split(",")) - {_ALL, ""}
 
 
 class Lint:
@@ -178,9 +184,9 @@ class Lint:
         local = _local(comments)
         if known.experimental:
             wanted = self._check.experimental | local.experimental
-            if rule not in wanted and "all" not in wanted:
+            if rule not in wanted and _ALL not in wanted:
                 return
-        elif {rule, "all"} & (self._check.skip | local.skip):
+        elif {rule, _ALL} & (self._check.skip | local.skip):
             return
         span = Span(self._file, lines.first, lines.last)
         url = _URL.format(known.page) if known.page else ""

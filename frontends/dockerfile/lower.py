@@ -32,6 +32,7 @@ from frontends.text import Lines, Source, did_you_mean
 __all__ = ["check", "lower", "outline", "proxy_env"]
 
 CONTEXT = "context"
+_CHECK = "BUILDKIT_DOCKERFILE_CHECK"
 _COMMON_IMAGES = ("alpine", "busybox", "centos", "debian", "golang", "ubuntu", "fedora")
 
 replace = msgspec.structs.replace
@@ -86,8 +87,9 @@ def outline(dockerfile: Dockerfile, options: LowerOptions, resolve: Resolver, *,
 
 
 def _lint(dockerfile: Dockerfile, options: LowerOptions) -> Lint:
-    text = options.build_args.get("BUILDKIT_DOCKERFILE_CHECK", dockerfile.tree.check)
-    return Lint(parse_check(text), dockerfile.source.name)
+    given = options.build_args.get(_CHECK)
+    check = parse_check(dockerfile.tree.check) if given is None else parse_check(given, f"build-arg:{_CHECK}")
+    return Lint(check, dockerfile.source.name)
 
 
 class _Lowering:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 import msgspec
 
@@ -10,10 +10,14 @@ from cache import record
 from cache.digest import Digest
 from frontends.dockerfile.instructions import Tree
 from frontends.errors import FrontendFault, ParseFault
-from frontends.text import Source
+from frontends.text import Lines, Source
+
+if TYPE_CHECKING:
+    from frontends.dockerfile.lines import LogicalLine
+    from frontends.dockerfile.statement import Statement
 
 # Part of what a remembered tree is named by: raise it with any change of the grammar or of the tree's classes.
-PARSE_VERSION = 2
+PARSE_VERSION = 3
 
 
 class Memo(Protocol):
@@ -41,39 +45,62 @@ class Dockerfile(msgspec.Struct, frozen=True):
     tree: Tree
 
 
-def parse(source: Source, memo: Memo | None = None) -> Dockerfile:
-    """Parse a Dockerfile. Raises ParseFault with the place, worded as BuildKit does."""
+def parse(source: Source, memo: Memo | None = None, syntax: str = "") -> Dockerfile:
+    """Parse a Dockerfile. Raises ParseFault with the place, worded as BuildKit does.
+
+    As there, the number of the line is in the words only where an instruction is wrong, not where the text is.
+    syntax: a frontend image that stands in for what the text asks for (BUILDKIT_SYNTAX).
+    """
     memo = Forgetful() if memo is None else memo
-    key = Digest.of(b"dockerfile\0%d\0" % PARSE_VERSION + source.data)
+    key = Digest.of(b"dockerfile\0%d\0%d\0" % (PARSE_VERSION, bool(syntax)) + source.data)
+    if syntax:
+        from frontends.dockerfile.directives import check_frontend
+
+        check_frontend(syntax.strip(), source)
     known = record.recall(memo.get(key), Tree)
     if known is not None:
         return Dockerfile(source, known)
-    tree = _parse(source)
+    tree = _parse(source, own_syntax=not syntax)
     memo.put(key, record.encode(tree))
     return Dockerfile(source, tree)
 
 
-def _parse(source: Source) -> Tree:
-    from frontends.dockerfile.lines import Reader
+def _parse(source: Source, *, own_syntax: bool) -> Tree:
+    from frontends.dockerfile.directives import check_directive, refuse_other_syntax
     from frontends.dockerfile.syntax import instruction
 
     if not source.data:
         raise ParseFault("the Dockerfile cannot be empty", "begin it with FROM", source=source)
+    if own_syntax:
+        refuse_other_syntax(source)
+    lines, statements = _statements(source)
+    if not statements:
+        last = len(source.data.splitlines()) or 1
+        raise ParseFault("file with no instructions", "begin it with FROM", source=source, lines=Lines(last, last))
+    found = []
+    for statement in statements:
+        try:
+            found.append(instruction(statement))
+        except ParseFault as error:
+            message = f"dockerfile parse error on line {statement.lines.first}: {error.message}"
+            raise ParseFault(message, error.hint, source=source, lines=statement.lines) from None
+        except FrontendFault as error:
+            raise error.at(source, statement.lines) from None
+    blanks = tuple(Lines(line.blank, line.blank) for line in lines if line.blank)
+    return Tree(tuple(found), check_directive(source.data), blanks)
+
+
+def _statements(source: Source) -> tuple[list[LogicalLine], list[Statement]]:
+    """The whole text taken apart, before any instruction in it is looked at."""
+    from frontends.dockerfile.lines import Reader
+    from frontends.dockerfile.statement import Statement
+
     reader = Reader(source)
-    found, blanks = [], []
-    lines = None
-    try:
-        for line in reader:
-            lines = line.lines
-            found.append(instruction(line, reader.directives.escape))
-            if line.blank:
-                blanks.append(line.lines)
-    except FrontendFault as error:
-        placed = error.at(source, lines) if lines else error
-        if placed.lines is None:
-            raise
-        message = f"dockerfile parse error on line {placed.lines.first}: {placed.message}"
-        raise ParseFault(message, placed.hint, source=source, lines=placed.lines) from None
-    if not found:
-        raise ParseFault("file with no instructions", "begin it with FROM", source=source)
-    return Tree(tuple(found), reader.directives.values.get("check", ""), tuple(blanks))
+    lines, statements = [], []
+    for line in reader:
+        try:
+            statements.append(Statement(line, reader.directives.escape))
+        except ParseFault as error:
+            raise error.at(source, line.lines) from None
+        lines.append(line)
+    return lines, statements

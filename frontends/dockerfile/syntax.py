@@ -1,13 +1,13 @@
-"""A logical line to its instruction: the shape of each one's arguments (BuildKit's instructions/parse.go)."""
+"""A statement to its instruction: what each one takes (BuildKit's instructions/parse.go)."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
-from frontends.dockerfile import heredoc
+from frontends.dockerfile import csvfields, heredoc
 from frontends.dockerfile.flags import BOOL, MANY, TEXT, Flags
-from frontends.dockerfile.gotext import parse_duration, quote
+from frontends.dockerfile.gotext import SPACE, parse_duration, quote
 from frontends.dockerfile.grammar import Grammar, grammar
 from frontends.dockerfile.instructions import (
     Add,
@@ -36,11 +36,12 @@ from frontends.dockerfile.instructions import (
     Volume,
     Workdir,
 )
-from frontends.dockerfile.lines import BLANKS, SPACE, LogicalLine, split_instruction, string_array
-from frontends.dockerfile.words import Word
-from frontends.errors import ParseFault
-from frontends.text import Lines, did_you_mean
+from frontends.dockerfile.statement import Statement
+from frontends.dockerfile.words import Expander, Word, written
+from frontends.errors import LowerFault, ParseFault
+from frontends.text import did_you_mean
 
+_ONBUILD = re.compile(r"[\t\n\f\r ]*ONBUILD[\t\n\f\r ]*", re.IGNORECASE)
 _STAGE_NAME = re.compile(r"[a-z][a-z0-9\-_.]*\Z")
 _RUN_FLAGS = {"mount": MANY, "network": TEXT, "security": TEXT, "device": MANY}
 _COPY_FLAGS = {"chown": TEXT, "chmod": TEXT, "link": BOOL, "exclude": MANY, "from": TEXT, "parents": BOOL}
@@ -51,61 +52,16 @@ _ADD_FLAGS = {
 _HEALTHCHECK_FLAGS = dict.fromkeys(("interval", "timeout", "start-period", "start-interval", "retries"), TEXT)
 
 
-class Statement:
-    """One logical line on its way to an instruction: keyword, flags and the rest of the line."""
-
-    def __init__(self, line: LogicalLine, grammar: Grammar) -> None:
-        self.grammar = grammar
-        self.text = line.text.strip(SPACE)
-        self.keyword, tail = split_instruction(line.text)
-        self.name = self.keyword.upper()
-        self.flags, rest = grammar.tail(tail)
-        self.rest = rest.strip(SPACE)
-        self.documents = line.documents
-        self.lines: Lines = line.lines
-        self.comments = line.comments
-
-    def words(self) -> tuple[str, ...]:
-        """JSON strings, else the rest split at blanks."""
-        array = string_array(self.rest)
-        if array is not None:
-            return array
-        return tuple(BLANKS.split(self.rest)) if self.rest else ()
-
-    def command(self) -> Command:
-        """A JSON array for exec, else one string for the shell."""
-        array = string_array(self.rest)
-        if array is not None:
-            return Command(array, False)
-        return Command((self.rest,) if self.rest else (), True, self.documents)
-
-    def single(self) -> str:
-        """The rest, which must be there."""
-        if not self.rest:
-            raise ParseFault(f"{self.name} requires exactly one argument")
-        return self.rest
-
-    def at_least_one(self, words: tuple[str, ...]) -> tuple[str, ...]:
-        if not words:
-            raise ParseFault(f"{self.name} requires at least one argument")
-        return words
-
-    def no_flags(self) -> None:
-        Flags(self.flags, {})
-
-
-def instruction(line: LogicalLine, escape: str) -> AnyInstruction:
-    """Parse one instruction. Raises ParseFault without a place; the caller knows it."""
-    statement = Statement(line, grammar(escape))
-    build = _BUILDERS.get(statement.name)
+def instruction(s: Statement) -> AnyInstruction:
+    """Check and build one instruction. Raises ParseFault without a place; the caller knows it."""
+    build = _BUILDERS.get(s.name)
     if build is None:
-        nearest = did_you_mean(statement.keyword, _BUILDERS, ignore_case=True)
-        raise ParseFault(f"unknown instruction: {statement.keyword}{nearest}")
-    return build(statement)
+        raise ParseFault(f"unknown instruction: {s.keyword}{did_you_mean(s.keyword, _BUILDERS, ignore_case=True)}")
+    return build(s)
 
 
 def _from(s: Statement) -> From:
-    words = BLANKS.split(s.rest) if s.rest else []
+    words = list(s.words)
     stage = ""
     if len(words) == 3 and words[1].lower() == "as":
         stage = words[2].lower()
@@ -131,7 +87,7 @@ def _from(s: Statement) -> From:
 
 def _arg(s: Statement) -> Arg:
     arguments = []
-    for word in s.at_least_one(s.grammar.words(s.rest)):
+    for word in s.at_least_one():
         name, equals, default = word.partition("=")
         if not name:
             raise ParseFault("ARG names can not be blank")
@@ -139,36 +95,21 @@ def _arg(s: Statement) -> Arg:
     return Arg(keyword=s.keyword, lines=s.lines, comments=s.comments, arguments=tuple(arguments))
 
 
-def _pairs(s: Statement) -> tuple[tuple[Pair, ...], bool]:
-    words = s.grammar.words(s.rest)
-    legacy = bool(words) and "=" not in words[0]
-    if legacy:
-        key, *value = BLANKS.split(s.rest, maxsplit=1)
-        if not value:
-            raise ParseFault(f"{s.name} must have two arguments", f"write {s.name} {key}=VALUE")
-        found = [(key, value[0])]
-    else:
-        found = []
-        for word in words:
-            key, equals, text = word.partition("=")
-            if not equals:
-                raise ParseFault(f"Syntax error - can't find = in {quote(word)}. Must be of the form: name=value")
-            found.append((key, text))
+def _pairs(s: Statement) -> tuple[Pair, ...]:
     s.no_flags()
-    s.at_least_one(words)
-    if any(not key for key, _ in found):
+    words = s.at_least_one()
+    if not all(words[::2]):
         raise ParseFault(f"{s.name} names can not be blank")
-    return tuple(Pair(s.grammar.word(key), s.grammar.word(text)) for key, text in found), legacy
+    texts = map(s.grammar.word, words)
+    return tuple(Pair(key, value) for key, value in zip(texts, texts, strict=True))
 
 
 def _env(s: Statement) -> Env:
-    pairs, legacy = _pairs(s)
-    return Env(keyword=s.keyword, lines=s.lines, comments=s.comments, pairs=pairs, legacy=legacy)
+    return Env(keyword=s.keyword, lines=s.lines, comments=s.comments, pairs=_pairs(s), legacy=s.legacy)
 
 
 def _label(s: Statement) -> Label:
-    pairs, legacy = _pairs(s)
-    return Label(keyword=s.keyword, lines=s.lines, comments=s.comments, pairs=pairs, legacy=legacy)
+    return Label(keyword=s.keyword, lines=s.lines, comments=s.comments, pairs=_pairs(s), legacy=s.legacy)
 
 
 def _run(s: Statement) -> Run:
@@ -178,7 +119,7 @@ def _run(s: Statement) -> Run:
         raise ParseFault(f"invalid network mode {quote(network)}", "it is one of default, none, host")
     if security not in ("sandbox", "insecure"):
         raise ParseFault(f"security {quote(security)} is not valid", "it is one of sandbox, insecure")
-    command = s.command()
+    command = _command(s)
     return Run(
         keyword=s.keyword,
         lines=s.lines,
@@ -203,7 +144,7 @@ def _summary(command: Command) -> str:
 
 def _mount(text: str, grammar: Grammar) -> tuple[MountField, ...]:
     fields = []
-    for field in _csv(text):
+    for field in _csv_fields(text):
         key, equals, value = field.partition("=")
         key = key.lower()
         if key == "from" and equals and "$" in value[:-1]:
@@ -212,25 +153,24 @@ def _mount(text: str, grammar: Grammar) -> tuple[MountField, ...]:
     return tuple(fields)
 
 
-def _csv(text: str) -> list[str]:
-    if '"' not in text:
-        return text.split(",")
-    import csv
-
+def _csv_fields(text: str) -> list[str]:
     try:
-        return next(csv.reader([text], strict=True), [])
-    except csv.Error as error:
-        raise ParseFault(f"failed to parse csv mounts: {error}", "put quotes around a whole field") from None
+        return csvfields.fields(text)
+    except ParseFault as error:
+        raise ParseFault(f"failed to parse csv mounts: {error.message}", error.hint) from None
 
 
-def _sources(s: Statement) -> tuple[tuple[Word, ...], tuple[InlineSource, ...], Word]:
-    words = s.words()
-    if len(words) < 2:
+def _transfer_flags(s: Statement, known: Mapping[str, str]) -> Flags:
+    if len(s.words) < 2:
         raise ParseFault(
             f"{s.name} requires at least two arguments, but only one was provided. Destination could not be determined",
             f"write {s.name} SOURCE... DESTINATION",
         )
-    *sources, dest = words
+    return Flags(s.flags, known)
+
+
+def _sources(s: Statement) -> tuple[tuple[Word, ...], tuple[InlineSource, ...], Word]:
+    *sources, dest = s.words
     if heredoc.mark(dest):
         raise ParseFault(f"{s.name} cannot accept a heredoc as a destination")
     documents = {document.name: document for document in s.documents}
@@ -252,12 +192,7 @@ def _inline(mark: heredoc.Mark, document: Document | None) -> InlineSource:
 
 
 def _copy(s: Statement) -> Copy:
-    flags = Flags(s.flags, _COPY_FLAGS)
-    if not isinstance(s.grammar.word(flags.text("from")), str):
-        raise ParseFault(
-            "variable expansion is not supported for --from, define a new stage with FROM using ARG from global scope "
-            "as a workaround"
-        )
+    flags = _transfer_flags(s, _COPY_FLAGS)
     paths, inlines, dest = _sources(s)
     return Copy(
         keyword=s.keyword,
@@ -271,13 +206,22 @@ def _copy(s: Statement) -> Copy:
         chmod=s.grammar.word(flags.text("chmod")),
         link=flags.switch("link") or False,
         exclude=flags.many("exclude"),
-        source_stage=flags.text("from"),
+        source_stage=_source_stage(s.grammar.word(flags.text("from"))),
         parents=flags.switch("parents") or False,
     )
 
 
+def _source_stage(name: Word) -> str:
+    if Expander({}).expand(name) != written(name):
+        raise LowerFault(
+            "variable expansion is not supported for --from, define a new stage with FROM using ARG from global scope "
+            "as a workaround"
+        )
+    return written(name)
+
+
 def _add(s: Statement) -> Add:
-    flags = Flags(s.flags, _ADD_FLAGS)
+    flags = _transfer_flags(s, _ADD_FLAGS)
     paths, inlines, dest = _sources(s)
     return Add(
         keyword=s.keyword,
@@ -299,42 +243,44 @@ def _add(s: Statement) -> Add:
 
 def _cmd(s: Statement) -> Cmd:
     s.no_flags()
-    return Cmd(keyword=s.keyword, lines=s.lines, comments=s.comments, command=s.command())
+    return Cmd(keyword=s.keyword, lines=s.lines, comments=s.comments, command=_command(s))
 
 
 def _entrypoint(s: Statement) -> Entrypoint:
     s.no_flags()
-    return Entrypoint(keyword=s.keyword, lines=s.lines, comments=s.comments, command=s.command())
+    return Entrypoint(keyword=s.keyword, lines=s.lines, comments=s.comments, command=_command(s))
 
 
 def _shell(s: Statement) -> Shell:
     s.no_flags()
-    command = s.command()
-    words = s.at_least_one(command.words)
-    if command.shell:
-        raise ParseFault(f"SHELL requires the arguments to be in JSON form: {s.text}", 'write SHELL ["/bin/sh", "-c"]')
+    words = s.at_least_one()
+    if not s.is_array:
+        raise ParseFault("SHELL requires the arguments to be in JSON form", 'write SHELL ["/bin/sh", "-c"]')
     return Shell(keyword=s.keyword, lines=s.lines, comments=s.comments, words=words)
 
 
+def _command(s: Statement) -> Command:
+    """A JSON array for exec, else one string for the shell."""
+    return Command(s.words, not s.is_array, s.documents)
+
+
 def _healthcheck(s: Statement) -> Healthcheck:
-    kind, rest = s.grammar.healthcheck(s.rest)
-    kind = s.at_least_one((kind,) if kind else ())[0].upper()
+    kind, *words = s.at_least_one()
+    kind = kind.upper()
     if kind == "NONE":
-        if rest:
+        if words:
             raise ParseFault("HEALTHCHECK NONE takes no arguments")
         return Healthcheck(keyword=s.keyword, lines=s.lines, comments=s.comments, test=("NONE",))
     flags = Flags(s.flags, _HEALTHCHECK_FLAGS)
     if kind != "CMD":
         raise ParseFault(f"Unknown type {quote(kind)} in HEALTHCHECK (try CMD)")
-    array = string_array(rest)
-    words = array if array is not None else (rest,) if rest else ()
     if not words:
         raise ParseFault("Missing command after HEALTHCHECK CMD")
     return Healthcheck(
         keyword=s.keyword,
         lines=s.lines,
         comments=s.comments,
-        test=("CMD" if array is not None else "CMD-SHELL", *words),
+        test=("CMD" if s.is_array else "CMD-SHELL", *words),
         interval=_interval(flags, "interval"),
         timeout=_interval(flags, "timeout"),
         start_period=_interval(flags, "start-period"),
@@ -363,26 +309,27 @@ def _retries(text: str) -> int:
 
 
 def _expose(s: Statement) -> Expose:
+    ports = sorted(s.at_least_one())
     s.no_flags()
-    ports = sorted(s.at_least_one(tuple(BLANKS.split(s.rest)) if s.rest else ()))
     words = tuple(map(s.grammar.word, ports))
     return Expose(keyword=s.keyword, lines=s.lines, comments=s.comments, ports=words)
 
 
 def _user(s: Statement) -> User:
+    user = s.grammar.word(s.single())
     s.no_flags()
-    return User(keyword=s.keyword, lines=s.lines, comments=s.comments, user=s.grammar.word(s.single()))
+    return User(keyword=s.keyword, lines=s.lines, comments=s.comments, user=user)
 
 
 def _workdir(s: Statement) -> Workdir:
-    s.no_flags()
     path, display = s.grammar.word(s.single()), s.grammar.word(s.text)
+    s.no_flags()
     return Workdir(keyword=s.keyword, lines=s.lines, comments=s.comments, path=path, display=display)
 
 
 def _volume(s: Statement) -> Volume:
+    paths = [word.strip(SPACE) for word in s.at_least_one()]
     s.no_flags()
-    paths = [word.strip(SPACE) for word in s.at_least_one(s.words())]
     if not all(paths):
         raise ParseFault("VOLUME specified can not be an empty string")
     words = tuple(map(s.grammar.word, paths))
@@ -394,28 +341,21 @@ def _stopsignal(s: Statement) -> StopSignal:
 
 
 def _onbuild(s: Statement) -> Onbuild:
+    keyword = s.at_least_one()[0].upper()
     s.no_flags()
-    if not s.rest:
-        raise ParseFault("ONBUILD requires at least one argument")
-    keyword = split_instruction(s.rest)[0].upper()
     if keyword == "ONBUILD":
         raise ParseFault("Chaining ONBUILD via `ONBUILD ONBUILD` isn't allowed")
     if keyword in ("MAINTAINER", "FROM"):
         raise ParseFault(f"{keyword} isn't allowed as an ONBUILD trigger")
-    line = LogicalLine(s.rest, s.lines, (), s.documents, blank=False)
-    _BUILDERS.get(keyword, _unknown)(Statement(line, s.grammar))  # a fault now is better than one in a child's build
-    trigger = "\n".join([s.rest, *(document.data + document.name for document in s.documents)])
+    text = _ONBUILD.sub("", s.line)
+    trigger = "\n".join([text, *(document.data + document.name for document in s.documents)])
     return Onbuild(keyword=s.keyword, lines=s.lines, comments=s.comments, trigger=trigger)
 
 
-def _unknown(s: Statement) -> AnyInstruction:
-    nearest = did_you_mean(s.keyword, _BUILDERS, ignore_case=True)
-    raise ParseFault(f"unknown instruction: {s.keyword}{nearest}")
-
-
 def _maintainer(s: Statement) -> Maintainer:
+    name = s.single()
     s.no_flags()
-    return Maintainer(keyword=s.keyword, lines=s.lines, comments=s.comments, name=s.single())
+    return Maintainer(keyword=s.keyword, lines=s.lines, comments=s.comments, name=name)
 
 
 _BUILDERS: dict[str, Callable[[Statement], AnyInstruction]] = {

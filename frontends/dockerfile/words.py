@@ -8,10 +8,8 @@ from collections.abc import Mapping
 
 import msgspec
 
-from frontends.dockerfile.gotext import quote
+from frontends.dockerfile.gotext import SPACE, quote
 from frontends.errors import ExpansionFault
-
-_SPACE = frozenset("\t\n\v\f\r \x85\xa0\u1680\u2028\u2029\u202f\u205f\u3000") | {chr(c) for c in range(0x2000, 0x200B)}
 
 # What variables may add to one word. Each can be made of the one before, so sizes would double with every line; the
 # kernel takes no argument above 128 KiB anyway (execve(2), MAX_ARG_STRLEN).
@@ -97,7 +95,7 @@ class Expander:
         current = ""
         for text, whole in self._pieces(word):
             for ch in (text,) if whole else text:
-                if not whole and ch in _SPACE:
+                if not whole and ch in SPACE:
                     words.extend([current] if current else [])
                     current = ""
                 else:
