@@ -71,6 +71,11 @@ class Index:
         """All memos of a kind."""
         return [bytes(value) for (value,) in self._ask("SELECT value FROM memos WHERE kind = ? ORDER BY key", kind)]
 
+    def keyed_memos(self, kind: str) -> list[tuple[Digest, bytes]]:
+        """The same with their keys."""
+        rows = self._ask("SELECT key, value FROM memos WHERE kind = ? ORDER BY key", kind)
+        return [(Digest(key), bytes(value)) for key, value in rows]
+
     def put_memo(self, kind: str, key: Digest, value: bytes) -> None:
         self._ask("INSERT OR REPLACE INTO memos VALUES (?, ?, ?)", kind, key.hex, value)
 

@@ -102,6 +102,7 @@ Examples:
     "--call", default="build", metavar="METHOD", help="check, outline or targets, with ,format=json: build nothing."
 )
 @click.option("--check", is_flag=True, help="The same as --call=check.")
+@click.option("--verify", is_flag=True, help="Build a second time in other surroundings, name what differs.")
 @click.option("-q", "--quiet", is_flag=True, help="Print nothing but the image id.")
 @click.option(
     "--progress",
@@ -142,6 +143,7 @@ def command(
     metadata_file: str,
     call: str,
     check: bool,
+    verify: bool,
     quiet: bool,
     progress: str,
     debug: bool,
@@ -181,6 +183,7 @@ def command(
         limits=limits((*older_values(ctx), *resources), cgroup_parent),
         metadata_warnings=os.environ.get("BUILDX_METADATA_WARNINGS", "") in ("1", "t", "T", "TRUE", "true", "True"),
         epoch=epoch(dict(arguments).get("SOURCE_DATE_EPOCH", "")),
+        verify=verify,
     )
     given = root or (ctx.obj or {}).get("root")
     from builder.cli.building import Shown, run

@@ -68,14 +68,16 @@ def run(request: BuildRequest, root: str, shown: Shown, call: Call | None = None
                 renderer.close(None)
                 _give(answer)
                 return
-            image, notes = _session(request, store, deliveries, renderer, shown, _built(shown))
+            built = _session(request, store, deliveries, renderer, shown, _work(request, store, deliveries, shown))
     finally:
         store.close()
-    names = tuple(tag.familiar for tag in request.tags)
+    names, image = tuple(tag.familiar for tag in request.tags), built.image
     renderer.close(Summary(image.descriptor.digest, image.size, names, time.monotonic() - begin))
-    click.echo(notes, nl=False, err=True)
+    click.echo(built.notes, nl=False, err=True)
     if shown.quiet:
         click.echo(str(image.id))
+    if request.verify:
+        _tell(built)
 
 
 def _annotated(spec: OutputSpec, request: BuildRequest) -> OutputSpec:
@@ -83,9 +85,38 @@ def _annotated(spec: OutputSpec, request: BuildRequest) -> OutputSpec:
     return msgspec.structs.replace(spec, annotations=(*request.annotations, *spec.annotations))
 
 
-def _built(shown: Shown) -> Callable[[Session], tuple[AnyImage, str]]:
-    """Build and deliver; then what is to be said below."""
-    return lambda session: (session.run(), _notes(session.reading, shown))
+class _Built(NamedTuple):
+    """notes: what is to be said below the build. differences: lines about what a second build gave otherwise."""
+
+    image: AnyImage
+    notes: str
+    differences: tuple[str, ...] = ()
+
+
+def _work(request: BuildRequest, store: Store, deliveries: list[Delivery], shown: Shown) -> Callable[[Session], _Built]:
+    """Build and deliver."""
+
+    def work(session: Session) -> _Built:
+        if not request.verify:
+            return _Built(session.run(), _notes(session.reading, shown))
+        from builder.cli.verify import verified
+
+        image, differences = verified(session, store, [delivery.spec for delivery in deliveries])
+        return _Built(image, _notes(session.reading, shown), differences)
+
+    return work
+
+
+def _tell(built: _Built) -> None:
+    """The outcome of --verify, as the last words. Raises Fault where the second build gave something else."""
+    for line in built.differences:
+        click.echo(line, err=True)
+    if built.differences:
+        raise Fault(
+            "the build is not reproducible: a second one, in other surroundings, gave what is listed above",
+            "the image is that of the first build",
+        )
+    click.echo(f"Verified: a second build in other surroundings gave {built.image.descriptor.digest} too", err=True)
 
 
 def _give(answer: Answer) -> None:

@@ -35,7 +35,7 @@ class BuildRequest(msgspec.Struct, frozen=True, kw_only=True):
 
     platforms: --platform, each once; empty for this machine's. joined: the result is an index.
     epoch: SOURCE_DATE_EPOCH, or None. shm_size: bytes of /dev/shm, 0 for the usual. limits: of RUN steps.
-    metadata_warnings: lint findings in --metadata-file too.
+    metadata_warnings: lint findings in --metadata-file too. verify: build once more, and compare.
     """
 
     context: str
@@ -67,6 +67,7 @@ class BuildRequest(msgspec.Struct, frozen=True, kw_only=True):
     limits: Limits = Limits()
     metadata_warnings: bool = False
     epoch: int | None = None
+    verify: bool = False
 
 
 def pairs(option: str, values: Iterable[str]) -> tuple[tuple[str, str], ...]:

@@ -59,8 +59,10 @@ class Session:
         remotes: Remotes,
         deliveries: Sequence[Delivery],
         report: Reporter,
+        at_once: int | None = None,
     ) -> None:
-        self.report = report
+        """at_once: how many steps may run at the same time, None for what suits the machine."""
+        self.report, self.definition, self._at_once = report, definition, at_once
         self._store = store
         self._remotes = remotes
         self._deliveries = deliveries
@@ -71,16 +73,16 @@ class Session:
         self._devices = Granted(request.devices, os.environ)
         self._unpack = unpack_limits(os.environ)
         self._agents = SshAgents(request.ssh)
-        self._folders = Folders(definition, request.named_folders, store, remotes.policy)
+        self.folders = Folders(definition, request.named_folders, store, remotes.policy)
         self._pulled = RemoteBases(store, self._connect, self.report.emit, self.report.clock, request.pull)
         self._bases = BaseImages(store, self._images, dict(request.named_images), self._pulled, remotes.policy)
-        self.reading = Reading(request, definition, store, self._bases, remotes, self._folders.hides, self.report)
+        self.reading = Reading(request, definition, store, self._bases, remotes, self.folders.hides, self.report)
 
     def __enter__(self) -> Session:
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._folders.close()
+        self.folders.close()
         if self._trees is not None:
             self._trees.close()
         self._agents.close()
@@ -113,7 +115,7 @@ class Session:
         for vertex in graph.vertices.values():
             if isinstance(vertex.operation, Exec) and vertex.operation.devices:
                 self._devices.names(vertex.operation.devices)  # what is forbidden is so for a cached step too
-        self._folders.open(graph)
+        self.folders.open(graph)
         self._trees = Trees(self._open_snapshots, self._store.blobs, self.report.warn, self._unpack)
         executor = self._local_executor(self._trees)
         scheduler = Scheduler(
@@ -125,12 +127,13 @@ class Session:
             self.report.clock,
             time.time(),
             forget=(lambda vertex: True) if self.reading.request.no_cache else fresh.__contains__,
+            at_once=self._at_once,
         )
         try:
             scheduler.run(*targets)
         finally:
             executor.close()
-            self._folders.save_stats()
+            self.folders.save_stats()
         return tuple(self._part(program, scheduler) for program in programs)
 
     def _part(self, program: Program, scheduler: Scheduler | None) -> Part:
@@ -164,7 +167,7 @@ class Session:
             self._store,
             trees,
             self._launch,
-            self._folders.contexts,
+            self.folders.contexts,
             self._remotes,
             self._codec,
             surroundings,

@@ -68,7 +68,7 @@ class Scheduler:
 
     forget(vertex): whether to find no result for it (--no-cache). imported: what other machines made.
     why(task): a line on why the store did not have a step that is about to run; "" for nothing, called by its worker.
-    stored(vertex, layer): told of each step whose layer is found or packed.
+    stored(vertex, layer): told of each step whose layer is found or packed. at_once: steps, None for what suits.
     """
 
     def __init__(
@@ -84,6 +84,7 @@ class Scheduler:
         imported: Imported | None = None,
         stored: Callable[[Digest, Layer], None] = lambda vertex, layer: None,
         why: Callable[[Task], str] = lambda task: "",
+        at_once: int | None = None,
     ) -> None:
         self._graph = graph
         self._store = store
@@ -100,7 +101,7 @@ class Scheduler:
         self._dependents: dict[Digest, list[Digest]] = {}
         self._ready: deque[Digest] = deque()
         self._outcomes: queue.SimpleQueue[_Outcome] = queue.SimpleQueue()
-        self._limit = max(_AT_LEAST, 2 * (os.cpu_count() or 1))
+        self._limit = at_once or max(_AT_LEAST, 2 * (os.cpu_count() or 1))
         self._slots = 0
         self._threads = 0
         self._canceled = threading.Event()
