@@ -8,6 +8,7 @@ cache.errors.Fault
     ├── StepFault            a command of the Dockerfile failed (carries its vertex and the exit code)
     ├── ImageFault           an image name, config or manifest
     ├── OutputFault          where the result should go
+    │   └── PartMissing      an image of an index that is to be written there is not here
     ├── RegistryFault        a registry refused, or gave what it should not
     │   ├── NotThere         it does not have that image, tag or blob
     │   ├── Denied           it wants other credentials, or any
@@ -54,6 +55,10 @@ class ImageFault(BuildFault):
 
 class OutputFault(BuildFault):
     """An output cannot be written."""
+
+
+class PartMissing(OutputFault):
+    """An index is here without one of its images."""
 
 
 class RegistryFault(BuildFault):

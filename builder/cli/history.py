@@ -10,6 +10,9 @@ from builder.cli.opened import opened
 from builder.errors import ImageFault
 from builder.images.filesizes import files_size
 from builder.images.image import Image
+from builder.images.naming import shown
+from builder.images.platforms import one_image
+from builder.oci.platform import Platform
 from builder.progress.clean import clean
 from builder.template.columns import ellipsis
 from builder.template.listing import IDS, TABLE, listing
@@ -45,13 +48,16 @@ Examples:
     help="Sizes and dates in words (the default); --human=false for bytes and RFC 3339.",
 )  # fmt: skip
 @click.option("--format", "form", default="", metavar="TEMPLATE", help="table, table TEMPLATE, json, or a template.")
+@click.option("--platform", default="", metavar="OS/ARCH[/VARIANT]", help="Of an index, the image for this one.")
 @click.pass_context
-def command(ctx: click.Context, name: str, no_trunc: bool, quiet: bool, human: bool, form: str) -> None:
+def command(ctx: click.Context, name: str, no_trunc: bool, quiet: bool, human: bool, form: str, platform: str) -> None:
     with opened(ctx) as (store, images):
         stored = images.resolve(name)
         if stored is None:
-            raise ImageFault(f"No such image: {name}", "lapstrake images lists what there is")
-        rows = _rows(images.load(stored.descriptor), store, no_trunc, human)
+            raise ImageFault(f"No such image: {shown(name)}", "lapstrake images lists what there is")
+        wanted = Platform.parse(platform) if platform else None
+        image = one_image(images, store.blobs, stored.descriptor, wanted, name)
+        rows = _rows(image, store, no_trunc, human)
     if form in ("", TABLE):
         form = IDS if quiet else TABLE
     columns = ("ID", "CreatedSince" if human else "CreatedAt", "CreatedBy", "Size", "Comment")

@@ -11,6 +11,9 @@ import click
 from builder.cli.describe import described, pruned
 from builder.cli.opened import opened
 from builder.errors import TemplateFault
+from builder.images.naming import shown
+from builder.images.platforms import one_image
+from builder.oci.platform import Platform
 from builder.progress.clean import clean
 from builder.template.record import Record, to_json
 from cache.errors import Fault
@@ -30,21 +33,28 @@ Examples:
 @click.command("inspect", help=_HELP)
 @click.argument("names", metavar="NAME|ID...", nargs=-1, required=True)
 @click.option("-f", "--format", "form", default="", metavar="TEMPLATE", help="json, or a template for each image.")
+@click.option("--platform", default="", metavar="OS/ARCH[/VARIANT]", help="Of an index, the image for this one.")
 @click.option("-s", "--size", is_flag=True, help="Of containers only: no effect here.")
 @click.option("--type", "kind", type=click.Choice(_TYPES), help="What to look for. There are only images.")
 @click.pass_context
-def command(ctx: click.Context, names: tuple[str, ...], form: str, size: bool, kind: str | None) -> int:
+def command(ctx: click.Context, names: tuple[str, ...], form: str, platform: str, size: bool, kind: str | None) -> int:
+    wanted = Platform.parse(platform) if platform else None
+    # `image inspect` looks for nothing else.
+    kind = "image" if ctx.parent is not None and ctx.parent.info_name == "image" else kind
+    if size:
+        click.echo("WARNING: --size ignored for image", err=True)
     show = _renderer(form) if form not in ("", "json") else None
     found: list[Record] = []
     problems: list[str] = []
-    with opened(ctx) as (_, images):
+    with opened(ctx) as (store, images):
         for name in names:
             stored = images.resolve(name) if kind in (None, "image") else None
             if stored is None:
-                problems.append(f"No such {kind or 'object'}: {name}")
+                problems.append(f"No such {kind or 'object'}: {shown(name) if kind == 'image' else name}")
                 continue
             try:
-                found.append(described(images.load(stored.descriptor), stored))
+                image = one_image(images, store.blobs, stored.descriptor, wanted, name)
+                found.append(described(image, stored))
             except Fault as error:
                 problems.append(error.message)
     if show is None:

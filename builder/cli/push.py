@@ -3,20 +3,31 @@
 from __future__ import annotations
 
 import os
+from typing import TYPE_CHECKING
 
 import click
 
 from builder.cli.opened import opened
-from builder.errors import ImageFault
+from builder.errors import ImageFault, PartMissing
 from builder.oci.descriptor import Descriptor
+from builder.oci.platform import Platform
 from builder.oci.reference import Reference
 
+if TYPE_CHECKING:
+    from builder.images.store import ImageStore
+    from builder.registry.pushing import Moved
+    from builder.registry.registries import Registries
+    from cache.store import Store
+
 _HELP = """Push an image of the local image store to a registry.
+
+Of an index of several platforms of which neither this store nor the registry has all, the image that is here is pushed.
 
 \b
 Examples:
   lapstrake push registry.example.com:5000/app:1.2
   lapstrake push -a user/app
+  lapstrake push --platform linux/arm64 user/app:1-arm64
 """
 
 
@@ -24,12 +35,18 @@ Examples:
 @click.argument("name", metavar="NAME[:TAG]")
 @click.option("-a", "--all-tags", is_flag=True, help="Push all tags of the repository.")
 @click.option("-q", "--quiet", is_flag=True, help="Print nothing but the image's name.")
+@click.option(
+    "--platform", default="", metavar="OS/ARCH[/VARIANT]",
+    help="Push the image of an index that is for this one, without the index.",
+)  # fmt: skip
 @click.option("--disable-content-trust", is_flag=True, default=True, help="Taken, and without effect.")
 @click.pass_context
-def command(ctx: click.Context, name: str, all_tags: bool, quiet: bool, disable_content_trust: bool) -> None:
+def command(
+    ctx: click.Context, name: str, all_tags: bool, quiet: bool, platform: str, disable_content_trust: bool
+) -> None:
     from builder.cli.registries import opened_registries
-    from builder.registry.pushing import push
 
+    chosen = Platform.parse(platform) if platform else None
     reference = Reference.parse(name)
     tagged = ":" in name.rpartition("/")[2]
     if reference.digest:
@@ -48,14 +65,35 @@ def command(ctx: click.Context, name: str, all_tags: bool, quiet: bool, disable_
                 click.echo(f"Using default tag: {reference.tag}")
             click.echo(f"The push refers to repository [{reference.registry}/{reference.repository}]")
         for one in wanted:
-            image = images.resolve(one.familiar)
-            assert image is not None
+            sent = _push(one, chosen, store, images, registries, _silent if quiet else _tell)
+            click.echo(str(one) if quiet else f"{one.tag}: digest: {sent.digest} size: {sent.size}")
 
-            push(image.descriptor, one, store.blobs, registries, _silent if quiet else _tell)
-            if quiet:
-                click.echo(str(one))
-            else:
-                click.echo(f"{one.tag}: digest: {image.descriptor.digest} size: {image.descriptor.size}")
+
+def _push(
+    name: Reference, platform: Platform | None, store: Store, images: ImageStore, registries: Registries, tell: Moved
+) -> Descriptor:
+    """Of an index of which neither we nor the registry have all, the image that stands in for it, as Docker does."""
+    from builder.images.platforms import of_platform, stand_in
+    from builder.registry.pushing import push
+
+    stored = images.resolve(name.familiar)
+    assert stored is not None
+    if platform is not None:
+        chosen = of_platform(images, store.blobs, stored.descriptor, platform, name.familiar).descriptor
+        push(chosen, name, store.blobs, registries, tell)
+        return chosen
+    try:
+        push(stored.descriptor, name, store.blobs, registries, tell)
+        return stored.descriptor
+    except PartMissing:
+        chosen = stand_in(images, store.blobs, stored.descriptor, name.familiar).descriptor
+        push(chosen, name, store.blobs, registries, tell)
+        click.echo(
+            "NOTE: Not all multiplatform-content is present and only the available single-platform image was pushed\n"
+            f"{stored.descriptor.digest} -> {chosen.digest}",
+            err=True,
+        )
+        return chosen
 
 
 def _tell(layer: Descriptor, word: str) -> None:

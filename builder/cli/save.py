@@ -7,15 +7,15 @@ import os
 import click
 
 from builder.cli.opened import opened
+from builder.cli.request import words
 from builder.errors import ImageFault, OutputFault
-from builder.images.image import Image
 from builder.images.index import AnyImage, ImageIndex
 from builder.images.naming import parsed
+from builder.images.platforms import of_platform, preferred, whole_images
 from builder.images.store import ImageStore, StoredImage
-from builder.oci.descriptor import INDEXES, MANIFESTS, Descriptor
+from builder.oci.descriptor import INDEXES, Descriptor
 from builder.oci.manifest import read_index
-from builder.oci.match import best
-from builder.oci.platform import host
+from builder.oci.platform import Platform, host
 from builder.oci.reference import Reference
 from cache.blobs import DOCUMENT_LIMIT
 from cache.store import Store
@@ -35,8 +35,12 @@ Examples:
 @click.command("save", help=_HELP)
 @click.argument("names", metavar="IMAGE...", nargs=-1, required=True)
 @click.option("-o", "--output", "dest", default="-", metavar="FILE", help="Write to a file instead of standard output.")
+@click.option(
+    "--platform", "platforms", multiple=True, metavar="OS/ARCH[/VARIANT][,...]",
+    help="Write the images for these only: of one platform an image, of several the index.",
+)  # fmt: skip
 @click.pass_context
-def command(ctx: click.Context, names: tuple[str, ...], dest: str) -> None:
+def command(ctx: click.Context, names: tuple[str, ...], dest: str, platforms: tuple[str, ...]) -> None:
     from builder.export.content import archive_files
     from builder.export.layouttar import write_layout_tar
     from builder.export.target import Target
@@ -44,38 +48,40 @@ def command(ctx: click.Context, names: tuple[str, ...], dest: str) -> None:
 
     if dest == "-" and os.isatty(1):
         raise OutputFault("cowardly refusing to save to a terminal. Use the -o flag or redirect")
+    wanted = tuple(dict.fromkeys(Platform.parse(text) for text in words(platforms)))
     with opened(ctx) as (store, images), store.lock():
-        chosen: dict[str, tuple[StoredImage, list[str]]] = {}
+        chosen: dict[str, tuple[StoredImage, list[str], str]] = {}
         for name in names:
             for stored, tags in _meant(images, name):
-                _, known = chosen.setdefault(str(stored.descriptor.digest), (stored, []))
+                _, known, _ = chosen.setdefault(str(stored.descriptor.digest), (stored, [], name))
                 known += [tag for tag in tags if tag not in known]
         loaded = [
-            (_whole(store, images, stored.descriptor), tuple(Reference.parse(tag) for tag in tags))
-            for stored, tags in chosen.values()
+            (_chosen(store, images, stored.descriptor, wanted, first), tuple(Reference.parse(tag) for tag in tags))
+            for stored, tags, first in chosen.values()
         ]
         with Target(dest, "docker").open() as sink:
             write_layout_tar(archive_files(loaded, docker=True, platform=host()), Transfer(store.blobs), sink)
 
 
-def _whole(store: Store, images: ImageStore, descriptor: Descriptor) -> AnyImage:
-    """What an archive can hold of it: an index only if nothing that it names is missing."""
+def _chosen(
+    store: Store, images: ImageStore, descriptor: Descriptor, platforms: tuple[Platform, ...], name: str
+) -> AnyImage:
+    """What an archive holds of it: of an index that which is here, as an index if it is all, or all that is asked."""
+    found = [of_platform(images, store.blobs, descriptor, platform, name) for platform in platforms]
+    if len(found) == 1:
+        return found[0]
     if descriptor.media_type not in INDEXES:
         return images.load(descriptor)
     raw = store.blobs.read(descriptor.digest, limit=DOCUMENT_LIMIT)
     value = read_index(raw)
-    here = tuple(image for image in images.members(descriptor) if _is_here(store, image))
+    if found:
+        return ImageIndex(tuple(found), value, raw, descriptor)
+    here = whole_images(images, store.blobs, descriptor)
     if [image.descriptor.digest for image in here] == [entry.digest for entry in value.manifests]:
         return ImageIndex(here, value, raw, descriptor)
-    fitting = best([entry for entry in value.manifests if entry.media_type in MANIFESTS], host())
-    wanted = {entry.digest for entry in fitting}
     if not here:
         raise ImageFault(f"no platform of the index {descriptor.digest} is here", "pull it with --platform")
-    return next((image for image in here if image.descriptor.digest in wanted), here[0])
-
-
-def _is_here(store: Store, image: Image) -> bool:
-    return all(store.blobs.has(layer.digest, layer.size) for layer in image.manifest.layers)
+    return preferred(here)
 
 
 def _meant(images: ImageStore, text: str) -> list[tuple[StoredImage, list[str]]]:

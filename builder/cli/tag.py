@@ -8,6 +8,7 @@ import click
 
 from builder.cli.opened import opened
 from builder.errors import ImageFault
+from builder.images.naming import shown
 from builder.oci.reference import Reference
 
 _HELP = """Give the image SOURCE (name or id) the name TARGET, too.
@@ -25,8 +26,8 @@ Examples:
 @click.pass_context
 def command(ctx: click.Context, source: str, target: str) -> None:
     name = Reference.parse(target)
-    with opened(ctx) as (_, images):
+    with opened(ctx) as (store, images), store.lock():
         image = images.resolve(source)
         if image is None:
-            raise ImageFault(f"No such image: {source}", "lapstrake images lists what there is")
+            raise ImageFault(f"No such image: {shown(source)}", "lapstrake images lists what there is")
         images.tag(name, image.descriptor, image.created or datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ"))

@@ -14,12 +14,14 @@ from builder.errors import ImageFault, SourceFault
 from builder.images.files import Files, TarFiles, read_document
 from builder.images.image import Image
 from builder.images.intake import take_layer
-from builder.images.layout import import_all, import_from
+from builder.images.layout import import_from
 from builder.images.layoutfile import INDEX_FILE, LAYOUT_FILE
+from builder.images.layoutload import Loaded, import_all, lacking
 from builder.images.oldarchive import import_repositories
 from builder.oci.config import parse_config
 from builder.oci.descriptor import OCI_CONFIG, OCI_MANIFEST, Descriptor
 from builder.oci.manifest import Manifest, encode
+from builder.oci.match import same
 from builder.oci.platform import Platform
 from cache.blobs import BlobStore
 from cache.digest import Digest
@@ -45,15 +47,24 @@ def import_archive(path: str, blobs: BlobStore, platform: Platform, selector: st
         return _import_saved(files, selector, blobs)
 
 
-def load_archive(path: str, blobs: BlobStore, platform: Platform) -> list[tuple[Descriptor, tuple[str, ...]]]:
-    """Copy all images of the archive into the store; each with the names that it has there, not yet given to it."""
+def load_archive(path: str, blobs: BlobStore, platforms: tuple[Platform, ...] = ()) -> list[Loaded]:
+    """Copy all images and indexes of the archive into the store; each with the names that it has there.
+
+    The names are not yet given to it. platforms: as for import_all.
+    """
     scratch = os.path.dirname(blobs.path(Digest.of(b"")))
     with TarFiles(path, scratch) as files:
         if files.open(LAYOUT_FILE) is not None and files.open(INDEX_FILE) is not None:
-            return import_all(files, blobs, platform)
+            return import_all(files, blobs, platforms)
         if files.open("manifest.json") is None and files.open("repositories") is not None:
-            return import_repositories(files, blobs)
-        return [(_take_saved(files, saved, blobs), tuple(saved.names or ())) for saved in _entries(files)]
+            loaded = import_repositories(files, blobs)
+        else:
+            loaded = [(_take_saved(files, saved, blobs), tuple(saved.names or ())) for saved in _entries(files)]
+        for descriptor, names in loaded:
+            for wanted in platforms:
+                if descriptor.platform is None or not same(descriptor.platform, wanted):
+                    raise lacking(files, list(names), wanted)
+        return loaded
 
 
 def _import_saved(files: Files, selector: str, blobs: BlobStore) -> Descriptor:

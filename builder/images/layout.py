@@ -39,28 +39,7 @@ def import_from(files: Files, selector: str, blobs: BlobStore, platform: Platfor
     if raw is None:
         raise SourceFault(f"{files.where} is not an OCI image layout: index.json is missing")
     chosen = _select(files, read_index(raw), selector)
-    return _take_image(files, _descend(files, chosen, platform), blobs)
-
-
-def import_all(files: Files, blobs: BlobStore, platform: Platform) -> list[tuple[Descriptor, tuple[str, ...]]]:
-    """Every image of a layout, with the names that it has there. Of an index the one for the platform is taken."""
-    raw = read_document(files, INDEX_FILE)
-    if raw is None:
-        raise SourceFault(f"{files.where} is not an OCI image layout: index.json is missing")
-    names: dict[Digest, list[str]] = {}
-    entries: dict[Digest, Descriptor] = {}
-    for entry in read_index(raw).manifests:
-        if entry.media_type in INDEXES | MANIFESTS and (entry.platform is None or entry.platform.os != "unknown"):
-            entries.setdefault(entry.digest, entry)
-            found = [entry.annotations.get(key, "") for key in (IMAGE_NAME, REF_NAME)]
-            names.setdefault(entry.digest, []).extend([name for name in found if ":" in name or "/" in name][:1])
-    if not entries:
-        raise SourceFault(f"{files.where} does not hold any image")
-    taken = []
-    for digest, entry in entries.items():
-        chosen = entry if entry.media_type in MANIFESTS else _descend(files, [entry], platform)
-        taken.append((_take_image(files, chosen, blobs), tuple(dict.fromkeys(names[digest]))))
-    return taken
+    return take_image(files, _descend(files, chosen, platform), blobs)
 
 
 def _select(files: Files, index: Index, selector: str) -> list[Descriptor]:
@@ -94,7 +73,7 @@ def _descend(files: Files, entries: list[Descriptor], platform: Platform) -> Des
         entry = _for_platform(files, entries, platform)
         if entry.media_type in MANIFESTS:
             return entry
-        index = read_index(take_document(files, _name(entry.digest), entry, DOCUMENT_LIMIT))
+        index = read_index(take_document(files, blob_name(entry.digest), entry, DOCUMENT_LIMIT))
         entries = [d for d in index.manifests if d.media_type in INDEXES | MANIFESTS]
     raise ImageFault(f"{files.where}: indexes are nested more than {_DEPTH} deep")
 
@@ -109,20 +88,20 @@ def _for_platform(files: Files, entries: list[Descriptor], platform: Platform) -
     return fitting[0]
 
 
-def _name(digest: Digest) -> str:
+def blob_name(digest: Digest) -> str:
     return f"blobs/sha256/{digest.hex}"
 
 
-def _take_image(files: Files, entry: Descriptor, blobs: BlobStore) -> Descriptor:
+def take_image(files: Files, entry: Descriptor, blobs: BlobStore) -> Descriptor:
     """Store layers, config and, last, the manifest: its presence says that all it names was checked once."""
-    raw = take_document(files, _name(entry.digest), entry, DOCUMENT_LIMIT)
+    raw = take_document(files, blob_name(entry.digest), entry, DOCUMENT_LIMIT)
     manifest = read_manifest(raw)
-    config = take_document(files, _name(manifest.config.digest), manifest.config, DOCUMENT_LIMIT)
+    config = take_document(files, blob_name(manifest.config.digest), manifest.config, DOCUMENT_LIMIT)
     image = parse(raw, config, entry)
     descriptor = Descriptor(entry.media_type, entry.digest, entry.size, platform=image.config.platform)
     if not (blobs.has(entry.digest, entry.size) and _complete(image, blobs)):
         for layer in image.layers:
-            take_layer(files, _name(layer.blob.digest), blobs, layer.diff_id, layer.blob)
+            take_layer(files, blob_name(layer.blob.digest), blobs, layer.diff_id, layer.blob)
         blobs.put(config)
         blobs.put(raw)
     return descriptor

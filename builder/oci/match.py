@@ -28,6 +28,12 @@ def runs_on(platform: Platform, wanted: Platform) -> bool:
     return _rank(platform, acceptable(wanted)) is not None
 
 
+def same(one: Platform, other: Platform) -> bool:
+    """Whether both are the same however they are written: arm64 and arm64/v8 (containerd's platforms.OnlyStrict)."""
+    first, second = normalise(one), normalise(other)
+    return (first.os, first.architecture, first.variant) == (second.os, second.architecture, second.variant)
+
+
 def acceptable(wanted: Platform) -> tuple[Platform, ...]:
     """The platforms whose images run on `wanted`, the nearest first: linux/arm/v7, then v6, then v5."""
     wanted = normalise(wanted)

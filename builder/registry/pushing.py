@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 
-from builder.errors import OutputFault
+from builder.errors import OutputFault, PartMissing
 from builder.oci.descriptor import INDEXES, Descriptor
 from builder.oci.manifest import read_index, read_manifest
 from builder.oci.reference import Reference
@@ -33,10 +33,25 @@ def push(
 ) -> None:
     """Send what the registry lacks. origin: the image of a registry that a layer is of, to be mounted from.
 
-    by_digest: give it no tag. Raises RegistryFault, TransportFault, OutputFault where a part is not in the store.
+    by_digest: give it no tag. Raises RegistryFault, TransportFault, OutputFault where a part is not in the store;
+    PartMissing, before anything is sent, where that is an image of an index and the registry does not have it either.
     """
     upload = Upload(registries.destination(reference))
+    _check(descriptor, reference, blobs, upload, _DEPTH)
     _push(descriptor, reference, blobs, upload, moved, origin, "" if by_digest else reference.tag, _DEPTH)
+
+
+def _check(descriptor: Descriptor, reference: Reference, blobs: BlobStore, upload: Upload, depth: int) -> None:
+    if descriptor.media_type not in INDEXES or not depth:
+        return
+    for entry in read_index(blobs.read(descriptor.digest)).manifests:
+        if blobs.has(entry.digest, entry.size):
+            _check(entry, reference, blobs, upload, depth - 1)
+        elif not upload.has_manifest(entry):
+            raise PartMissing(
+                f"{reference.familiar}: the image for {entry.platform} is not in the local store",
+                "pull it with --platform, or push one platform with --platform",
+            )
 
 
 def _push(
@@ -52,12 +67,8 @@ def _push(
     raw = blobs.read(descriptor.digest)
     if descriptor.media_type in INDEXES:
         for entry in read_index(raw).manifests if depth else ():
-            if not blobs.has(entry.digest, entry.size):
-                raise OutputFault(
-                    f"{reference.familiar}: the image for {entry.platform} is not in the local store",
-                    "pull it with --platform, or push one platform under a name of its own",
-                )
-            _push(entry, reference, blobs, upload, moved, origin, "", depth - 1)
+            if blobs.has(entry.digest, entry.size):
+                _push(entry, reference, blobs, upload, moved, origin, "", depth - 1)
     else:
         manifest = read_manifest(raw)
         layers = list({layer.digest: layer for layer in manifest.layers}.values())

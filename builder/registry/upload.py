@@ -31,6 +31,14 @@ class Upload:
                 raise self._fault(response, f"blob {blob.digest}")
             return response.status == 200
 
+    def has_manifest(self, entry: Descriptor) -> bool:
+        """HEAD of an image that an index names."""
+        path, headers = self._path(f"manifests/{entry.digest}"), {"accept": entry.media_type}
+        with self._client.request("HEAD", path, headers, scope=self._scope) as response:
+            if response.status not in (200, 404):
+                raise self._fault(response, f"manifest {entry.digest}")
+            return response.status == 200
+
     def mount(self, blob: Descriptor, repository: str) -> bool:
         """Take a blob over from another repository of the registry; whether it did."""
         scope = f"{self._scope} repository:{repository}:pull"
