@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -42,3 +43,28 @@ def test_the_store_stays_whole(lapstrake: Lapstrake, tmp_path: Path) -> None:
     again = Lapstrake(tmp_path / "again").run("load", "-i", str(whole))
     assert again.status == 0, again.err
     assert len(again.out.splitlines()) == len(names)
+
+
+def test_the_image_of_a_running_build_is_removed(lapstrake: Lapstrake, tmp_path: Path) -> None:
+    """Docker does not keep an image for a build that stands on it, either; the build goes on and is whole."""
+    first = folder(tmp_path / "first", {"Dockerfile": "FROM base\nRUN echo 1 > /below\n"})
+    lapstrake.built(first, "-t", "app")
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        server.settimeout(60)
+        wait = f"nc 127.0.0.1 {server.getsockname()[1]} < /dev/null"
+        text = f"FROM app AS one\nRUN {wait}; cat /below > /above\nFROM app\nCOPY --from=one /above /\nRUN cat /below\n"
+        second = folder(tmp_path / "second", {"Dockerfile": text})
+        building = lapstrake.start(second, "-t", "built")
+        step, _ = server.accept()
+        with step:
+            removed = lapstrake.run("rmi", "app")
+            assert (removed.status, removed.out.splitlines()[0]) == (0, "Untagged: app:latest"), removed.err
+            assert "a later lapstrake prune frees the space" in removed.err
+            pruned = lapstrake.run("prune", "--all", "--force")
+            assert pruned.status == 1 and "the store is in use" in pruned.err
+        _, err = building.communicate(timeout=60)
+        assert building.returncode == 0, err.decode()
+    assert lapstrake.run("prune", "--all", "--force").status == 0
+    assert lapstrake.run("run", "built", "cat", "/below", "/above").out == "1\n1\n"
+    assert lapstrake.run("save", "-o", str(tmp_path / "built.tar"), "built").status == 0
+    assert "app" not in lapstrake.run("images").out
