@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import fcntl
 import os
 import sqlite3
 from contextlib import suppress
 
 from cache.errors import StoreTooNew
+from cache.filelock import locked
 
 _BUSY = 60  # seconds to wait for another process's transaction
 
@@ -19,9 +19,7 @@ def open_database(path: str, schema: str, version: int, aside: str = "") -> tupl
     line. Raises StoreTooNew, and sqlite3.OperationalError where the file cannot be used now, which is no damage.
     """
     # One at a time: switching to WAL does not wait for others (sqlite.org/wal.html), nor does setting aside.
-    lock = os.open(f"{path}.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-    try:
-        fcntl.flock(lock, fcntl.LOCK_EX)
+    with locked(f"{path}.lock"):
         try:
             return _connect(path, schema, version), ""
         except sqlite3.OperationalError:
@@ -29,8 +27,6 @@ def open_database(path: str, schema: str, version: int, aside: str = "") -> tupl
         except sqlite3.DatabaseError as error:
             _discard(path, aside)
             return _connect(path, schema, version), str(error)
-    finally:
-        os.close(lock)
 
 
 def _connect(path: str, schema: str, version: int) -> sqlite3.Connection:

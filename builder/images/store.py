@@ -7,7 +7,6 @@ dev.lapstrake.created, when it was tagged. An image that lost its last name keep
 
 from __future__ import annotations
 
-import fcntl
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -28,6 +27,7 @@ from builder.oci.reference import Reference
 from cache.blobs import DOCUMENT_LIMIT, BlobStore
 from cache.digest import Digest
 from cache.errors import CacheFault, Fault
+from cache.filelock import locked
 from cache.wholefile import replace_file
 
 _BACKUP = "index.backup.json"
@@ -175,12 +175,8 @@ class ImageStore:
 
     @contextmanager
     def _locked(self) -> Iterator[None]:
-        fd = os.open(self._path("index.lock"), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-        try:
-            fcntl.flock(fd, fcntl.LOCK_EX)
+        with locked(self._path("index.lock")):
             yield
-        finally:
-            os.close(fd)
 
     def _entries(self) -> _Entries:
         """What index.json holds; a damaged one is set right first."""

@@ -6,12 +6,12 @@ prune, which has the store alone, may empty the folder.
 
 from __future__ import annotations
 
-import fcntl
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 
 from cache.digest import Digest
+from cache.filelock import is_locked, locked
 
 USES = "uses"
 
@@ -21,23 +21,9 @@ def used(root: str, image: Digest) -> Iterator[None]:
     """Mark an image of the store at root as used. The caller holds the store's lock."""
     folder = os.path.join(root, USES)
     os.makedirs(folder, mode=0o700, exist_ok=True)
-    fd = os.open(os.path.join(folder, image.hex), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-    try:
-        fcntl.flock(fd, fcntl.LOCK_SH)
+    with locked(os.path.join(folder, image.hex), shared=True):
         yield
-    finally:
-        os.close(fd)
 
 
 def is_used(root: str, image: Digest) -> bool:
-    try:
-        fd = os.open(os.path.join(root, USES, image.hex), os.O_RDWR | os.O_CLOEXEC)
-    except FileNotFoundError:
-        return False
-    try:
-        fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return True
-    finally:
-        os.close(fd)
-    return False
+    return is_locked(os.path.join(root, USES, image.hex))

@@ -22,6 +22,7 @@ from builder.layer.remove import remove
 from builder.sandbox import linux
 from builder.snapshot.probe import boot_id
 from cache.errors import CacheFault
+from cache.filelock import is_locked
 
 if TYPE_CHECKING:
     import sqlite3
@@ -108,7 +109,7 @@ class Registry:
         boot, before = boot_id(), time.time_ns() - _SETTLED
         with self._transaction() as db:
             owners: dict[int, int] = dict(db.execute("SELECT id, started FROM owners").fetchall())
-            alive = {id for id in owners if id == self._owner or _is_locked(self._owner_lock(id))}
+            alive = {id for id in owners if id == self._owner or is_locked(self._owner_lock(id))}
             db.execute("DELETE FROM folders WHERE boot NOT IN (?, ?)", (boot, _SYNCED))
             rows = db.execute("SELECT key, id, boot FROM folders").fetchall()
             # Listed inside the transaction: whoever registers a folder, or becomes an owner, waits for its end.
@@ -194,17 +195,3 @@ def _owner_of(name: str) -> str:
 def _started(owners: dict[int, int], id: str) -> int:
     """When the owner of a folder started, which is before the folder was made."""
     return owners.get(int(_owner_of(id), 36), 0)
-
-
-def _is_locked(path: str) -> bool:
-    try:
-        fd = os.open(path, os.O_RDWR | os.O_CLOEXEC)
-    except FileNotFoundError:
-        return False
-    try:
-        fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return True
-    finally:
-        os.close(fd)
-    return False

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import fcntl
 import os
 import re
 from collections.abc import Iterator
@@ -14,6 +13,7 @@ from builder.errors import SourceFault
 from builder.source.git import Git, GitFailed
 from builder.source.gitaccess import GitAccess
 from cache.digest import Digest
+from cache.filelock import locked
 
 COMMIT = re.compile(r"[0-9a-f]{40}(?:[0-9a-f]{24})?\Z")
 _HEX = re.compile(r"[0-9a-fA-F]+\Z")
@@ -137,17 +137,13 @@ class GitRepository:
     def _locked(self, length: int) -> Iterator[int]:
         """The repository, made if need be, with nobody else fetching into it. length: of its object names."""
         os.makedirs(self._folder, mode=0o700, exist_ok=True)
-        lock = os.open(f"{self._path}.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX)
+        with locked(f"{self._path}.lock") as lock:
             if not os.path.exists(os.path.join(self._path, "HEAD")):
                 form = "--object-format=sha256" if length == 64 else "--object-format=sha1"
                 self._git.run(
                     "init", "--quiet", "--bare", "--template=", form, self._path, what=f"cannot make {self._path}"
                 )
             yield lock
-        finally:
-            os.close(lock)
 
     def _remote(self, *words: str, what: str, timeout: float, lock: int | None = None) -> bytes:
         try:
