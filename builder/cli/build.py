@@ -102,6 +102,9 @@ Examples:
     "--call", default="build", metavar="METHOD", help="check, outline or targets, with ,format=json: build nothing."
 )
 @click.option("--check", is_flag=True, help="The same as --call=check.")
+@click.option(
+    "--reproducible", is_flag=True, help="Date all by SOURCE_DATE_EPOCH, else by the context: RUN files, too."
+)
 @click.option("--verify", is_flag=True, help="Build a second time in other surroundings, name what differs.")
 @click.option("-q", "--quiet", is_flag=True, help="Print nothing but the image id.")
 @click.option(
@@ -143,6 +146,7 @@ def command(
     metadata_file: str,
     call: str,
     check: bool,
+    reproducible: bool,
     verify: bool,
     quiet: bool,
     progress: str,
@@ -169,7 +173,7 @@ def command(
         network=network,
         hosts=tuple(host_entry(h) for h in hosts),
         **_contexts(contexts),
-        outputs=(*outputs, "type=registry") if push else outputs or (("type=image",) if annotations else ()),
+        outputs=_outputs(outputs, push, bool(annotations) or reproducible),
         annotations=tuple(one for text in annotations if text for one in from_option(text)),
         iidfile=iidfile,
         metadata_file=metadata_file,
@@ -184,6 +188,7 @@ def command(
         metadata_warnings=os.environ.get("BUILDX_METADATA_WARNINGS", "") in ("1", "t", "T", "TRUE", "true", "True"),
         epoch=epoch(dict(arguments).get("SOURCE_DATE_EPOCH", "")),
         verify=verify,
+        reproducible=reproducible,
     )
     given = root or (ctx.obj or {}).get("root")
     from builder.cli.building import Shown, run
@@ -192,6 +197,13 @@ def command(
         _mode(progress, quiet), quiet or progress == "quiet", debug or os.environ.get("LAPSTRAKE_DEBUG") == "1"
     )
     run(request, store_root(given, os.environ, os.geteuid()), shown, parse_call("check" if check else call))
+
+
+def _outputs(given: tuple[str, ...], push: bool, special: bool) -> tuple[str, ...]:
+    """special: the image of the store is not just what the steps make."""
+    if push:
+        return (*given, "type=registry")
+    return given or (("type=image",) if special else ())
 
 
 def _mode(progress: str, quiet: bool) -> str:

@@ -54,7 +54,7 @@ def run(request: BuildRequest, root: str, shown: Shown, call: Call | None = None
     begin = time.monotonic()
     store = Store(root)
     check_iidfile(request)
-    deliveries = [Delivery(_annotated(parse_output(text), request), store) for text in request.outputs]
+    deliveries = [Delivery(_completed(parse_output(text), request), store) for text in request.outputs]
     for delivery in deliveries:
         delivery.check(len(request.platforms), request.joined)  # as the user: root of a user namespace may write more
     check_files(request)
@@ -80,9 +80,10 @@ def run(request: BuildRequest, root: str, shown: Shown, call: Call | None = None
         _tell(built)
 
 
-def _annotated(spec: OutputSpec, request: BuildRequest) -> OutputSpec:
-    """The output with the annotations of the whole command, which its own ones override."""
-    return msgspec.structs.replace(spec, annotations=(*request.annotations, *spec.annotations))
+def _completed(spec: OutputSpec, request: BuildRequest) -> OutputSpec:
+    """The output with what is said for all: annotations, which its own ones override, and --reproducible."""
+    annotations, rewrite = (*request.annotations, *spec.annotations), spec.rewrite or request.reproducible
+    return msgspec.structs.replace(spec, annotations=annotations, rewrite=rewrite)
 
 
 class _Built(NamedTuple):

@@ -12,6 +12,7 @@ import msgspec
 from builder.cli.request import BuildRequest
 from builder.errors import OutputFault
 from builder.export.annotations import of_image, of_index
+from builder.export.dated import dated
 from builder.export.docker import DockerExporter
 from builder.export.exporter import Exporter, Part, TreeSource
 from builder.export.local import LocalExporter
@@ -68,11 +69,12 @@ class Delivery:
         """
         if self.spec.kind == "cacheonly":
             return None
+        date = epoch if self.spec.epoch is None else self.spec.epoch
         if self.spec.kind not in IMAGES:
             split = joined if self.spec.split is None else self.spec.split
-            self._exporter(one_tree(parts, split), warn).write(parts[0].image, self._names or tags)
+            self._exporter(dated(one_tree(parts, split), date), warn).write(parts[0].image, self._names or tags)
             return None
-        images = [(part.platform, self._in_form(part, joined, warn, epoch)) for part in parts]
+        images = [(part.platform, self._in_form(part, joined, warn, date)) for part in parts]
         made = self._joined(images) if joined else images[0][1]
         if self.spec.kind not in ("image", "registry"):
             self._exporter(parts[0].tree, warn).write(made, self._names or tags)
@@ -98,10 +100,10 @@ class Delivery:
             return TarExporter(target, tree)
         return DockerExporter(target, transfer) if spec.kind == "docker" else OciTarExporter(target, transfer)
 
-    def _in_form(self, part: Part, joined: bool, warn: Callable[[str], None], epoch: int | None) -> Image:
+    def _in_form(self, part: Part, joined: bool, warn: Callable[[str], None], date: int | None) -> Image:
         """The image with the layers, media types and annotations that the output asks for."""
         spec, image, base_layers = self.spec, part.image, part.base_layers
-        layers = self._rewritten(image.layers, base_layers, warn, epoch)
+        layers = self._rewritten(image.layers, base_layers, warn, date)
         layers = self._recompressed(layers, base_layers)
         annotations, descriptor = of_image(spec.annotations, part.platform, joined)
         if layers == image.layers and not (annotations or descriptor or spec.docker_types):
@@ -112,11 +114,9 @@ class Delivery:
         return made
 
     def _rewritten(
-        self, layers: tuple[Layer, ...], base_layers: int, warn: Callable[[str], None], epoch: int | None
+        self, layers: tuple[Layer, ...], base_layers: int, warn: Callable[[str], None], date: int | None
     ) -> tuple[Layer, ...]:
-        spec = self.spec
-        date = spec.epoch if spec.epoch is not None else epoch
-        if not spec.rewrite:
+        if not self.spec.rewrite:
             return layers
         if date is None:
             warn("rewrite-timestamp is specified, but no source-date-epoch was found")

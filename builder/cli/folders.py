@@ -10,6 +10,7 @@ from builder.cli.definition import Definition
 from builder.errors import SourceFault
 from builder.graph.graph import BuildGraph
 from builder.graph.operation import LocalSource
+from builder.layer.entry import Kind
 from builder.oci.config import DEFAULT_EPOCH
 from builder.source.context import LocalContext
 from builder.source.ignore import Ignore
@@ -53,6 +54,16 @@ class Folders:
         """Whether the ignore file hides a path of the main context for certain."""
         ignore = self._ignore(self._definition.context)
         return ignore is not None and ignore.hides(path)
+
+    def newest(self) -> int | None:
+        """The latest time of change of a file that the main context shows, in seconds; None if it shows no file."""
+        root = self._definition.context
+        context = LocalContext(root, self._ignore(root), self._stat_index(root), DEFAULT_EPOCH)
+        try:
+            files = (entry.path for entry in context.walk(b"") if entry.kind in (Kind.FILE, Kind.HARDLINK))
+            return max((context.modified(path) for path in files), default=None)
+        finally:
+            context.close()
 
     def save_stats(self) -> None:
         """Keep what the files hashed to for the next build."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import os
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -10,12 +10,14 @@ from msgspec.structs import replace
 
 from builder.cli.definition import Definition
 from builder.cli.findings import line_note, summary
+from builder.cli.folders import Folders
 from builder.cli.reporter import Reporter
 from builder.cli.request import BuildRequest, epoch
 from builder.errors import StepFault
 from builder.graph.event import Warned
 from builder.graph.graph import GraphBuilder
 from builder.graph.program import Program, Warning
+from builder.oci.config import DEFAULT_EPOCH
 from builder.oci.platform import host
 from builder.source.base import BaseImages
 from builder.source.remotes import Remotes
@@ -42,7 +44,7 @@ class Answer(msgspec.Struct, frozen=True):
 
 
 class Reading:
-    """hides: whether the ignore file hides a path of the main context for certain.
+    """folders: of the client.
 
     request: that of the build, after programs() with the time that SOURCE_DATE_EPOCH names. told: the findings, as
     events. drawn: the programs.
@@ -55,17 +57,19 @@ class Reading:
         store: Store,
         bases: BaseImages,
         remotes: Remotes,
-        hides: Callable[[str], bool],
+        folders: Folders,
         report: Reporter,
     ) -> None:
         self.request = request
         self.told: list[Warned] = []
         self.drawn: tuple[Program, ...] = ()
         self._definition = definition
+        self._store = store
         self._memo = _Memo(store)
         self._bases = bases
         self._remotes = remotes
-        self._hides = hides
+        self._folders = folders
+        self._hides = folders.hides
         self._report = report
         self._source: Source | None = None
         self._step: Digest | None = None
@@ -125,18 +129,37 @@ class Reading:
         return self._source.excerpt(Lines(span.first, span.last)) if span is not None else ""
 
     def _date(self, document: Dockerfile) -> None:
-        """SOURCE_DATE_EPOCH may name a source: from here on it is that one's time, or none."""
+        """SOURCE_DATE_EPOCH may name a source: from here on it is that one's time, or none.
+
+        With --reproducible it has a value in any case.
+        """
         from frontends.dockerfile.epoch import NAME, epoch_source, epoch_text
 
         text = epoch_text(document, dict(self.request.build_args))
-        if not text or self.request.epoch is not None:
+        if self.request.epoch is not None or not (text or self.request.reproducible):
             return
         time = epoch(text)
-        if time is None:
+        if text and time is None:
             source = epoch_source(document, self._lower_options(), text)
             time = None if source is None else self._remotes.time(source)
+        if time is None and self.request.reproducible:
+            time = self._own_date()
         arguments = {**dict(self.request.build_args), NAME: "" if time is None else str(time)}
         self.request = replace(self.request, epoch=time, build_args=tuple(arguments.items()))
+
+    def _own_date(self) -> int:
+        """When the context was made: its commit, if it has nothing else in it, else its newest file."""
+        from builder.source.git import Git
+        from builder.source.worktree import commit_time
+
+        found = None
+        if self._definition.source is not None:
+            found = self._remotes.time(self._definition.source)
+        elif self.request.context != "-":
+            found = commit_time(self._definition.context, Git(os.environ), self._store.path("tmp"))
+        if found is None and self._definition.context:
+            found = self._folders.newest()
+        return DEFAULT_EPOCH if found is None else found
 
     def _document(self) -> Dockerfile:
         self._step = self._report.begin(f"load build definition from {self._definition.name}")

@@ -36,6 +36,7 @@ class BuildRequest(msgspec.Struct, frozen=True, kw_only=True):
     platforms: --platform, each once; empty for this machine's. joined: the result is an index.
     epoch: SOURCE_DATE_EPOCH, or None. shm_size: bytes of /dev/shm, 0 for the usual. limits: of RUN steps.
     metadata_warnings: lint findings in --metadata-file too. verify: build once more, and compare.
+    reproducible: there is an epoch in any case, and files are no younger.
     """
 
     context: str
@@ -68,6 +69,7 @@ class BuildRequest(msgspec.Struct, frozen=True, kw_only=True):
     metadata_warnings: bool = False
     epoch: int | None = None
     verify: bool = False
+    reproducible: bool = False
 
 
 def pairs(option: str, values: Iterable[str]) -> tuple[tuple[str, str], ...]:

@@ -76,7 +76,7 @@ class Session:
         self.folders = Folders(definition, request.named_folders, store, remotes.policy)
         self._pulled = RemoteBases(store, self._connect, self.report.emit, self.report.clock, request.pull)
         self._bases = BaseImages(store, self._images, dict(request.named_images), self._pulled, remotes.policy)
-        self.reading = Reading(request, definition, store, self._bases, remotes, self.folders.hides, self.report)
+        self.reading = Reading(request, definition, store, self._bases, remotes, self.folders, self.report)
 
     def __enter__(self) -> Session:
         return self

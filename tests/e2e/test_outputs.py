@@ -239,3 +239,15 @@ def test_what_does_not_go_together(lapstrake: Lapstrake, context: Path, tmp_path
     assert "--no-cache and --no-cache-filter cannot currently be used together" in done.err
     assert "Did you mean one of: '--no-cache'" in lapstrake.build(context, "--no-cach").err
     assert not (tmp_path / "out").exists()
+
+
+def test_files_of_an_output_are_dated_by_the_epoch(lapstrake: Lapstrake, context: Path, tmp_path: Path) -> None:
+    """All of them, to that very second, as BuildKit does (exporter/local/fs.go)."""
+    out = ("-o", f"type=tar,dest={tmp_path}/a.tar", "-o", f"type=local,dest={tmp_path}/a")
+    lapstrake.built(context, *out, "--build-arg", "SOURCE_DATE_EPOCH=1500000000")
+    with tarfile.open(tmp_path / "a.tar") as tar:
+        assert {member.mtime for member in tar} == {1_500_000_000}
+    assert {path.lstat().st_mtime for path in (tmp_path / "a").rglob("*")} == {1_500_000_000}
+    lapstrake.built(context, "-o", f"type=tar,dest={tmp_path}/b.tar,source-date-epoch=7")
+    with tarfile.open(tmp_path / "b.tar") as tar:
+        assert {member.mtime for member in tar} == {7}
