@@ -19,6 +19,7 @@ cache.errors.Fault
     │   ├── TimedOut         no answer, or no more of it, in time
     │   ├── Interrupted      the connection ended, or spoke no HTTP, in the middle
     │   └── BadRedirect      too many redirects, or one that leads nowhere
+    ├── LostResult           what an imported cache promised cannot be had; the step can be run
     ├── TemplateFault        a template given with --format
     └── Canceled             Ctrl-C, or another step failed first (exit code 130)
 """
@@ -99,6 +100,10 @@ class Interrupted(TransportFault):
 
 class BadRedirect(TransportFault):
     """A redirect that is not followed."""
+
+
+class LostResult(BuildFault):
+    """A layer that a shared cache named is damaged or gone. It is not offered again, so a second try runs the step."""
 
 
 class TemplateFault(BuildFault):

@@ -28,7 +28,7 @@ class BlobStore:
         self._blobs = os.path.join(root, "blobs", "sha256")
         self._tmp = os.path.join(root, "tmp")
         self.written: set[Digest] = set()  # by this object: their bytes were hashed a moment ago
-        self.supply: Callable[[Digest], bool] | None = None  # stores a blob that is asked for; False if it cannot
+        self.suppliers: list[Callable[[Digest], bool]] = []  # each stores a blob that is asked for; False if it cannot
 
     def path(self, digest: Digest) -> str:
         """Where the blob is, or would be."""
@@ -51,7 +51,7 @@ class BlobStore:
 
     def obtain(self, digest: Digest, size: int) -> bool:
         """Whether the blob is there with this size, if need be by having it supplied."""
-        return self.has(digest, size) or (self.supply is not None and self.supply(digest) and self.has(digest, size))
+        return self.has(digest, size) or (self._supplied(digest) and self.has(digest, size))
 
     def writer(self) -> BlobWriter:
         """A new blob; use as a context manager, it vanishes unless committed."""
@@ -66,6 +66,9 @@ class BlobStore:
                 writer.commit()
         return digest, len(data)
 
+    def _supplied(self, digest: Digest) -> bool:
+        return any(supply(digest) for supply in self.suppliers)
+
     def _holds(self, digest: Digest, data: bytes) -> bool:
         try:
             with open(self.path(digest), "rb") as file:
@@ -79,7 +82,7 @@ class BlobStore:
             try:
                 return BlobReader(os.open(self.path(digest), os.O_RDONLY | os.O_CLOEXEC), digest)
             except FileNotFoundError:
-                if self.supply is None or not self.supply(digest):
+                if not self._supplied(digest):
                     raise _missing(digest) from None
 
     def read(self, digest: Digest, limit: int = DOCUMENT_LIMIT) -> bytes:

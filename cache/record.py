@@ -46,7 +46,7 @@ def decode(data: bytes, kind: type[T]) -> T:
         decoder = _decoders[kind] = msgspec.json.Decoder(kind, dec_hook=_from_wire)
     try:
         value: T = decoder.decode(data)
-    except (msgspec.MsgspecError, UnicodeDecodeError, Fault) as error:
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError, Fault) as error:
         raise CacheFault(f"damaged record: {error}") from error
     return value
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import hashlib
 import io
+import itertools
 import json
 import re
 import tarfile
@@ -50,6 +51,7 @@ class MemoryRegistry:
         self.manifests: dict[tuple[str, str], tuple[str, bytes]] = {}
         self.tags: dict[tuple[str, str], str] = {}
         self.uploads: dict[str, bytes] = {}
+        self.sessions = itertools.count()
 
     def add_blob(self, name: str, data: bytes) -> dict[str, Any]:
         self.blobs[name, digest_of(data)] = data
@@ -152,7 +154,7 @@ class MemoryRegistry:
                 self.add_blob(name, mounted)
                 exchange.send(201, Location=f"/v2/{name}/blobs/{digest_of(mounted)}")
                 return
-            session = str(len(self.uploads))
+            session = str(next(self.sessions))
             self.uploads[session] = b""
             exchange.send(202, Location=f"{place}{session}?state=x", Range="0-0")
         elif exchange.command == "PATCH":

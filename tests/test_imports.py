@@ -25,6 +25,7 @@ ROOMS: dict[str, frozenset[str]] = {
     "source": frozenset({"graph", "images", "layer", "oci", "registry", "transport"}),
     "transport": frozenset(),
     "export": frozenset({"images", "layer", "oci", "registry"}),
+    "remotecache": frozenset({"export", "images", "layer", "oci", "registry", "solve"}),
     "solve": frozenset({"graph", "images", "layer", "oci", "sandbox", "snapshot", "source"}),
 }
 FRONTEND_MAY = ("builder.oci", "builder.graph", "builder.errors", "cache.digest", "cache.errors", "cache.record")

@@ -21,6 +21,7 @@ from builder.cli.remotes import opened_remotes
 from builder.cli.reporter import Reporter
 from builder.cli.request import BuildRequest
 from builder.cli.session import Session
+from builder.cli.sharing import opened_sharing
 from builder.export.options import OutputSpec
 from builder.progress.plain import PlainRenderer
 from builder.sandbox import linux
@@ -55,10 +56,14 @@ def main() -> None:
     _settle_elsewhere()
     store = Store(order.root)
     try:
-        with store.lock(), opened_remotes(order.request, store) as remotes:
-            deliveries = [Delivery(spec, store) for spec in order.outputs]
-            report = Reporter(PlainRenderer(sys.stderr).event)
-            with Session(order.request, order.definition, store, remotes, deliveries, report, at_once=1) as session:
+        report = Reporter(PlainRenderer(sys.stderr).event)
+        with (
+            store.lock(),
+            opened_remotes(order.request, store) as remotes,
+            opened_sharing(order.request, store, report) as sharing,
+        ):
+            kept = [Delivery(spec, store) for spec in order.outputs]
+            with Session(order.request, order.definition, store, remotes, kept, sharing, report, at_once=1) as session:
                 image = session.run()
     except Fault as error:
         sys.exit(f"ERROR: {error.message}")

@@ -70,6 +70,10 @@ Examples:
 @click.option("--no-cache", is_flag=True, help="Run every step anew.")
 @click.option("--push", is_flag=True, help="The same as -o type=registry.")
 @click.option("--pull", is_flag=True, help="Ask the registries for base images, even if they are known.")
+@click.option(
+    "--cache-from", "cache_from", multiple=True, metavar="REF|type=TYPE[,...]", help="A cache elsewhere to take from."
+)
+@click.option("--cache-to", "cache_to", multiple=True, metavar="type=TYPE[,...]", help="Where to put the cache, too.")
 @click.option("--no-cache-filter", "filters", multiple=True, metavar="STAGE", help="Run the steps of this stage anew.")
 @click.option(
     "--network",
@@ -129,6 +133,8 @@ def command(
     no_cache: bool,
     pull: bool,
     push: bool,
+    cache_from: tuple[str, ...],
+    cache_to: tuple[str, ...],
     filters: tuple[str, ...],
     network: str,
     hosts: tuple[str, ...],
@@ -170,6 +176,7 @@ def command(
         labels=pairs("--label", labels),
         no_cache=no_cache,
         pull=pull,
+        **_caches(cache_from, cache_to),
         network=network,
         hosts=tuple(host_entry(h) for h in hosts),
         **_contexts(contexts),
@@ -212,6 +219,15 @@ def _mode(progress: str, quiet: bool) -> str:
     if progress not in ("auto", "quiet", "none"):
         raise Fault(f"progress={progress} and quiet cannot be used together", "drop -q, or --progress")
     return "quiet"
+
+
+def _caches(sources: tuple[str, ...], places: tuple[str, ...]) -> dict[str, Any]:
+    """--cache-from and --cache-to, as fields of the request."""
+    if not sources and not places:
+        return {}
+    from builder.remotecache.options import parse_cache_from, parse_cache_to
+
+    return {"cache_from": parse_cache_from(sources), "cache_to": parse_cache_to(places)}
 
 
 def _contexts(values: tuple[str, ...]) -> dict[str, Any]:

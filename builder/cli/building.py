@@ -19,7 +19,8 @@ from builder.cli.remotes import opened_remotes
 from builder.cli.reporter import Reporter
 from builder.cli.request import BuildRequest
 from builder.cli.session import Session
-from builder.errors import Canceled
+from builder.cli.sharing import check_exports, opened_sharing
+from builder.errors import Canceled, LostResult
 from builder.export.options import OutputSpec, parse_output
 from builder.images.index import AnyImage
 from builder.progress.choose import choose
@@ -58,6 +59,7 @@ def run(request: BuildRequest, root: str, shown: Shown, call: Call | None = None
     for delivery in deliveries:
         delivery.check(len(request.platforms), request.joined)  # as the user: root of a user namespace may write more
     check_files(request)
+    check_exports(request.cache_to)
     namespace.enter()
     renderer = choose(shown.progress, sys.stderr, os.environ)
     try:
@@ -141,25 +143,32 @@ def _session(
     shown: Shown,
     work: Callable[[Session], T],
 ) -> T:
-    """What work gives. It is called as often as blobs turn out to be damaged: each is deleted, so that this ends."""
-    may_repeat = all(delivery.spec.dest != "-" for delivery in deliveries)  # what is in a pipe stays in it
+    """What work gives. It is called as often as blobs turn out to be damaged: each is deleted, so that this ends.
+
+    Nor is a result that an imported cache did not keep its word on offered a second time.
+    """
+    piped = any(delivery.spec.dest == "-" for delivery in deliveries)  # what is in a pipe stays in it
     session: Session | None = None
     report = Reporter(renderer.event)
     try:
         with (
             opened_remotes(request, store) as remotes,
             opened_definition(request, sys.stdin.buffer, store.path("tmp"), remotes) as definition,
+            opened_sharing(request, store, report) as sharing,
         ):
             while True:
                 try:
-                    session = Session(request, definition, store, remotes, deliveries, report)
+                    session = Session(request, definition, store, remotes, deliveries, sharing, report)
                     with session:
                         return work(session)
                 except Fault as error:
-                    damaged = _damaged_blob(error)
-                    if damaged is None or not store.blobs.delete(damaged) or not may_repeat:
+                    cause = _cause(error)
+                    if cause is None or (piped and session is not None and session.delivering):
                         raise
-                    report.warn(f"blob {damaged} was damaged and is made anew")
+                    if isinstance(cause, DamagedBlob):
+                        if not store.blobs.delete(Digest(cause.name)):
+                            raise
+                        report.warn(f"blob sha256:{cause.name} was damaged and is made anew")
     except Fault as error:
         renderer.close(None)
         if session is not None:
@@ -168,11 +177,11 @@ def _session(
         raise
 
 
-def _damaged_blob(error: BaseException | None) -> Digest | None:
-    """The blob of the store whose damage an error comes from."""
-    while error is not None and not isinstance(error, DamagedBlob):
+def _cause(error: BaseException | None) -> DamagedBlob | LostResult | None:
+    """What an error comes from, if it is one that does not come again."""
+    while error is not None and not isinstance(error, DamagedBlob | LostResult):
         error = error.__cause__
-    return Digest(error.name) if error is not None else None
+    return error
 
 
 def _explain(error: Fault, text: str) -> None:

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Sequence
 
 from msgspec.structs import replace
 
 from builder.cli.delivery import Delivery, write_id, write_metadata
 from builder.cli.reporter import Reporter
 from builder.cli.request import BuildRequest
+from builder.cli.sharing import Sharing
 from builder.errors import OutputFault
 from builder.export.exporter import Part
 from builder.graph.event import Warned
@@ -18,13 +19,13 @@ from builder.graph.program import Program
 from builder.images.index import AnyImage, join
 from builder.images.store import ImageStore
 from builder.oci.reference import Reference
-from builder.solve.assemble import make_image, rfc3339
+from builder.solve.assemble import CACHE, make_image, rfc3339
 from builder.source.remotebases import RemoteBases
 from cache.store import Store
 
 
 class Publisher:
-    """deliveries: one for each -o, already checked. bases: gives the layers of pulled bases that are not here yet."""
+    """deliveries: one for each -o, already checked. bases, sharing: give the layers that are not here yet."""
 
     def __init__(
         self,
@@ -33,6 +34,7 @@ class Publisher:
         images: ImageStore,
         deliveries: Sequence[Delivery],
         bases: RemoteBases,
+        sharing: Sharing,
         report: Reporter,
     ) -> None:
         self._request = request
@@ -40,19 +42,33 @@ class Publisher:
         self._images = images
         self._deliveries = deliveries
         self._bases = bases
+        self._sharing = sharing
         self._report = report
 
-    def publish(self, programs: Sequence[Program], parts: tuple[Part, ...], told: Sequence[Warned]) -> AnyImage:
+    def complete(self, parts: Iterable[Part]) -> None:
+        """See to it that the layers are here whose bytes an output wants. Nothing is written yet."""
+        kinds = {delivery.spec.kind for delivery in self._deliveries}
+        for part in parts:
+            if not kinds or "image" in kinds:
+                self._bases.complete(part.image.layers)  # what is listed is whole
+            if not kinds or kinds - {"registry", "cacheonly"}:
+                self._sharing.complete(part.image.layers)
+
+    def publish(
+        self,
+        programs: Sequence[Program],
+        parts: tuple[Part, ...],
+        told: Sequence[Warned],
+        delivered: Callable[[], None] = lambda: None,
+    ) -> AnyImage:
         """Gives the image of the last output that is one, which is what the build is said to have made.
 
-        programs, parts: one of each for a platform. told: the lint findings. Raises OutputFault, RegistryFault.
+        programs, parts: one of each for a platform. told: the lint findings. delivered: called before the files that
+        speak of the build are written. Raises OutputFault, RegistryFault.
         """
         request, image = self._request, self._result(parts)
         step = self._report.begin("exporting to image")
         created = rfc3339(int(time.time()))
-        if not self._deliveries or any(delivery.spec.kind == "image" for delivery in self._deliveries):
-            for part in parts:
-                self._bases.complete(part.image.layers)  # what is listed is whole
         if not self._deliveries:
             self._keep(image, request.tags, created)
         for delivery in self._deliveries:
@@ -64,6 +80,7 @@ class Publisher:
                 self._keep(image, delivery.names(request.tags), created)
             if delivery.spec.push:
                 self._push(image, delivery)
+        delivered()
         if request.iidfile:
             write_id(request.iidfile, image)
         if request.metadata_file:
@@ -77,7 +94,7 @@ class Publisher:
             return parts
         dated = []
         for program, part in zip(programs, parts, strict=True):
-            image = make_image(program, part.image.layers, epoch)
+            image = make_image(program, part.image.layers, epoch, part.image.config.unknown.get(CACHE))
             self._store.blobs.put(image.config_raw)
             self._store.blobs.put(image.manifest_raw)
             dated.append(replace(part, image=image))
@@ -99,7 +116,7 @@ class Publisher:
                     self._store.blobs,
                     registries,
                     lambda layer, word: None,
-                    self._bases.source,
+                    lambda blob: self._bases.source(blob) or self._sharing.source(blob),
                     spec.by_digest,
                 )
             self._report.done(step)

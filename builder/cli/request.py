@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Iterable, Mapping
+from typing import TYPE_CHECKING
 
 import msgspec
 from msgspec.structs import replace
@@ -22,6 +23,9 @@ from builder.sandbox.spec import Limits
 from builder.source.base import NamedImage
 from cache.errors import Fault
 
+if TYPE_CHECKING:
+    from builder.remotecache.options import CacheSpec
+
 _TRUE, _FALSE = ("1", "t", "T", "TRUE", "true", "True"), ("0", "f", "F", "FALSE", "false", "False")
 _ENTITLEMENTS = frozenset({"network.host", "security.insecure"})
 _ULIMITS = (
@@ -37,6 +41,7 @@ class BuildRequest(msgspec.Struct, frozen=True, kw_only=True):
     epoch: SOURCE_DATE_EPOCH, or None. shm_size: bytes of /dev/shm, 0 for the usual. limits: of RUN steps.
     metadata_warnings: lint findings in --metadata-file too. verify: build once more, and compare.
     reproducible: there is an epoch in any case, and files are no younger.
+    cache_from, cache_to: caches that are elsewhere.
     """
 
     context: str
@@ -70,6 +75,8 @@ class BuildRequest(msgspec.Struct, frozen=True, kw_only=True):
     epoch: int | None = None
     verify: bool = False
     reproducible: bool = False
+    cache_from: tuple[CacheSpec, ...] = ()
+    cache_to: tuple[CacheSpec, ...] = ()
 
 
 def pairs(option: str, values: Iterable[str]) -> tuple[tuple[str, str], ...]:

@@ -19,9 +19,11 @@ from builder.cli.reporter import Reporter
 from builder.cli.request import BuildRequest
 from builder.cli.resolvconf import resolv_conf
 from builder.cli.secret import reader
+from builder.cli.sharing import Sharing
 from builder.cli.ssh import SshAgents
 from builder.export.exporter import Part
 from builder.export.options import OutputSpec
+from builder.graph.inputs import chain_of
 from builder.graph.operation import Exec
 from builder.graph.program import Program
 from builder.images.index import AnyImage
@@ -32,6 +34,7 @@ from builder.oci.config import DEFAULT_EPOCH
 from builder.sandbox.spec import DEFAULT_SHM_SIZE
 from builder.solve.assemble import make_image
 from builder.solve.local import LocalExecutor
+from builder.solve.lookup import Lookup
 from builder.solve.scheduler import Scheduler
 from builder.solve.surroundings import Surroundings
 from builder.solve.trees import Trees
@@ -58,11 +61,17 @@ class Session:
         store: Store,
         remotes: Remotes,
         deliveries: Sequence[Delivery],
+        sharing: Sharing,
         report: Reporter,
         at_once: int | None = None,
     ) -> None:
-        """at_once: how many steps may run at the same time, None for what suits the machine."""
+        """at_once: how many steps may run at the same time, None for what suits the machine.
+
+        delivering: whether outputs are being written.
+        """
         self.report, self.definition, self._at_once = report, definition, at_once
+        self.delivering = False
+        self._sharing = sharing
         self._store = store
         self._remotes = remotes
         self._deliveries = deliveries
@@ -70,6 +79,7 @@ class Session:
         self._images = ImageStore(store.root, store.blobs)
         self._opened = ExitStack()
         self._trees: Trees | None = None
+        self._lookup: Lookup | None = None
         self._devices = Granted(request.devices, os.environ)
         self._unpack = unpack_limits(os.environ)
         self._agents = SshAgents(request.ssh)
@@ -86,7 +96,7 @@ class Session:
         if self._trees is not None:
             self._trees.close()
         self._agents.close()
-        self._store.blobs.supply = None
+        self._store.blobs.suppliers.clear()
         self._opened.close()
 
     def run(self) -> AnyImage:
@@ -97,9 +107,11 @@ class Session:
         programs = self.reading.programs()
         parts = self._solve(programs)
         publisher = Publisher(
-            self.reading.request, self._store, self._images, self._deliveries, self._pulled, self.report
+            self.reading.request, self._store, self._images, self._deliveries, self._pulled, self._sharing, self.report
         )
-        return publisher.publish(programs, parts, self.reading.told)
+        publisher.complete(parts)
+        self.delivering = True
+        return publisher.publish(programs, parts, self.reading.told, lambda: self._share(programs))
 
     def _connect(self) -> Pulled:
         from builder.cli.registries import opened_registries
@@ -128,18 +140,33 @@ class Session:
             time.time(),
             forget=(lambda vertex: True) if self.reading.request.no_cache else fresh.__contains__,
             at_once=self._at_once,
+            imported=self._sharing.imports,
+            stored=self._sharing.stored,
         )
+        self._sharing.begin(self._store, chain_of(graph, targets))
         try:
             scheduler.run(*targets)
         finally:
             executor.close()
             self.folders.save_stats()
+        self._lookup = scheduler.lookup
         return tuple(self._part(program, scheduler) for program in programs)
+
+    def _share(self, programs: tuple[Program, ...]) -> None:
+        """Write the caches that are elsewhere."""
+        if self._lookup is not None:
+            self._sharing.finish(self._lookup, tuple(p.target for p in programs if p.target is not None))
 
     def _part(self, program: Program, scheduler: Scheduler | None) -> Part:
         stack = scheduler.stack(program.target) if scheduler is not None and program.target is not None else ()
         layers = tuple(stratum.wait() for stratum in stack)
-        image = make_image(program, layers, self.reading.request.epoch)
+        self._sharing.check(layers)
+        records = (
+            self._sharing.records(scheduler.lookup, program.target)
+            if scheduler is not None and program.target is not None
+            else None
+        )
+        image = make_image(program, layers, self.reading.request.epoch, records)
         self._store.blobs.put(image.config_raw)
         self._store.blobs.put(image.manifest_raw)
 
@@ -173,8 +200,12 @@ class Session:
             surroundings,
             self.report.emit,
             self.report.clock,
-            self._pulled.cancel,
+            self._cancel,
         )
+
+    def _cancel(self) -> None:
+        self._pulled.cancel()
+        self._sharing.cancel()
 
     def _open_snapshots(self) -> Snapshots:
         from builder.sandbox.stub import make_stub

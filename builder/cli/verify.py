@@ -118,6 +118,8 @@ class _SecondBuild:
             outputs=(),
             iidfile="",
             metadata_file="",
+            cache_from=(),
+            cache_to=tuple(spec for spec in request.cache_to if spec.kind == "inline"),  # it is in the image
         )
 
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from builder.graph.graph import Vertex
+from collections.abc import Iterable
+
+from builder.graph.graph import BuildGraph, Vertex
 from builder.graph.operation import Copy, Exec, FileSource, ImageSource, Operation, Selection
 from cache.digest import Digest
 
@@ -13,6 +15,17 @@ def root_of(vertex: Vertex) -> Digest | None:
     if isinstance(operation, ImageSource | FileSource) or not operation.rooted:
         return None
     return vertex.inputs[0]
+
+
+def chain_of(graph: BuildGraph, targets: Iterable[Digest]) -> frozenset[Digest]:
+    """The vertices whose layers are those of the targets' own trees."""
+    found: set[Digest] = set()
+    for target in targets:
+        at: Digest | None = target
+        while at is not None and at not in found:
+            found.add(at)
+            at = root_of(graph.vertices[at])
+    return frozenset(found)
 
 
 def standing_on(vertex: Vertex) -> tuple[Digest, ...]:

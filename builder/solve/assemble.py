@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from typing import Any
 
 import msgspec
 
@@ -17,8 +18,12 @@ def rfc3339(seconds: int) -> str:
     return time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(seconds))
 
 
-def make_image(program: Program, layers: tuple[Layer, ...], epoch: int | None) -> Image:
-    """The image of a program whose layers, the base's below its own, are made.
+CACHE = "dev.lapstrake.cache.v1"  # top-level field of a config: records of the steps that made the image
+_STALE = frozenset({CACHE, "moby.buildkit.cache.v0"})  # what a base says there is of its own steps
+
+
+def make_image(program: Program, layers: tuple[Layer, ...], epoch: int | None, cache: Any = None) -> Image:
+    """The image of a program whose layers, the base's below its own, are made. cache: goes under CACHE, if given.
 
     What this build adds is dated by SOURCE_DATE_EPOCH, else like the base image, else by a fixed day: the digest
     depends on the input, not on when or where it was built.
@@ -27,7 +32,13 @@ def make_image(program: Program, layers: tuple[Layer, ...], epoch: int | None) -
     created = rfc3339(epoch) if epoch is not None else config.created or rfc3339(DEFAULT_EPOCH)
     history = tuple(_dated(entry, created) for entry in config.history)
     changed = any(entry.own for entry in config.history) or not config.created or epoch is not None
-    config = msgspec.structs.replace(config, created=created if changed else config.created, history=history)
+    unknown = {name: value for name, value in config.unknown.items() if name not in _STALE}
+    config = msgspec.structs.replace(
+        config,
+        created=created if changed else config.created,
+        history=history,
+        unknown=unknown if cache is None else {**unknown, CACHE: cache},
+    )
     return assemble(config, layers)
 
 

@@ -10,7 +10,7 @@ from cache.digest import Digest
 
 
 class Imported(Protocol):
-    """Asked where the store knows nothing. The layer of a result may be elsewhere: BlobStore.supply gets it."""
+    """Asked where the store knows nothing. The layer of a result may be elsewhere: BlobStore.suppliers get it."""
 
     def results(self, key: Digest) -> Iterable[Result]:
         """What was filed under a key, the first to be preferred."""

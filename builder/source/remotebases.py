@@ -1,6 +1,6 @@
 """RemoteBases: base images from registries. Documents come when a name is resolved, layers when their bytes are read.
 
-The seam is BlobStore.supply: whoever opens a layer that is not here yet waits until it is. So a build that finds all
+The seam is BlobStore.suppliers: whoever opens a layer that is not here yet waits until it is. So a build that finds all
 its steps in the cache, or only looks at a config, downloads no layer.
 """
 
@@ -46,7 +46,7 @@ class RemoteBases:
         self._lock = threading.Lock()
         self._sources: dict[Digest, tuple[Reference, tuple[Layer, ...]]] = {}
         self._fetching: dict[str, threading.Lock] = {}
-        store.blobs.supply = self._supply
+        store.blobs.suppliers.append(self._supply)
 
     def resolve(self, reference: Reference, platform: Platform) -> Image:
         """The image as it was found last time, else as its registry has it. Raises RegistryFault, TransportFault."""
