@@ -14,19 +14,27 @@ from frontends.text import Lines, Source
 
 
 class FrontendFault(Fault):
-    """lines: first and last line at fault, counted from 1, or None where the whole file is."""
+    """lines: first and last line at fault, counted from 1, or None where the whole file is; places: all, if several."""
 
     def __init__(
-        self, message: str, hint: str = "", *, source: Source | None = None, lines: Lines | None = None
+        self,
+        message: str,
+        hint: str = "",
+        *,
+        source: Source | None = None,
+        lines: Lines | None = None,
+        places: tuple[Lines, ...] = (),
     ) -> None:
         super().__init__(message, hint)
         self.source = source
-        self.lines = lines
+        self.lines = places[0] if places else lines
+        self.places = places or ((lines,) if lines is not None else ())
 
     @property
     def excerpt(self) -> str:
         """The lines at fault as BuildKit draws them, or "" where they are not known."""
-        return self.source.excerpt(self.lines) if self.source and self.lines else ""
+        source = self.source
+        return "\n".join(filter(None, map(source.excerpt, self.places))) if source is not None else ""
 
     def at(self, source: Source, lines: Lines) -> FrontendFault:
         """The same fault with its place, unless it has one already."""

@@ -137,9 +137,11 @@ def _outline_json(outline: Outline, source: Source) -> str:
     )
 
 
-def location(lines: Lines) -> dict[str, Any]:
-    """A place as BuildKit's pb.Location is written, whose zeros are left out."""
-    return {"ranges": [{"start": {"line": lines.first}, "end": {"line": lines.last}}]}
+def location(*places: Lines) -> dict[str, Any]:
+    """Places as BuildKit's pb.Location is written: a range a line, in order, once; {} for none."""
+    numbers = sorted({number for lines in places for number in range(lines.first, lines.last + 1)})
+    ranges = [{"start": {"line": number}, "end": {"line": number}} for number in numbers]
+    return {"ranges": ranges} if ranges else {}
 
 
 def as_json(value: object) -> str:

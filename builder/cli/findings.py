@@ -38,7 +38,7 @@ def checked_json(checked: Checked, source: Source) -> str:
     if fault is not None:
         document["buildError"] = {
             "message": fault.message,
-            "location": location(fault.lines) if fault.lines is not None else {},
+            "location": location(*fault.places),
         }
     return as_json(document)
 

@@ -18,6 +18,14 @@ from builder.errors import SourceFault
 # Go's unicode.IsSpace, which is not Python's str.isspace.
 _SPACE = "\t\n\v\f\r \x85\xa0\u1680\u2028\u2029\u202f\u205f\u3000" + "".join(map(chr, range(0x2000, 0x200B)))
 _STAR, _DEEP, _BARE, _SLASH = "*", "**/", "**", "/"
+_NO_SLASH = "(?!/)"
+_MOST_VARIANTS = 64
+
+
+class _WithSlash(str):
+    """A token: a character class that holds a slash too, as `[^a]` does in an ignore file."""
+
+    __slots__ = ()
 
 
 class Verdict(msgspec.Struct, frozen=True):
@@ -41,7 +49,8 @@ class Ignore:
         """Raises SourceFault on a pattern that Go's filepath.Match calls malformed."""
         signed = [_signed(text) for text in patterns if text.strip(_SPACE)]
         self._groups = tuple(_groups(signed))
-        self._exceptions = tuple(tuple(_steps(pattern)) for exception, pattern in signed if exception)
+        named = [_tokens(pattern) for exception, pattern in signed if exception]
+        self._exceptions = tuple(tuple(_steps(variant)) for tokens in named for variant in _variants(tokens))
         self._everything = any(not exception and p in ("*", "**", "**/*") for exception, p in signed)
         self.root = Verdict(False, (False,) * len(self._groups))
         self._folders: dict[str, Verdict] = {"": self.root}
@@ -136,10 +145,10 @@ def _wildcard(pattern: str) -> re.Pattern[str]:
     return re.compile(f"(?s:{_piece(_tokens(pattern, deep=False))})\\Z")
 
 
-def _steps(pattern: str) -> Iterator[re.Pattern[str] | None]:
+def _steps(tokens: list[str]) -> Iterator[re.Pattern[str] | None]:
     """One matcher for each segment of the pattern, None for one with `**` in it."""
     segment: list[str] = []
-    for token in [*_tokens(pattern), _SLASH]:
+    for token in [*tokens, _SLASH]:
         if token in (_DEEP, _BARE):
             yield None
             return
@@ -177,7 +186,8 @@ def _tokens(pattern: str, deep: bool = True) -> list[str]:
             tokens.append("[^/]")
         elif ch == "[":
             token, at = _character_class(pattern, at)
-            tokens.append(token)
+            slash = deep and re.match(token.removeprefix(_NO_SLASH), "/") is not None
+            tokens.append(_WithSlash(token) if slash else token)
         elif ch == "\\":
             if at == len(pattern):
                 raise _malformed(pattern)
@@ -200,8 +210,8 @@ def _character_class(pattern: str, at: int) -> tuple[str, int]:
         if low <= high:
             ranges += f"{re.escape(low)}-{re.escape(high)}"
     if not ranges:
-        return ("[^/]" if negated else "(?!)"), at + 1
-    return f"(?!/)[{'^' if negated else ''}{ranges}]", at + 1
+        return (f"{_NO_SLASH}(?s:.)" if negated else "(?!)"), at + 1
+    return f"{_NO_SLASH}[{'^' if negated else ''}{ranges}]", at + 1
 
 
 def _class_member(pattern: str, at: int) -> tuple[str, int]:
@@ -226,6 +236,22 @@ def _translate(tokens: list[str]) -> str:
     if tokens[:1] == [_BARE] and all(len(token.removeprefix("\\")) == 1 and token != _STAR for token in tokens[1:]):
         # `**.log`: moby/patternmatcher compares the end of the path as text, but not with an escape in it: `**\.log`
         return ".*" + _piece(tokens[1:])
+    return "|".join(map(_expression, _variants(tokens)))
+
+
+def _variants(tokens: list[str]) -> list[list[str]]:
+    """The tokens with and without a slash for each class that matches one; of many classes, for the first few."""
+    found: list[list[str]] = [[]]
+    for token in tokens:
+        if isinstance(token, _WithSlash) and len(found) < _MOST_VARIANTS:
+            found = [[*start, choice] for start in found for choice in (token, _SLASH)]
+        else:
+            for start in found:
+                start.append(token)
+    return found
+
+
+def _expression(tokens: list[str]) -> str:
     pieces: list[list[str]] = [[]]
     for token in tokens:
         if token in (_DEEP, _BARE):

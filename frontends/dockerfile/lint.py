@@ -179,7 +179,11 @@ class Lint:
         self._found: dict[Warning, None] = {}
 
     def report(self, rule: str, lines: Lines, comments: Iterable[str], *values: str) -> None:
-        """comments: those above the instruction, one of which may say `check=skip=…`."""
+        """comments: those above the instruction, one of which may say `check=skip=…`; () for rules of the whole file.
+
+        To the latter BuildKit's comments mean nothing: blank lines, casing, names of stages, defaults and platforms of
+        base images.
+        """
         known = RULES[rule]
         local = _local(comments)
         if known.experimental:

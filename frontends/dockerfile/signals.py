@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import re
+
 _NAMES = (
     " ABRT ALRM BUS CHLD CLD CONT FPE HUP ILL INT IO IOT KILL PIPE POLL PROF PWR QUIT SEGV STKFLT STOP SYS TERM TRAP "
     "TSTP TTIN TTOU URG USR1 USR2 VTALRM WINCH XCPU XFSZ RTMIN RTMAX "
 )
-_LONGEST = 10  # digits of a number
+_NUMBER = re.compile(r"[+-]?0*([0-9]{1,19})\Z")
+_MOST = 2**63  # of Go's int
 
 
 def is_signal(text: str) -> bool:
     """SIGTERM, term, 15, SIGRTMIN+3; of numbers, which kernels have not all the same of, only 0 is none."""
-    if text.isascii() and text.isdigit():
-        return int(text[:_LONGEST]) != 0 and len(text) < _LONGEST
+    number = _NUMBER.match(text)
+    if number is not None:
+        return 0 < int(number[1]) < _MOST + text.startswith("-")
     name = text.upper().removeprefix("SIG")
     for base, sign, most in (("RTMIN", "+", 15), ("RTMAX", "-", 14)):
         offset = name.removeprefix(base + sign)

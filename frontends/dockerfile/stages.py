@@ -227,7 +227,7 @@ def _check_defaults(heads: list[From], globals_: list[Arg], arguments: dict[str,
                     defaults[argument.name] = Expander(defaults).expand(argument.default)
         for head in heads:
             if not isinstance(head.base, str) and not _is_reference(Expander(defaults).expand(head.base)):
-                lint.report("InvalidDefaultArgInFrom", head.lines, head.comments, written(head.base))
+                lint.report("InvalidDefaultArgInFrom", head.lines, (), written(head.base))
     except FrontendFault:
         return  # the build itself fails of the same fault, or is saved by its arguments
 

@@ -43,9 +43,9 @@ def _check_from(stage: From, names: set[str], lint: Lint) -> None:
     if stage.as_keyword and _case(stage.keyword) and _case(stage.as_keyword) != _case(stage.keyword):
         lint.report("FromAsCasing", stage.lines, stage.comments, stage.as_keyword, stage.keyword)
     if stage.stage in ("context", "scratch"):
-        lint.report("ReservedStageName", stage.lines, stage.comments, quote(stage.stage))
+        lint.report("ReservedStageName", stage.lines, (), quote(stage.stage))
     if stage.stage in names:
-        lint.report("DuplicateStageName", stage.lines, stage.comments, quote(stage.stage))
+        lint.report("DuplicateStageName", stage.lines, (), quote(stage.stage))
     if stage.stage:
         names.add(stage.stage)
         _check_description("FROM", [stage.stage], stage, lint)
@@ -69,5 +69,4 @@ def _check_casing(tree: Tree, lint: Lint) -> None:
     majority = "lowercase" if cases["lowercase"] > cases["uppercase"] else "uppercase"
     for instruction in counted:
         if _case(instruction.keyword) != majority:
-            word, lines, comments = instruction.keyword, instruction.lines, instruction.comments
-            lint.report("ConsistentInstructionCasing", lines, comments, word, majority)
+            lint.report("ConsistentInstructionCasing", instruction.lines, (), instruction.keyword, majority)

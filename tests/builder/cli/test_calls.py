@@ -60,7 +60,7 @@ def test_describe() -> None:
 def test_targets() -> None:
     found = (Target("build", False, "makes it", "a", "", AT), Target("", True, "", "b", "linux/arm64", AT))
     assert show_targets(found, SOURCE, "text") == "TARGET    DESCRIPTION\nbuild     makes it\n(default) \n"
-    where = {"ranges": [{"start": {"line": 2}, "end": {"line": 3}}]}
+    where = {"ranges": [{"start": {"line": 2}, "end": {"line": 2}}, {"start": {"line": 3}, "end": {"line": 3}}]}
     assert json.loads(show_targets(found, SOURCE, "json")) == {
         "targets": [
             {"name": "build", "description": "makes it", "base": "a", "location": where},

@@ -1,6 +1,7 @@
 """A second ignore matcher: one segment at a time, one character at a time, every choice tried. The oracle of ignore.py.
 
-Takes exponential time, so it is for short patterns only. `**` that is no segment of its own is compared as text.
+Takes exponential time, so it is for short patterns only. `**` that is no segment of its own is compared as text, and
+`[^a]` holds a slash, as in moby/patternmatcher.
 """
 
 from __future__ import annotations
@@ -51,7 +52,7 @@ def _match(pattern: str, text: str) -> bool:
         return text[0] != "/" and _match(pattern[1:], text[1:])
     if pattern[0] == "[":
         found, rest = _class(pattern[1:], text[0])
-        return text[0] != "/" and found and _match(rest, text[1:])
+        return found and _match(rest, text[1:])
     literal = pattern[1] if pattern[0] == "\\" else pattern[0]
     return text[0] == literal and _match(pattern[2 if pattern[0] == "\\" else 1 :], text[1:])
 

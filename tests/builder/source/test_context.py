@@ -1,13 +1,17 @@
 from __future__ import annotations
 
 import os
+import tempfile
 from pathlib import Path
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from builder.source.context import LocalContext
 from builder.source.ignore import Ignore, read_patterns
 from cache.stats import StatIndex
+from tests.builder.source.bruteforce import hidden
 
 
 def walked(root: Path, rules: str, monkeypatch: pytest.MonkeyPatch) -> tuple[list[bytes], set[bytes]]:
@@ -48,3 +52,36 @@ def test_a_folder_that_shows_nothing_is_not_entered(
     assert found == shown
     assert (b"deps" in opened) is entered
     assert b"deps/x/y" not in opened
+
+
+_NAMES = st.sampled_from(["a", "b", "ab", "c.x"])
+_TREES = st.sets(st.lists(_NAMES, min_size=1, max_size=4).map("/".join), min_size=1, max_size=10)
+_PIECES = st.sampled_from(["a", "b", "c", "/", "/", "*", "**", "**/", "?", "[ab]", "[^a]", ".x", "\\."])
+_RULES = st.lists(
+    st.tuples(st.sampled_from(["", "", "!"]), st.lists(_PIECES, min_size=1, max_size=5).map("".join)).map("".join),
+    min_size=1,
+    max_size=5,
+)
+
+
+@settings(max_examples=300, deadline=None)
+@given(_TREES, _RULES)
+def test_a_walk_shows_what_asking_for_each_path_does(files: set[str], rules: list[str]) -> None:
+    """Though it enters no folder that has nothing to show; the other side is asked of a tree that is walked whole."""
+    patterns = tuple(rule for rule in read_patterns("\n".join(rules).encode()) if rule.lstrip("!/") not in ("", "."))
+    with tempfile.TemporaryDirectory() as root:
+        for name in sorted(files):
+            file = Path(root, name)
+            if not any(parent.is_file() for parent in file.parents) and not file.exists():
+                file.parent.mkdir(parents=True, exist_ok=True)
+                file.touch()
+        paths = [path.relative_to(root) for path in Path(root).rglob("*")]
+        kept = {path for path in paths if not hidden(patterns, path.as_posix())}
+        folders = {parent for path in kept for parent in path.parents if parent != Path(".")}
+        context = LocalContext(root, Ignore(patterns), StatIndex("", os.stat(root).st_dev, 0), 0)
+        try:
+            shown = [Path(os.fsdecode(entry.path)) for entry in context.walk(b"")]
+        finally:
+            context.close()
+    assert set(shown) == kept | folders
+    assert len(shown) == len(set(shown))

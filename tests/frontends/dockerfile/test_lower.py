@@ -12,7 +12,8 @@ from builder.graph.program import Program
 from builder.oci.config import HealthCheck, ImageConfig, RuntimeConfig
 from builder.oci.platform import Platform
 from frontends.dockerfile.options import is_predefined, proxy_env
-from frontends.errors import FrontendFault
+from frontends.errors import FrontendFault, LowerFault
+from frontends.text import Lines
 
 Build = Callable[..., Program]
 replace = msgspec.structs.replace
@@ -559,3 +560,31 @@ def test_same_text_gives_the_same_program(build: Build) -> None:
     assert build(text) == build(text)
     moved = build(text.replace("RUN 1", "# moved\n\nRUN 1"))
     assert moved.steps == build(text).steps
+
+
+def test_a_cycle_is_drawn_with_the_instructions_that_make_it(build: Build) -> None:
+    text = "FROM a AS x\nCOPY --from=y a \\\n  b\nFROM a AS y\nRUN z\nRUN --mount=from=x,target=/x y\n"
+    with pytest.raises(LowerFault) as caught:
+        build(text)
+    assert caught.value.message == "circular dependency detected on stage: x"
+    assert caught.value.places == (Lines(2, 3), Lines(6, 6))
+    first, second = caught.value.excerpt.split("\nDockerfile:")
+    assert first.startswith("Dockerfile:2\n") and "   3 | >>>   b\n" in first
+    assert second.startswith("6\n") and "   6 | >>> RUN --mount" in second
+
+
+def test_a_stage_stands_only_on_earlier_ones(build: Build) -> None:
+    """What FROM names makes no cycle: BuildKit looks for these among what instructions read."""
+    text = 'cannot mount from stage "b" to "/x", stage needs to be defined before current command'
+    with pytest.raises(LowerFault) as caught:
+        build("FROM x AS a\nRUN --mount=from=b,target=/x y\nFROM a AS b")
+    assert caught.value.message == text
+
+
+def test_a_wrong_trigger_is_a_fault_of_the_from_line(build: Build) -> None:
+    with pytest.raises(LowerFault) as caught:
+        build("FROM a AS x\nONBUILD COPYY a b\n\nFROM x")
+    assert (caught.value.message, caught.value.lines) == (
+        "unknown instruction: COPYY (did you mean COPY?)",
+        Lines(4, 4),
+    )

@@ -3,7 +3,6 @@ from __future__ import annotations
 import pytest
 
 from frontends.dockerfile.paths import clean, destination, has_wildcard, join, workdir
-from frontends.dockerfile.signals import is_signal
 
 
 @pytest.mark.parametrize(
@@ -39,18 +38,6 @@ def test_wildcards() -> None:
     assert [has_wildcard(p) for p in ("a", "a*", "a?", "[a]", "\\*", "\\\\*", "a]")] == [
         False, True, True, True, False, True, False,
     ]  # fmt: skip
-
-
-@pytest.mark.parametrize("name", ["SIGTERM", "term", "15", "SIGRTMIN+3", "RTMAX-14", "sigkill", "64", "RTMIN"])
-def test_signals(name: str) -> None:
-    assert is_signal(name)
-
-
-@pytest.mark.parametrize(
-    "name", ["", "0", "-9", "SIG", "NOPE", "RTMIN+16", "RTMIN+0", "RTMAX-15", "RTMIN+03", "HUP INT", "٣"]
-)
-def test_no_signals(name: str) -> None:
-    assert not is_signal(name)
 
 
 @pytest.mark.parametrize(
