@@ -160,6 +160,9 @@ class MemoryRegistry:
         elif exchange.command == "PATCH":
             self.uploads[session] += exchange.seen.body
             exchange.send(202, Location=f"{place}{session}?state=y", Range=f"0-{len(self.uploads[session]) - 1}")
+        elif exchange.command == "DELETE":
+            self.uploads.pop(session, None)
+            exchange.send(204)
         elif exchange.command == "GET":
             exchange.send(204, Location=f"{place}{session}", Range=f"0-{len(self.uploads[session]) - 1}")
         else:

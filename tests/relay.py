@@ -13,7 +13,7 @@ _STEP = 4096
 class Relay:
     """down, up: called for each connection; how many bytes pass to the client, to the server, before it is cut.
 
-    asked: the names that a proxy was asked for.
+    cuts: how often that happened. asked: the names that a proxy was asked for.
     """
 
     def __init__(self, target: str, proxy: bool = False) -> None:
@@ -23,6 +23,7 @@ class Relay:
         self.down: Callable[[], int | None] = lambda: None
         self.up: Callable[[], int | None] = lambda: None
         self.asked: list[str] = []
+        self.cuts = 0
         self._listener = socket.create_server(("127.0.0.1", 0))
 
     @property
@@ -48,22 +49,22 @@ class Relay:
                     head += client.recv(1)
                 self.asked.append(head.split(b" ")[1].decode())
                 client.sendall(b"HTTP/1.1 200 OK\r\n\r\n")
-            back = threading.Thread(target=_carry, args=(server, client, self.down()), daemon=True)
+            back = threading.Thread(target=self._carry, args=(server, client, self.down()), daemon=True)
             back.start()
-            _carry(client, server, self.up())
+            self._carry(client, server, self.up())
             back.join()
 
-
-def _carry(source: socket.socket, sink: socket.socket, left: int | None) -> None:
-    """Until the end, or until that many bytes went: then both directions are cut."""
-    with suppress(OSError):
-        while data := source.recv(_STEP if left is None else max(min(_STEP, left), 1)):
-            if left is not None:
-                data, left = data[:left], left - len(data[:left])
-            sink.sendall(data)
-            if left == 0:
-                source.shutdown(socket.SHUT_RDWR)
-        sink.shutdown(socket.SHUT_RDWR)
+    def _carry(self, source: socket.socket, sink: socket.socket, left: int | None) -> None:
+        """Until the end, or until that many bytes went: then both directions are cut."""
+        with suppress(OSError):
+            while data := source.recv(_STEP if left is None else max(min(_STEP, left), 1)):
+                if left is not None:
+                    data, left = data[:left], left - len(data[:left])
+                sink.sendall(data)
+                if left == 0:
+                    self.cuts += 1
+                    source.shutdown(socket.SHUT_RDWR)
+            sink.shutdown(socket.SHUT_RDWR)
 
 
 @contextmanager

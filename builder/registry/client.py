@@ -131,22 +131,35 @@ class Client:
 
     @contextmanager
     def request(
-        self, method: str, path: str, headers: Mapping[str, str] | None = None, content: Content = None, scope: str = ""
+        self,
+        method: str,
+        path: str,
+        headers: Mapping[str, str] | None = None,
+        content: Content = None,
+        scope: str = "",
+        repeat: bool | None = None,
     ) -> Iterator[Response]:
-        """An answer of any status but 401, 403 and 429. path: below /v2/, or a URL that the registry gave."""
+        """An answer of any status but 401, 403 and 429. path: below /v2/, or a URL that the registry gave.
+
+        repeat: as for Transport.stream.
+        """
         url = path if "://" in path else f"{self.base()}/v2/{path}"
         scope = scope or f"repository:{self.place.repository}:pull"
         fields = dict(headers or {})
-        with self._once(method, url, fields, content, scope) as response:
+        with self._once(method, url, fields, content, scope, repeat) as response:
             if response.status != 401 or not self._is_own(response):
                 self._refused(response, (path, 0))
                 yield response
                 return
             asked = response.headers.get("www-authenticate", "")
         self._grant(asked, scope)
-        with self._once(method, url, fields, content, scope) as response:
+        with self._once(method, url, fields, content, scope, repeat) as response:
             self._refused(response, (path, 0))
             yield response
+
+    def wait(self, attempt: int) -> bool:
+        """As Transport.wait."""
+        return self._transport.wait(attempt)
 
     def base(self) -> str:
         """`https://host`, or http where the place need not be secure and does not speak TLS."""
@@ -166,12 +179,20 @@ class Client:
             return f"http://{self.place.host}"
 
     @contextmanager
-    def _once(self, method: str, url: str, headers: dict[str, str], content: Content, scope: str) -> Iterator[Response]:
+    def _once(
+        self,
+        method: str,
+        url: str,
+        headers: dict[str, str],
+        content: Content,
+        scope: str,
+        repeat: bool | None = None,
+    ) -> Iterator[Response]:
         with self._lock:
             held = self._grants.get(scope)
         if held is not None and held[1] > self._now() and origin(url) == origin(self._base):
             headers = {**headers, "authorization": held[0].header}
-        with self._transport.stream(method, url, headers, content) as response:
+        with self._transport.stream(method, url, headers, content, repeat=repeat) as response:
             yield response
 
     def _is_own(self, response: Response) -> bool:

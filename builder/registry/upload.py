@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from urllib.parse import quote, urljoin
 
-from builder.errors import Interrupted, RegistryFault, TimedOut, TransportFault, Unreachable
+import msgspec
+
+from builder.errors import BuildFault, Denied, Interrupted, RegistryFault, TimedOut, TransportFault, Unreachable
 from builder.oci.descriptor import Descriptor
 from builder.registry.client import Client, error_of
 from builder.transport.address import origin
@@ -15,6 +18,18 @@ from builder.transport.response import Response
 CHUNK = 32 << 20  # bytes of one PATCH: what is sent again if a connection breaks
 _READ = 1 << 20
 _BREAKS = 5
+_GONE = frozenset({404, 416, 500, 502, 503, 504})  # an upload that is not, or not where we are; another may do
+
+
+class _Lost(RegistryFault):
+    """The registry does not carry on an upload."""
+
+
+class Session(msgspec.Struct, frozen=True):
+    """A running upload. url: where the next part goes. chunk: bytes that a part should have at least."""
+
+    url: str
+    chunk: int
 
 
 class Upload:
@@ -43,21 +58,27 @@ class Upload:
         """Take a blob over from another repository of the registry; whether it did."""
         scope = f"{self._scope} repository:{repository}:pull"
         path = self._path(f"blobs/uploads/?mount={blob.digest}&from={quote(repository, safe='')}")
-        with self._client.request("POST", path, {"content-length": "0"}, scope=scope) as response:
-            return response.status == 201  # 202 began an upload instead, which the registry forgets by itself
+        try:
+            with self._client.request("POST", path, {"content-length": "0"}, scope=scope) as response:
+                return response.status == 201  # 202 began an upload instead, which the registry forgets by itself
+        except Denied:
+            return False  # the neighbour may not be read
 
     def blob(self, blob: Descriptor, path: str, moved: Callable[[int], None]) -> None:
         """Send the file `path`, in one piece if it is small, else in chunks that can be carried on."""
-        where = self._begin(blob)
-        if blob.size <= CHUNK:
-            self._finish(where, blob, lambda: _part(path, 0, blob.size), blob.size)
-        else:
-            self._finish(self._chunks(where, blob, path, moved), blob, None, 0)
+
+        def send(session: Session) -> None:
+            if blob.size <= session.chunk:
+                self._finish(session.url, blob, lambda: _part(path, 0, blob.size), blob.size)
+            else:
+                self._finish(self._chunks(session, blob, path, moved), blob, None, 0)
+
+        self._send(blob, send)
         moved(blob.size)
 
     def data(self, blob: Descriptor, raw: bytes) -> None:
         """Send bytes that are in memory."""
-        self._finish(self._begin(blob), blob, lambda: iter((raw,)), len(raw))
+        self._send(blob, lambda session: self._finish(session.url, blob, lambda: iter((raw,)), len(raw)))
 
     def manifest(self, raw: bytes, descriptor: Descriptor, reference: str) -> None:
         """Put a manifest under a tag or its own digest; the registry must name it as we do."""
@@ -70,22 +91,51 @@ class Upload:
         if said.startswith("sha256:") and said != str(descriptor.digest):
             raise RegistryFault(f"{self._name()}: the registry calls manifest {descriptor.digest} {said:.80}")
 
-    def _begin(self, blob: Descriptor) -> str:
+    def _send(self, blob: Descriptor, send: Callable[[Session], None]) -> None:
+        """In a new upload; in another one from the first byte on if it is lost, as often as requests are made."""
+        attempt = 0
+        while True:
+            attempt += 1
+            session = self._begin(blob)
+            try:
+                send(session)
+                return
+            except BuildFault as error:
+                self._cancel(session)
+                if not isinstance(error, Interrupted | TimedOut | Unreachable | _Lost):
+                    raise
+                if self.has(blob):  # it was whole, and the answer was lost
+                    return
+                if not self._client.wait(attempt):
+                    raise
+
+    def _begin(self, blob: Descriptor) -> Session:
         headers = {"content-length": "0"}
-        with self._client.request("POST", self._path("blobs/uploads/"), headers, b"", self._scope) as response:
+        path = self._path("blobs/uploads/")
+        with self._client.request("POST", path, headers, b"", self._scope, repeat=True) as response:
             if response.status != 202:
                 raise self._fault(response, f"blob {blob.digest}")
-            return self._location(response, f"{self._client.base()}/v2/{self._path('blobs/uploads/')}")
+            least = response.headers.get("oci-chunk-min-length", "")
+            chunk = int(least) if least.isascii() and least.isdigit() and len(least) < 19 else 0
+            return Session(self._location(response, f"{self._client.base()}/v2/{path}"), max(CHUNK, chunk))
 
-    def _chunks(self, where: str, blob: Descriptor, path: str, moved: Callable[[int], None]) -> str:
+    def _cancel(self, session: Session) -> None:
+        """Say that nothing more comes; what the registry says to it does not count."""
+        with suppress(BuildFault):
+            headers = {"content-length": "0"}
+            with self._client.request("DELETE", session.url, headers, scope=self._scope, repeat=False):
+                pass
+
+    def _chunks(self, session: Session, blob: Descriptor, path: str, moved: Callable[[int], None]) -> str:
         """PATCH after PATCH; when one breaks off, the registry is asked how far it came."""
         at = breaks = 0
+        where = session.url
         while at < blob.size:
-            size = min(CHUNK, blob.size - at)
+            size = min(session.chunk, blob.size - at)
             try:
                 where = self._patch(where, blob, path, at, size)
                 at += size
-            except (Interrupted, TimedOut, Unreachable):
+            except (Interrupted, TimedOut, Unreachable, _Lost):
                 breaks += 1
                 if breaks > _BREAKS:
                     raise
@@ -117,7 +167,7 @@ class Upload:
     def _finish(self, where: str, blob: Descriptor, content: Callable[[], Iterator[bytes]] | None, size: int) -> None:
         url = f"{where}{'&' if '?' in where else '?'}digest={quote(str(blob.digest), safe='')}"
         headers = {"content-type": "application/octet-stream", "content-length": str(size)}
-        with self._client.request("PUT", url, headers, content, self._scope) as response:
+        with self._client.request("PUT", url, headers, content, self._scope, repeat=False) as response:
             if response.status not in (201, 204):
                 raise self._fault(response, f"blob {blob.digest}")
 
@@ -137,7 +187,8 @@ class Upload:
 
     def _fault(self, response: Response, what: str) -> RegistryFault:
         said = error_of(response)
-        return RegistryFault(
+        kind = _Lost if response.status in _GONE else RegistryFault
+        return kind(
             f"{self._name()}: cannot push {what}: unexpected status {response.status}" + (f": {said}" if said else "")
         )
 

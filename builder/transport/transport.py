@@ -9,7 +9,7 @@ import base64
 import threading
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from builder.errors import BadRedirect, BuildFault, Canceled, Interrupted, TimedOut, TransportFault, Unreachable
 from builder.transport.address import Origin, bare, joined, origin, shown, userinfo
@@ -30,6 +30,13 @@ _FOLLOWED = frozenset({301, 302, 303, 307, 308})
 _IDEMPOTENT = frozenset({"GET", "HEAD", "PUT", "DELETE", "OPTIONS"})  # RFC 9110, 9.2.2
 _PRIVATE = frozenset({"authorization", "cookie", "proxy-authorization"})
 _DRAINED = 64 << 10  # bytes of a body nobody wants that are read to keep the connection
+
+
+class _Way(NamedTuple):
+    """How one request is made; see stream()."""
+
+    private: bool
+    repeat: bool
 
 
 def _default_tls(origin: Origin) -> Tls:
@@ -65,11 +72,14 @@ class Transport:
         url: str,
         headers: Mapping[str, str] | None = None,
         content: Content = None,
+        *,
         private: bool = False,
+        repeat: bool | None = None,
     ) -> Iterator[Response]:
         """The answer to a request, whatever its status, once redirects are followed and repeats made.
 
-        private: the content is a credential, too.
+        private: the content is a credential, too. repeat: whether a server that saw the request and may have done
+        something may be asked again; None: as HTTP has it for the method.
 
         Authorization, cookies and the URL's own userinfo go to the URL's origin and to no other. A body that breaks
         off is not asked for again: who knows what it is can ask for the rest. Raises TransportFault, Canceled.
@@ -79,7 +89,8 @@ class Transport:
         if login is not None:
             fields.setdefault("authorization", basic(*login))
         fields = {"user-agent": self._agent, **fields}
-        answer, final = self._redirected(method, bare(url), fields, content, private)
+        way = _Way(private, method in _IDEMPOTENT if repeat is None else repeat)
+        answer, final = self._redirected(method, bare(url), fields, content, way)
         try:
             yield Response(answer, final)
         except TransportFault as error:
@@ -88,6 +99,13 @@ class Transport:
             raise
         finally:
             self._finish(answer)
+
+    def wait(self, attempt: int) -> bool:
+        """Wait as after the request of this number, from 1; False where there should be no other one."""
+        pause = self._retries.pause(attempt)
+        if pause is not None:
+            self._sleep(pause)
+        return pause is not None
 
     def cancel(self) -> None:
         """Whatever is being read or asked for fails with Canceled, as soon as it can."""
@@ -105,12 +123,12 @@ class Transport:
             client.close()
 
     def _redirected(
-        self, method: str, url: str, fields: dict[str, str], content: Content, private: bool
+        self, method: str, url: str, fields: dict[str, str], content: Content, way: _Way
     ) -> tuple[Answer, str]:
         first = url
         home = origin(url)
         for _ in range(_REDIRECTS + 1):
-            answer = self._repeated(method, url, fields, content)
+            answer = self._repeated(method, url, fields, content, way.repeat)
             location = answer.headers.get("location", "")
             if answer.status not in _FOLLOWED or not location:
                 return answer, url
@@ -123,12 +141,12 @@ class Transport:
             except (TransportFault, ValueError) as error:
                 raise BadRedirect(f"{shown(url)} redirects to something that is no http or https URL") from error
             if to != home:
-                if private and content:
+                if way.private and content:
                     raise BadRedirect(f"{shown(first)}: credentials are not sent on to {to.name}")
                 fields = {name: value for name, value in fields.items() if name not in _PRIVATE}
         raise BadRedirect(f"{shown(first)}: stopped after {_REDIRECTS} redirects")
 
-    def _repeated(self, method: str, url: str, fields: dict[str, str], content: Content) -> Answer:
+    def _repeated(self, method: str, url: str, fields: dict[str, str], content: Content, repeat: bool) -> Answer:
         """One request, made again while that may help. The last answer counts, whatever it is."""
         attempt = 0
         while True:
@@ -139,10 +157,10 @@ class Transport:
                 no_host = isinstance(error, Unreachable)
                 pause = None if no_host and attempt >= self._retries.connects else self._retries.pause(attempt)
                 # An unreachable host has seen nothing, so that any request may be made again.
-                if pause is None or not (method in _IDEMPOTENT or no_host):
+                if pause is None or not (repeat or no_host):
                     raise
             else:
-                if answer.status not in REPEATED or not (method in _IDEMPOTENT or answer.status == 429):
+                if answer.status not in REPEATED or not (repeat or answer.status == 429):
                     return answer
                 pause = self._retries.pause(attempt, retry_after(answer.headers, self._now()))
                 if pause is None:

@@ -122,6 +122,95 @@ def test_chunks_are_carried_on(store: Store, monkeypatch: pytest.MonkeyPatch) ->
     assert registry.broken and registry.blobs["app", str(Digest.of(data))] == data
 
 
+class Forgetful(MemoryRegistry):
+    """Answers the third request of an upload with `status`, or ends the connection, and forgets what it had."""
+
+    status = 0
+    left = 3
+
+    def upload(self, exchange: Exchange, name: str, session: str, query: dict[str, list[str]]) -> None:
+        if exchange.command in ("PATCH", "PUT"):
+            self.left -= 1
+            if not self.left:
+                del self.uploads[session]
+                exchange.send(self.status, b"") if self.status else exchange.cut()
+                return
+        if session and session not in self.uploads:
+            exchange.send(404, b'{"errors":[{"code":"BLOB_UPLOAD_UNKNOWN"}]}')
+            return
+        super().upload(exchange, name, session, query)
+
+
+@pytest.mark.parametrize("status", [0, 404, 416, 500, 503])
+@pytest.mark.parametrize("size", [35_000, 20_000])  # the third request is a PATCH, or the PUT
+def test_an_upload_that_is_lost_begins_anew(
+    store: Store, monkeypatch: pytest.MonkeyPatch, status: int, size: int
+) -> None:
+    monkeypatch.setattr(upload, "CHUNK", 10_000)
+    registry = Forgetful()
+    registry.status = status
+    data = os.urandom(size)
+    assert send(registry, store, image(store, data))[-1] == "Pushed"
+    assert registry.blobs["app", str(Digest.of(data))] == data
+    assert sent(registry, "POST") == ["/v2/app/blobs/uploads/"] * 3  # the second for the layer, one for the config
+    assert sent(registry, "DELETE") == ["/v2/app/blobs/uploads/0"]
+
+
+class Deaf(MemoryRegistry):
+    """Takes a blob, and does not say so."""
+
+    def upload(self, exchange: Exchange, name: str, session: str, query: dict[str, list[str]]) -> None:
+        if exchange.command == "PUT" and len(exchange.seen.body) > 1000:
+            self.add_blob(name, exchange.seen.body)
+            exchange.cut()
+        else:
+            super().upload(exchange, name, session, query)
+
+
+def test_a_blob_whose_arrival_was_not_told_is_not_sent_again(store: Store) -> None:
+    registry = Deaf()
+    assert send(registry, store, image(store, os.urandom(9999)))[-1] == "Pushed"
+    assert len(sent(registry, "POST")) == 2
+
+
+class LargeParts(MemoryRegistry):
+    """Wants parts of 20,000 bytes at least."""
+
+    def upload(self, exchange: Exchange, name: str, session: str, query: dict[str, list[str]]) -> None:
+        if exchange.command == "POST":
+            self.uploads["x"] = b""
+            exchange.send(202, Location=f"/v2/{name}/blobs/uploads/x?a=b", OCI_Chunk_Min_Length="20000")
+        else:
+            super().upload(exchange, name, session, query)
+
+
+def test_parts_are_as_large_as_the_registry_wants(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(upload, "CHUNK", 10_000)
+    registry = LargeParts()
+    send(registry, store, image(store, os.urandom(45_000)))
+    parts = [seen for seen in registry.server.seen if seen.method == "PATCH"]
+    assert [seen.headers["content-range"] for seen in parts] == ["0-19999", "20000-39999", "40000-44999"]
+    assert [len(seen.body) for seen in parts] == [20_000, 20_000, 5000]
+    assert next(seen.body for seen in registry.server.seen if seen.method == "PUT") == b""
+
+
+class Busy(MemoryRegistry):
+    """Is overloaded at every second request."""
+
+    def answer(self, exchange: Exchange) -> None:
+        if len(self.server.seen) % 2:
+            exchange.send(503 if len(self.server.seen) % 4 == 1 else 429, Retry_After="0")
+        else:
+            super().answer(exchange)
+
+
+def test_a_busy_registry_is_asked_again(store: Store) -> None:
+    registry = Busy()
+    what = image(store, os.urandom(9999))
+    assert send(registry, store, what)[-1] == "Pushed"
+    assert registry.tags["app", "1"] == str(what.digest)
+
+
 class Refusing(MemoryRegistry):
     def upload(self, exchange: Exchange, name: str, session: str, query: dict[str, list[str]]) -> None:
         exchange.send(400, b'{"errors":[{"code":"DENIED","message":"quota\\u001b[2J exceeded"}]}')
