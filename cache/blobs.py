@@ -2,7 +2,7 @@
 
 Order of a write, which decides what a crash leaves: bytes to `tmp/`, hashed on the way; fsync; rename to the final
 name. A name under `blobs/` therefore always stands for whole bytes; a leftover in `tmp/` is garbage that prune
-removes. This file takes no lock.
+removes. While a command uses the store (`Store.using`), whatever digest it asks for here is held: see cache.leases.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from typing import Self
 
 from cache.digest import Digest
 from cache.errors import CacheFault, DamagedBlob, DigestMismatch, Fault
+from cache.leases import Leases
 from cache.wholefile import temp_name
 
 DOCUMENT_LIMIT = 4 << 20  # bytes of a manifest, index or config that we are willing to hold in memory
@@ -27,6 +28,7 @@ class BlobStore:
     def __init__(self, root: str) -> None:
         self._blobs = os.path.join(root, "blobs", "sha256")
         self._tmp = os.path.join(root, "tmp")
+        self.leases: Leases | None = None
         self.written: set[Digest] = set()  # by this object: their bytes were hashed a moment ago
         self.suppliers: list[Callable[[Digest], bool]] = []  # each stores a blob that is asked for; False if it cannot
 
@@ -34,8 +36,14 @@ class BlobStore:
         """Where the blob is, or would be."""
         return f"{self._blobs}/{digest.hex}"
 
+    def hold(self, *digests: Digest) -> None:
+        """See to it that prune leaves the blobs, there or yet to come, to the command that uses the store."""
+        if self.leases is not None:
+            self.leases.hold(*digests)
+
     def has(self, digest: Digest, size: int | None = None) -> bool:
         """Whether the blob is there, and of this many bytes if size is given; a stat, no read."""
+        self.hold(digest)
         try:
             there = os.stat(self.path(digest)).st_size
         except OSError:
@@ -44,6 +52,7 @@ class BlobStore:
 
     def size(self, digest: Digest) -> int:
         """Bytes of a blob that is there; CacheFault if it is not."""
+        self.hold(digest)
         try:
             return os.stat(self.path(digest)).st_size
         except FileNotFoundError:
@@ -55,7 +64,7 @@ class BlobStore:
 
     def writer(self) -> BlobWriter:
         """A new blob; use as a context manager, it vanishes unless committed."""
-        return BlobWriter(self._tmp, self._blobs, self.written.add)
+        return BlobWriter(self._tmp, self._blobs, self.hold, self.written.add)
 
     def put(self, data: bytes) -> tuple[Digest, int]:
         """Store bytes that are in memory already."""
@@ -70,6 +79,7 @@ class BlobStore:
         return any(supply(digest) for supply in self.suppliers)
 
     def _holds(self, digest: Digest, data: bytes) -> bool:
+        self.hold(digest)
         try:
             with open(self.path(digest), "rb") as file:
                 return file.read(len(data) + 1) == data
@@ -78,6 +88,7 @@ class BlobStore:
 
     def open(self, digest: Digest) -> BlobReader:
         """Read a blob; the reader raises DigestMismatch at its end if the bytes are not what the name says."""
+        self.hold(digest)
         while True:
             try:
                 return BlobReader(os.open(self.path(digest), os.O_RDONLY | os.O_CLOEXEC), digest)
@@ -114,8 +125,8 @@ def _missing(digest: Digest) -> CacheFault:
 class BlobWriter:
     """Hashes and counts what passes through. write() may come from one thread at a time."""
 
-    def __init__(self, tmp: str, blobs: str, written: Callable[[Digest], None]) -> None:
-        self._blobs = blobs
+    def __init__(self, tmp: str, blobs: str, hold: Callable[[Digest], None], written: Callable[[Digest], None]) -> None:
+        self._blobs, self._hold = blobs, hold
         self._written = written
         self._temp = temp_name(f"{tmp}/blob-")
         self._fd = os.open(self._temp, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
@@ -150,6 +161,7 @@ class BlobWriter:
         digest = Digest(self._hash.hexdigest())
         if expected is not None and digest != expected:
             raise DigestMismatch(f"want {expected}, the bytes are {digest}")
+        self._hold(digest)
         os.fsync(self._fd)
         os.fchmod(self._fd, 0o644)
         os.close(self._fd)

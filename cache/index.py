@@ -8,20 +8,39 @@ from __future__ import annotations
 
 import sqlite3
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, NamedTuple
 
 from cache.digest import Digest
 from cache.errors import CacheFault
 from cache.sqlite import open_database
 
-SCHEMA_VERSION = 1
 USED_WITHIN = 600.0  # seconds: how far `used` may lag behind, so that a build that only finds does not write
-_SCHEMA = """
+_SCHEMA = (
+    """
 CREATE TABLE results (key TEXT PRIMARY KEY, record BLOB NOT NULL, used REAL NOT NULL) WITHOUT ROWID;
 CREATE TABLE memos (kind TEXT, key TEXT, value BLOB NOT NULL, PRIMARY KEY (kind, key)) WITHOUT ROWID;
-"""
+""",
+    """
+ALTER TABLE results ADD COLUMN made REAL NOT NULL DEFAULT 0;
+ALTER TABLE results ADD COLUMN uses INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE results ADD COLUMN what TEXT NOT NULL DEFAULT '';
+ALTER TABLE memos ADD COLUMN used REAL NOT NULL DEFAULT 0;
+""",
+)
+SCHEMA_VERSION = len(_SCHEMA)
+
+
+class Filed(NamedTuple):
+    """A result as it is kept. used, made: seconds since 1970, 0 if not known. uses: builds. what: the step's name."""
+
+    key: Digest
+    record: bytes
+    used: float
+    made: float
+    uses: int
+    what: str
 
 
 class Index:
@@ -31,7 +50,7 @@ class Index:
         self._lock = threading.Lock()
         self.rebuilt = ""
         try:
-            self._db, problem = open_database(path, _SCHEMA, SCHEMA_VERSION, f"{path}.damaged")
+            self._db, problem = open_database(path, _SCHEMA, f"{path}.damaged")
         except sqlite3.Error as error:
             raise _unusable(error) from error
         if problem:
@@ -43,12 +62,17 @@ class Index:
     def results(self) -> list[tuple[Digest, bytes]]:
         return [(Digest(key), record) for key, record in self._ask("SELECT key, record FROM results ORDER BY key")]
 
+    def filed(self) -> list[Filed]:
+        """All results with what is known of their use."""
+        rows = self._ask("SELECT key, record, used, made, uses, what FROM results ORDER BY key")
+        return [Filed(Digest(key), *rest) for key, *rest in rows]
+
     def result(self, key: Digest) -> bytes | None:
         rows = self._ask("SELECT record FROM results WHERE key = ?", key.hex)
         return bytes(rows[0][0]) if rows else None
 
-    def put_result(self, key: Digest, record: bytes, used: float) -> None:
-        self._ask("INSERT OR REPLACE INTO results VALUES (?, ?, ?)", key.hex, record, used)
+    def put_result(self, key: Digest, record: bytes, used: float, what: str = "") -> None:
+        self._ask("INSERT OR REPLACE INTO results VALUES (?, ?, ?, ?, 1, ?)", key.hex, record, used, used, what)
 
     def touch_results(self, keys: list[Digest], used: float) -> None:
         """Note that results were used, in one transaction; those noted in the last USED_WITHIN seconds stay."""
@@ -58,10 +82,17 @@ class Index:
         ]
         if stale:
             with self._transaction() as db:
-                db.executemany("UPDATE results SET used = ? WHERE key = ?", [(used, key) for key in stale])
+                db.executemany(
+                    "UPDATE results SET used = ?, uses = uses + 1 WHERE key = ?", [(used, key) for key in stale]
+                )
 
     def delete_result(self, key: Digest) -> None:
-        self._ask("DELETE FROM results WHERE key = ?", key.hex)
+        self.delete_results([key])
+
+    def delete_results(self, keys: Iterable[Digest]) -> None:
+        """In one transaction."""
+        with self._transaction() as db:
+            db.executemany("DELETE FROM results WHERE key = ?", [(key.hex,) for key in keys])
 
     def memo(self, kind: str, key: Digest) -> bytes | None:
         rows = self._ask("SELECT value FROM memos WHERE kind = ? AND key = ?", kind, key.hex)
@@ -71,19 +102,36 @@ class Index:
         """All memos of a kind."""
         return [bytes(value) for (value,) in self._ask("SELECT value FROM memos WHERE kind = ? ORDER BY key", kind)]
 
-    def keyed_memos(self, kind: str) -> list[tuple[Digest, bytes]]:
-        """The same with their keys."""
-        rows = self._ask("SELECT key, value FROM memos WHERE kind = ? ORDER BY key", kind)
-        return [(Digest(key), bytes(value)) for key, value in rows]
+    def memos_of(self, kind: str) -> list[tuple[Digest, bytes, float]]:
+        """All memos of a kind: name, value, when it was last used as far as that is noted."""
+        rows = self._ask("SELECT key, value, used FROM memos WHERE kind = ? ORDER BY key", kind)
+        return [(Digest(key), bytes(value), used) for key, value, used in rows]
 
-    def put_memo(self, kind: str, key: Digest, value: bytes) -> None:
-        self._ask("INSERT OR REPLACE INTO memos VALUES (?, ?, ?)", kind, key.hex, value)
+    def put_memo(self, kind: str, key: Digest, value: bytes, used: float = 0) -> None:
+        self._ask("INSERT OR REPLACE INTO memos VALUES (?, ?, ?, ?)", kind, key.hex, value, used)
 
-    def clear(self) -> None:
-        """Forget everything."""
+    def touch_memo(self, kind: str, key: Digest, used: float) -> None:
+        """Note that a memo was used, as exactly as for results."""
+        sql = "UPDATE memos SET used = ? WHERE kind = ? AND key = ? AND used < ?"
+        self._ask(sql, used, kind, key.hex, used - USED_WITHIN)
+
+    def put_memos(self, kind: str, memos: Iterable[tuple[Digest, bytes]]) -> None:
+        """Many in one transaction."""
+        rows = [(kind, key.hex, value) for key, value in memos]
         with self._transaction() as db:
-            db.execute("DELETE FROM results")
-            db.execute("DELETE FROM memos")
+            db.executemany("INSERT OR REPLACE INTO memos VALUES (?, ?, ?, 0)", rows)
+
+    def delete_memos(self, kind: str, keys: Iterable[Digest]) -> None:
+        """In one transaction."""
+        with self._transaction() as db:
+            db.executemany("DELETE FROM memos WHERE kind = ? AND key = ?", [(kind, key.hex) for key in keys])
+
+    def forget_memos(self, kinds: Iterable[str]) -> None:
+        """Delete all memos of these kinds, and give the space back to the disk."""
+        with self._transaction() as db:
+            db.executemany("DELETE FROM memos WHERE kind = ?", [(kind,) for kind in kinds])
+        self._ask("VACUUM")
+        self._ask("PRAGMA wal_checkpoint(TRUNCATE)")
 
     @contextmanager
     def _transaction(self) -> Iterator[sqlite3.Connection]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sqlite3
+from collections.abc import Sequence
 from contextlib import suppress
 
 from cache.errors import StoreTooNew
@@ -12,27 +13,29 @@ from cache.filelock import locked
 _BUSY = 60  # seconds to wait for another process's transaction
 
 
-def open_database(path: str, schema: str, version: int, aside: str = "") -> tuple[sqlite3.Connection, str]:
+def open_database(path: str, schema: Sequence[str], aside: str = "") -> tuple[sqlite3.Connection, str]:
     """A connection in WAL mode that begins no transaction by itself, and what was wrong with the file, "" if nothing.
 
-    A damaged file is begun anew; the old one is kept under the name `aside`, if given. schema: statements, one a
-    line. Raises StoreTooNew, and sqlite3.OperationalError where the file cannot be used now, which is no damage.
+    A damaged file is begun anew; the old one is kept under the name `aside`, if given. schema: what each version adds
+    to the one before it, statements one a line; an older file is brought up to the last. Raises StoreTooNew, and
+    sqlite3.OperationalError where the file cannot be used now, which is no damage.
     """
     # One at a time: switching to WAL does not wait for others (sqlite.org/wal.html), nor does setting aside.
     with locked(f"{path}.lock"):
         try:
-            return _connect(path, schema, version), ""
+            return _connect(path, schema), ""
         except sqlite3.OperationalError:
             raise
         except sqlite3.DatabaseError as error:
             _discard(path, aside)
-            return _connect(path, schema, version), str(error)
+            return _connect(path, schema), str(error)
 
 
-def _connect(path: str, schema: str, version: int) -> sqlite3.Connection:
+def _connect(path: str, schema: Sequence[str]) -> sqlite3.Connection:
     db = sqlite3.connect(path, timeout=_BUSY, isolation_level=None, check_same_thread=False)
     try:
         found: int = db.execute("PRAGMA user_version").fetchone()[0]
+        version = len(schema)
         if found > version:
             raise StoreTooNew(
                 f"the store was made by a newer lapstrake ({path} has version {found}, this one knows {version})",
@@ -42,7 +45,7 @@ def _connect(path: str, schema: str, version: int) -> sqlite3.Connection:
             db.execute("PRAGMA journal_mode = WAL")
             db.execute("BEGIN IMMEDIATE")
             with db:
-                for statement in schema.strip().split("\n"):
+                for statement in "\n".join(step.strip() for step in schema[found:]).split("\n"):
                     db.execute(statement)
                 db.execute(f"PRAGMA user_version = {version}")
         db.execute("PRAGMA synchronous = NORMAL")

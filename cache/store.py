@@ -8,22 +8,24 @@ ROOT/            0700, owned by its user
   running/<hex>  locked while a step with this key is performed (cache.keylocks)
   snapshots/     trees on disk, snapshots.db which is which (builder.snapshot)
   seccomp-<hex>  the compiled filter of RUN steps (builder.sandbox)
-  store.lock     flock: shared by builds, exclusive by prune; index.lock: for index.json
+  leases         locks of what running commands use (cache.leases); index.lock: flock, for index.json
 """
 
 from __future__ import annotations
 
-import fcntl
 import os
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 
 from cache.blobs import BlobStore
+from cache.digest import Digest
 from cache.errors import CacheFault
 from cache.index import Index
 from cache.keylocks import is_named, lock_now
+from cache.leases import Leases
 
+LEASES = "leases"  # name of their file in a store
 _NEW = 60  # seconds within which a file that is not locked may be about to be
 
 
@@ -35,6 +37,7 @@ class Store:
         _prepare(self.root)
         self.blobs = BlobStore(self.root)
         self.index = Index(os.path.join(self.root, "index.db"))
+        self.leases = Leases(os.path.join(self.root, LEASES))
 
     def path(self, *names: str) -> str:
         return os.path.join(self.root, *names)
@@ -57,16 +60,27 @@ class Store:
                         os.unlink(path)
 
     @contextmanager
-    def lock(self, exclusive: bool = False) -> Iterator[None]:
-        """Hold the store: builds share it, prune has it alone. CacheFault where that is not to be had."""
-        fd = os.open(self.path("store.lock"), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    def using(self) -> Iterator[None]:
+        """While the block lasts, no blob that was found, made or asked for in it is deleted by others."""
+        self.blobs.leases = self.leases
         try:
-            fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB if exclusive else fcntl.LOCK_SH)
             yield
-        except BlockingIOError:
-            raise CacheFault("the store is in use by a running build", "try again when it has ended") from None
         finally:
-            os.close(fd)
+            self.blobs.leases = None
+            self.leases.close()
+
+    @contextmanager
+    def alone(self, things: Iterable[Digest]) -> Iterator[set[Digest]]:
+        """Those of the things that nobody uses, this process included; they are the caller's until the block ends.
+
+        Not to be asked while this process uses the store: it would wait for itself.
+        """
+        own = Leases(self.leases.path)
+        try:
+            with own.alone(things) as got:
+                yield got
+        finally:
+            own.close()
 
 
 @contextmanager

@@ -27,6 +27,7 @@ ROOMS: dict[str, frozenset[str]] = {
     "export": frozenset({"images", "layer", "oci", "registry"}),
     "remotecache": frozenset({"export", "images", "layer", "oci", "registry", "solve"}),
     "solve": frozenset({"graph", "images", "layer", "oci", "sandbox", "snapshot", "source"}),
+    "upkeep": frozenset({"images", "layer", "oci", "snapshot", "solve", "source"}),
 }
 FRONTEND_MAY = ("builder.oci", "builder.graph", "builder.errors", "cache.digest", "cache.errors", "cache.record")
 ERRORS_MAY = ("cache.digest", "cache.errors")

@@ -58,7 +58,7 @@ def main() -> None:
     try:
         report = Reporter(PlainRenderer(sys.stderr).event)
         with (
-            store.lock(),
+            store.using(),
             opened_remotes(order.request, store) as remotes,
             opened_sharing(order.request, store, report) as sharing,
         ):

@@ -63,7 +63,7 @@ def run(request: BuildRequest, root: str, shown: Shown, call: Call | None = None
     namespace.enter()
     renderer = choose(shown.progress, sys.stderr, os.environ)
     try:
-        with store.lock():
+        with store.using():
             store.tidy()
             if call is not None:
                 answer = _session(request, store, [], renderer, shown, lambda session: session.reading.ask(call))

@@ -59,7 +59,7 @@ def command(ctx: click.Context, source: str, name: str, changes: tuple[str, ...]
     created = rfc3339(DEFAULT_EPOCH if said is None else said)
     remote = source.startswith(("http://", "https://"))
     entry = History(created=created, comment=message or f"Imported from {shown(source) if remote else '-'}")
-    with opened(ctx) as (store, images), store.lock():
+    with opened(ctx) as (store, images), store.using():
         with _opened(source) if not remote else _fetched(source) as stream:
             what = shown(source) if remote else "standard input" if source == "-" else source
             layer = import_tar(stream, what, store.blobs, unpack_limits(os.environ))

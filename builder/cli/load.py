@@ -19,7 +19,6 @@ from builder.oci.descriptor import INDEXES, Descriptor
 from builder.oci.platform import Platform
 from builder.oci.reference import Reference
 from builder.progress.clean import clean
-from cache.errors import CacheFault
 from cache.store import Store
 
 _CHUNK = 1 << 20
@@ -50,12 +49,14 @@ def command(ctx: click.Context, source: str, platforms: tuple[str, ...], quiet: 
     wanted = tuple(Platform.parse(text) for text in words(platforms))
     with opened(ctx) as (store, images):
         try:
-            with store.lock():
+            with store.using():
                 loaded = _load(store, source, wanted)
                 named = [(found, tuple(Reference.parse(name) for name in names)) for found, names in loaded]
                 lines = [line for found, names in named for line in _name(images, found, names)]
         except BaseException:
-            _forget(store, images)
+            from builder.images.sweep import sweep
+
+            sweep(store, images)  # blobs of an archive that failed in the middle
             raise
     click.echo("\n".join(lines))
 
@@ -84,14 +85,3 @@ def _name(images: ImageStore, found: Descriptor, names: tuple[Reference, ...]) -
     images.keep(found, created)
     id = found.digest if found.media_type in INDEXES else images.load(found).id
     return [f"Loaded image ID: {id}"]
-
-
-def _forget(store: Store, images: ImageStore) -> None:
-    """Blobs of an archive that failed in the middle; beside a build they are left for prune."""
-    from builder.images.prune import sweep
-
-    try:
-        with store.lock(exclusive=True):
-            sweep(store, images)
-    except CacheFault:
-        pass

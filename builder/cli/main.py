@@ -13,6 +13,7 @@ from cache.errors import Fault
 
 _COMMANDS = {
     "build": "builder.cli.build",
+    "du": "builder.cli.du",
     "history": "builder.cli.history",
     "image": "builder.cli.image",
     "images": "builder.cli.images",
@@ -34,6 +35,7 @@ _COMMANDS = {
 }
 _SUMMARIES = {
     "build": "Build an image from a Dockerfile.",
+    "du": "Show what the store holds and how much disk it takes.",
     "history": "Show the history of an image.",
     "image": "Commands for images, by Docker's grouped names.",
     "images": "List the images in the local image store.",
@@ -44,7 +46,7 @@ _SUMMARIES = {
     "logout": "Log out from a registry.",
     "manifest": "Show manifests and indexes.",
     "pin": "Write the digests of base images into a Dockerfile.",
-    "prune": "Remove what is not needed any more.",
+    "prune": "Remove the build cache and images without a name.",
     "pull": "Pull an image from a registry.",
     "push": "Push an image to a registry.",
     "rmi": "Remove images, or names of images.",

@@ -50,7 +50,7 @@ def command(
     if not all_tags and not quiet and ":" not in name.rpartition("/")[2] and not reference.digest:
         click.echo(f"Using default tag: {reference.tag}")
     wanted = Platform.parse(platform) if platform else host()
-    with opened(ctx) as (store, images), store.lock(), opened_registries(os.environ) as registries:
+    with opened(ctx) as (store, images), store.using(), opened_registries(os.environ) as registries:
         store.tidy()
         pulled = Pulled(registries, store.blobs)
         tags = sorted(registries.tags(reference)) if all_tags else [reference.tag]

@@ -53,7 +53,7 @@ def command(
         raise ImageFault("cannot push a digest reference", "push a tag")
     if all_tags and tagged:
         raise ImageFault("tag can't be used with --all-tags/-a")
-    with opened(ctx) as (store, images), store.lock(), opened_registries(os.environ) as registries:
+    with opened(ctx) as (store, images), store.using(), opened_registries(os.environ) as registries:
         known = [Reference.parse(n) for image in images.list() for n in image.names]
         same = [k for k in known if (k.registry, k.repository) == (reference.registry, reference.repository)]
         wanted = sorted(same, key=lambda k: k.tag) if all_tags else [k for k in same if k.tag == reference.tag]

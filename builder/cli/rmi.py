@@ -6,12 +6,12 @@ import click
 
 from builder.cli.opened import opened
 from builder.progress.clean import clean
-from cache.errors import CacheFault, Fault
+from cache.errors import Fault
 
 _HELP = """Remove images by name or id, or names of images.
 
 With the last name the image goes, and what no other image and no cached step needs. An image that a running
-lapstrake run uses keeps its last name. A build or run that goes on keeps its blobs until a later prune.
+lapstrake run uses keeps its last name. A build or run that goes on keeps its blobs; a later prune removes them.
 
 \b
 Examples:
@@ -43,14 +43,7 @@ def command(ctx: click.Context, names: tuple[str, ...], force: bool, no_prune: b
             click.echo("\n".join(lines))
         if no_prune or not deleted:
             return failed
-        from builder.images.prune import sweep
+        from builder.images.sweep import sweep
 
-        try:
-            with store.lock(exclusive=True):
-                sweep(store, images)
-        except CacheFault:
-            # A build or run may be reading them.
-            click.echo(
-                "NOTE: the store is in use; a later lapstrake prune frees the space of what was deleted", err=True
-            )
+        sweep(store, images)
     return failed

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-from contextlib import ExitStack
 from typing import TYPE_CHECKING
 
 import click
@@ -14,7 +13,8 @@ from builder.cli.opened import opened
 from builder.cli.resolvconf import resolv_conf
 from builder.errors import Canceled, ImageFault, SourceFault
 from builder.images.image import Image
-from builder.images.uses import used
+from builder.images.reach import reach
+from builder.images.uses import mark_used
 from builder.progress.clean import clean
 from builder.sandbox.spec import BindMount, Mount, PlainRoot, SandboxSpec, TmpfsMount
 from cache.errors import Fault
@@ -112,11 +112,12 @@ def _run(
     from builder.solve.trees import Trees
 
     namespace.enter()
-    with opened(ctx) as (store, images), store.lock(), ExitStack() as uses:
+    with opened(ctx) as (store, images), store.using():
         stored = images.resolve(name)
         if stored is None:
             raise ImageFault(f"No such image: {name}", "lapstrake images lists what there is")
-        uses.enter_context(used(store.root, stored.descriptor.digest))
+        mark_used(store.leases, stored.descriptor.digest)
+        store.blobs.hold(*reach(store.blobs, stored.descriptor))
         image = images.load(stored.descriptor)
         trees = Trees(
             lambda: open_snapshots(store.root, make_stub, _warn), store.blobs, _warn, unpack_limits(os.environ)

@@ -49,7 +49,7 @@ def command(ctx: click.Context, names: tuple[str, ...], dest: str, platforms: tu
     if dest == "-" and os.isatty(1):
         raise OutputFault("cowardly refusing to save to a terminal. Use the -o flag or redirect")
     wanted = tuple(dict.fromkeys(Platform.parse(text) for text in words(platforms)))
-    with opened(ctx) as (store, images), store.lock():
+    with opened(ctx) as (store, images), store.using():
         chosen: dict[str, tuple[StoredImage, list[str], str]] = {}
         for name in names:
             for stored, tags in _meant(images, name):

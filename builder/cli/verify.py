@@ -9,7 +9,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from itertools import islice
 
 from msgspec.structs import replace
@@ -92,9 +92,10 @@ class _SecondBuild:
         second = Store(root)
         try:
             for digest in self._store.blobs.digests():
-                os.link(self._store.blobs.path(digest), second.blobs.path(digest))
+                with suppress(FileNotFoundError):  # pruned just now, so no blob of ours
+                    os.link(self._store.blobs.path(digest), second.blobs.path(digest))
             for kind in _SOURCES:
-                for key, value in self._store.index.keyed_memos(kind):
+                for key, value, _ in self._store.index.memos_of(kind):
                     second.index.put_memo(kind, key, value)
             if self._names:
                 replace_file(second.path("index.json"), self._names)

@@ -8,7 +8,7 @@ dev.lapstrake.created, when it was tagged. An image that lost its last name keep
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 
 import msgspec
@@ -134,13 +134,11 @@ class ImageStore:
             lines.append(f"Deleted: {self.id(image)}")
         return tuple(lines)
 
-    def forget_untagged(self) -> tuple[StoredImage, ...]:
-        """Drop the entries without a name; returns them."""
-        untagged = tuple(image for image in self.list() if not image.names)
-        if untagged:
+    def forget(self, digests: Collection[Digest]) -> None:
+        """Drop the entries without a name that list these manifests or indexes."""
+        if digests:
             with self._locked():
-                self._save([e for e in self._read() if REF_NAME in e.annotations])
-        return untagged
+                self._save([e for e in self._read() if REF_NAME in e.annotations or e.digest not in digests])
 
     def id(self, image: StoredImage) -> Digest:
         """The image id: its config's digest, or the digest that it is listed by: an index, or what cannot be read."""

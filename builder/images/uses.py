@@ -1,29 +1,27 @@
-"""Which images a running command uses: a lock on ROOT/uses/<hex>, which the kernel takes away with its process.
-
-Whoever holds one holds the store's lock, too, so that its blobs stay whatever happens to the image's names, and so that
-prune, which has the store alone, may empty the folder.
-"""
+"""Which images a `lapstrake run` uses: a lease of their own kind, since a build's on a base need not keep its name."""
 
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
-from contextlib import contextmanager
 
 from cache.digest import Digest
-from cache.filelock import is_locked, locked
+from cache.leases import Leases
+from cache.store import LEASES
 
-USES = "uses"
 
-
-@contextmanager
-def used(root: str, image: Digest) -> Iterator[None]:
-    """Mark an image of the store at root as used. The caller holds the store's lock."""
-    folder = os.path.join(root, USES)
-    os.makedirs(folder, mode=0o700, exist_ok=True)
-    with locked(os.path.join(folder, image.hex), shared=True):
-        yield
+def mark_used(leases: Leases, image: Digest) -> None:
+    """Mark an image, by the digest that it is listed by, as used until the leases are let go."""
+    leases.hold(_thing(image))
 
 
 def is_used(root: str, image: Digest) -> bool:
-    return is_locked(os.path.join(root, USES, image.hex))
+    """root: the store's folder."""
+    leases = Leases(os.path.join(root, LEASES))
+    try:
+        return leases.is_held(_thing(image))
+    finally:
+        leases.close()
+
+
+def _thing(image: Digest) -> Digest:
+    return Digest.of(f"run {image}".encode())

@@ -3,7 +3,8 @@
 A folder's name is OWNER.NUMBER in base 36; an owner is one process, alive as long as it holds a lock (flock(2)) on
 `snapshots/OWNER.lock`. A folder exists for others from the commit of its row on. Order of a deletion: row, then
 folder; of a creation: folder, then row. So a row never names a folder that is not whole, but for a power loss, after
-which rows that were not synced are dropped: they carry the boot they were made in. Syncing and deleting what nobody can
+which rows that were not synced are dropped: they carry the boot they were made in. A registered folder that was found
+or made here is held (cache.leases) until close(), so that nobody evicts it. Syncing and deleting what nobody can
 use is done when a process opens the registry.
 """
 
@@ -14,27 +15,45 @@ import itertools
 import os
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from builder.layer.remove import remove
 from builder.sandbox import linux
 from builder.snapshot.probe import boot_id
+from cache.digest import Digest
 from cache.errors import CacheFault
 from cache.filelock import is_locked
+from cache.leases import Leases
+from cache.store import LEASES
 
 if TYPE_CHECKING:
     import sqlite3
 
-_VERSION = 1
-_SCHEMA = """
+_SCHEMA = (
+    """
 CREATE TABLE owners (id INTEGER PRIMARY KEY AUTOINCREMENT, started INTEGER NOT NULL);
 CREATE TABLE folders (key TEXT PRIMARY KEY, id TEXT NOT NULL, boot TEXT NOT NULL, used INTEGER NOT NULL);
-"""
+""",
+    """
+ALTER TABLE folders ADD COLUMN made INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE folders ADD COLUMN uses INTEGER NOT NULL DEFAULT 0;
+""",
+)
 _SYNCED = ""
 _DIGITS = "0123456789abcdefghijklmnopqrstuvwxyz"
 _SETTLED = 600 * 10**9  # ns after which the kernel has long written most of a folder, so that a sync takes little
+
+
+class Registered(NamedTuple):
+    """A folder with its row. made, used: ns since 1970, 0 if not known. uses: how often."""
+
+    id: str
+    key: str
+    made: int
+    used: int
+    uses: int
 
 
 class Registry:
@@ -49,6 +68,7 @@ class Registry:
         self._owner = 0
         self._owner_fd = -1
         self._numbers = itertools.count()
+        self._leases = Leases(os.path.join(store, LEASES))
 
     def new_id(self) -> str:
         """A name for a folder of this process, never given before."""
@@ -63,7 +83,8 @@ class Registry:
             if row is None:
                 return None
             if row[1] in (_SYNCED, boot_id()) and os.path.isdir(os.path.join(self.folder, row[0])):
-                db.execute("UPDATE folders SET used = ? WHERE key = ?", (time.time_ns(), key))
+                self._leases.hold(lease(row[0]))
+                db.execute("UPDATE folders SET used = ?, uses = uses + 1 WHERE key = ?", (time.time_ns(), key))
                 return str(row[0])
             db.execute("DELETE FROM folders WHERE key = ?", (key,))
             return None
@@ -74,10 +95,30 @@ class Registry:
         if known is not None:
             return known
         with self._transaction() as db:
-            row = (key, id, boot_id(), time.time_ns())
-            db.execute("INSERT OR IGNORE INTO folders VALUES (?, ?, ?, ?)", row)
+            now = time.time_ns()
+            db.execute("INSERT OR IGNORE INTO folders VALUES (?, ?, ?, ?, ?, 1)", (key, id, boot_id(), now, now))
             kept = db.execute("SELECT id FROM folders WHERE key = ?", (key,)).fetchone()
+            self._leases.hold(lease(kept[0]))
             return str(kept[0])
+
+    def registered(self) -> list[Registered]:
+        """All folders that have a row."""
+        with self._transaction() as db:
+            return [Registered(*row) for row in db.execute("SELECT id, key, made, used, uses FROM folders ORDER BY id")]
+
+    def evict(self, folders: Iterable[Registered]) -> list[Registered]:
+        """Delete those that nobody uses, this process included; gives them."""
+        with self._transaction() as db:
+            # They are found and registered inside a transaction, too, so a look at the leases is enough.
+            gone = [one for one in folders if not self.is_used(one.id)]
+            db.executemany("DELETE FROM folders WHERE key = ? AND id = ?", [(one.key, one.id) for one in gone])
+        for one in gone:
+            self.remove_folder(one.id)
+        return gone
+
+    def is_used(self, id: str) -> bool:
+        """Whether a command uses a registered folder."""
+        return lease(id) in self._leases or self._leases.is_held(lease(id))
 
     def close(self) -> None:
         """Let go of the lock: unregistered folders of this process become garbage."""
@@ -89,6 +130,7 @@ class Registry:
                 os.unlink(self._owner_lock(self._owner))
                 os.close(self._owner_fd)
                 self._owner_fd = -1
+            self._leases.close()
 
     def remove_folder(self, name: str) -> bool:
         """Delete an entry of the snapshots folder with all that is in it; False if it is not there."""
@@ -151,7 +193,7 @@ class Registry:
 
             os.makedirs(self.folder, mode=0o700, exist_ok=True)
             try:
-                self._db, problem = open_database(self._path, _SCHEMA, _VERSION)
+                self._db, problem = open_database(self._path, _SCHEMA)
             except sqlite3.Error as error:
                 raise CacheFault(f"cannot open {self._path}: {error}") from error
             if problem:  # It only remembers what can be unpacked again; folders without a row are deleted by _tidy.
@@ -174,6 +216,11 @@ class Registry:
             self._owner_fd = os.open(self._owner_lock(owner), flags, 0o600)
             fcntl.flock(self._owner_fd, fcntl.LOCK_EX)
             self._owner = owner
+
+
+def lease(id: str) -> Digest:
+    """What holds a registered folder."""
+    return Digest.of(f"tree {id}".encode())
 
 
 def base36(number: int) -> str:

@@ -1,10 +1,12 @@
 """CacheMounts: folders that outlive builds, for `RUN --mount=type=cache`; never part of a layer or key.
 
     caches/<name>/<number>/         what the step sees
-    caches/<name>/<number>.lock     flock(2): shared by steps that share it, alone for one that does not
+    caches/<name>/<number>.lock     flock(2): shared by steps that share it, alone for one that does not; its date says
+                                    when it was used last
+    caches/<name>/about             what the name stands for: id, base and first owner, as JSON
 
-A name stands for id, base and first owner of a cache. Only `private` steps that run at the same time have numbers
-above 0. A folder appears by rename(2), so it is whole or not there.
+Only `private` steps that run at the same time have numbers above 0. A folder appears by rename(2), so it is whole or
+not there. Whoever uses one also has <name> itself, shared (flock(2)); who deletes <name> has that alone.
 """
 
 from __future__ import annotations
@@ -14,28 +16,52 @@ import itertools
 import os
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+
+import msgspec
 
 from builder.errors import Canceled
 from builder.graph.operation import Mount
 from builder.layer.remove import remove
 from cache import record
 from cache.digest import Digest
-from cache.wholefile import temp_name
+from cache.errors import Fault
+from cache.wholefile import replace_file, temp_name
 
 _POLL = 0.05  # seconds between two looks at a lock that another step holds
+ABOUT = "about"
+
+
+class About(msgspec.Struct, frozen=True):
+    """What a cache is: its id as --mount has it, the vertex and path that it began with, mode and owner at first."""
+
+    id: str
+    base: Digest | None = None
+    source: str = "/"
+    mode: int = 0o755
+    uid: int = 0
+    gid: int = 0
+
+    @staticmethod
+    def of(mount: Mount, base: Digest | None) -> About:
+        return About(mount.id, base, mount.source, mount.mode, mount.uid, mount.gid)
+
+    @property
+    def name(self) -> str:
+        """The folder's name."""
+        return record.digest((self.id, self.base, self.source, self.mode, self.uid, self.gid)).hex[:32]
 
 
 class CacheMounts:
     """root: absolute path of the folder for all caches, made when needed. canceled: whether to stop waiting."""
 
-    def __init__(self, root: str, canceled: Callable[[], bool]) -> None:
+    def __init__(self, root: str, canceled: Callable[[], bool] = lambda: False) -> None:
         self._root, self._canceled = root, canceled
 
     @staticmethod
     def name(mount: Mount, base: Digest | None) -> str:
         """The folder's name. base: the vertex that it is filled from at first."""
-        return record.digest((mount.id, base, mount.source, mount.mode, mount.uid, mount.gid)).hex[:32]
+        return About.of(mount, base).name
 
     @contextmanager
     def folder(self, mount: Mount, base: Digest | None, fill: Callable[[str], None]) -> Iterator[str]:
@@ -43,15 +69,27 @@ class CacheMounts:
 
         Waits where sharing says so. Raises Canceled while waiting, OSError.
         """
-        parent = os.path.join(self._root, self.name(mount, base))
-        os.makedirs(parent, mode=0o700, exist_ok=True)
-        path, lock = self._lock(parent, mount.sharing)
-        try:
+        with self.locked(About.of(mount, base), mount.sharing) as path:
             if not os.path.isdir(path):
-                _make(path, mount, fill)
+                make_whole(path, lambda temp: _begin(temp, mount, fill))
             yield path
+
+    @contextmanager
+    def locked(self, about: About, sharing: str = "locked") -> Iterator[str]:
+        """The path of a cache's folder, which may not be there yet, held as `sharing` says."""
+        parent = os.path.join(self._root, about.name)
+        guard = _entered(parent)
+        try:
+            _note(parent, about)
+            path, lock = self._lock(parent, sharing)
+            try:
+                os.utime(lock)
+                yield path
+                os.utime(lock)
+            finally:
+                os.close(lock)
         finally:
-            os.close(lock)
+            os.close(guard)
 
     def _lock(self, parent: str, sharing: str) -> tuple[str, int]:
         kind = fcntl.LOCK_SH if sharing == "shared" else fcntl.LOCK_EX
@@ -70,19 +108,80 @@ class CacheMounts:
         raise AssertionError("endless")
 
 
-def _make(path: str, mount: Mount, fill: Callable[[str], None]) -> None:
+def make_whole(path: str, fill: Callable[[str], None]) -> None:
+    """Fill a new folder, then give it its name. Another step that shares it may be first, and wins."""
     temp = temp_name(f"{path}.new-")
     os.mkdir(temp, 0o700)
     try:
         fill(temp)
-        os.chown(temp, mount.uid, mount.gid)
-        os.chmod(temp, mount.mode)
         os.rename(temp, path)
     except BaseException as error:
-        folder = os.open(os.path.dirname(path), os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-        try:
-            remove(folder, os.fsencode(os.path.basename(temp)))
-        finally:
-            os.close(folder)
+        remove_tree(temp)
         if not isinstance(error, OSError) or not os.path.isdir(path):  # else another step that shares it was first
             raise
+
+
+def remove_tree(path: str) -> None:
+    """Remove a folder with all that is in it, if it is there."""
+    folder = os.open(os.path.dirname(path), os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        with suppress(FileNotFoundError):
+            remove(folder, os.fsencode(os.path.basename(path)))
+    finally:
+        os.close(folder)
+
+
+def read_about(parent: str) -> About | None:
+    """What a folder of caches says that it is; None where it does not."""
+    try:
+        with open(os.path.join(parent, ABOUT), "rb") as file:
+            return record.decode(file.read(1 << 20), About)
+    except (OSError, Fault):
+        return None
+
+
+@contextmanager
+def idle(parent: str) -> Iterator[bool]:
+    """Whether no step uses any cache of this name; then none can while the block lasts."""
+    try:
+        fd = os.open(parent, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    except FileNotFoundError:
+        yield False
+        return
+    try:
+        try:
+            fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            yield False
+            return
+        yield True
+    finally:
+        os.close(fd)
+
+
+def _begin(temp: str, mount: Mount, fill: Callable[[str], None]) -> None:
+    fill(temp)
+    os.chown(temp, mount.uid, mount.gid)
+    os.chmod(temp, mount.mode)
+
+
+def _entered(parent: str) -> int:
+    """The folder of a name, made if need be, with a shared lock."""
+    while True:
+        os.makedirs(parent, mode=0o700, exist_ok=True)
+        try:
+            fd = os.open(parent, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        except FileNotFoundError:
+            continue
+        fcntl.flock(fd, fcntl.LOCK_SH)
+        try:
+            if os.path.samestat(os.fstat(fd), os.stat(parent)):
+                return fd
+        except FileNotFoundError:
+            pass
+        os.close(fd)  # it was deleted while we waited
+
+
+def _note(parent: str, about: About) -> None:
+    if read_about(parent) != about:
+        replace_file(os.path.join(parent, ABOUT), record.encode(about), 0o600)

@@ -33,6 +33,6 @@ def find(store: Store, key: Digest) -> Result | None:
     return result if store.blobs.has(result.layer.blob.digest, result.layer.blob.size) else None
 
 
-def file(store: Store, key: Digest, result: Result, now: float) -> None:
-    """Remember a result; the last act of a step."""
-    store.index.put_result(key, record.encode(result), now)
+def file(store: Store, key: Digest, result: Result, now: float, what: str = "") -> None:
+    """Remember a result; the last act of a step. what: its name, for people."""
+    store.index.put_result(key, record.encode(result), now, what)

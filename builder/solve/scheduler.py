@@ -284,7 +284,7 @@ class Scheduler:
                     stage = "packed"
                     self._outcomes.put(_Outcome(task.digest, "tree"))
                     found = Result(pack(), shaped_on(task))
-                    result.file(self._store, key, found, self._now)
+                    result.file(self._store, key, found, self._now, self._name(task.digest))
                 else:
                     stage = "found"
                 task.stratum.pack_done(found.layer)

@@ -67,6 +67,7 @@ class BaseImages:
         if known is None:
             image = self._image(name, platform)
             self._by_manifest[image.descriptor.digest] = image
+            self._store.blobs.hold(*(layer.blob.digest for layer in image.layers))  # whatever becomes of its name
             known = ResolvedImage(name, image.descriptor.digest, image.config)
             self._resolved[name, platform] = known
         return known

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 
 import msgspec
@@ -14,6 +14,7 @@ from builder.source.git import Git, GitFailed
 from builder.source.gitaccess import GitAccess
 from cache.digest import Digest
 from cache.filelock import locked
+from cache.wholefile import replace_file
 
 COMMIT = re.compile(r"[0-9a-f]{40}(?:[0-9a-f]{24})?\Z")
 _HEX = re.compile(r"[0-9a-fA-F]+\Z")
@@ -32,12 +33,25 @@ class Resolved(msgspec.Struct, frozen=True):
     commit: str
 
 
-class GitRepository:
-    """folder: of the store, for all repositories. Safe for many threads and processes."""
+def lease(name: str) -> Digest:
+    """What holds a repository (cache.leases). name: of its folder."""
+    return Digest.of(f"git {name}".encode())
 
-    def __init__(self, git: Git, folder: str, access: GitAccess) -> None:
+
+class GitRepository:
+    """folder: of the store, for all repositories. Safe for many threads and processes.
+
+    The date of <name>.lock says when it was used last; the file `description`, as git has it, whose it is.
+    """
+
+    def __init__(self, git: Git, folder: str, access: GitAccess, hold: Callable[[Digest], None]) -> None:
+        """hold: told what is used, before it is looked at."""
         self._git, self._folder, self._access = git, folder, access
-        self._path = os.path.join(folder, Digest.of(os.fsencode(access.url)).hex)
+        name = Digest.of(os.fsencode(access.url)).hex
+        self._path = os.path.join(folder, name)
+        hold(lease(name))
+        with suppress(FileNotFoundError):
+            os.utime(f"{self._path}.lock")
 
     @property
     def shown(self) -> str:
@@ -143,6 +157,7 @@ class GitRepository:
                 self._git.run(
                     "init", "--quiet", "--bare", "--template=", form, self._path, what=f"cannot make {self._path}"
                 )
+                replace_file(os.path.join(self._path, "description"), f"{self.shown}\n".encode(errors="replace"))
             yield lock
 
     def _remote(self, *words: str, what: str, timeout: float, lock: int | None = None) -> bytes:

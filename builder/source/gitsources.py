@@ -156,7 +156,7 @@ class GitSources:
     def _open(self, remote: str, main: str = "") -> GitRepository:
         folder = self._store.path("git")
         way = access(remote, self._secrets, self._agents, (os.path.join(folder, "known_hosts"), *self._hosts), main)
-        return GitRepository(self._git, folder, way)
+        return GitRepository(self._git, folder, way, self._store.blobs.hold)
 
     def _check_out(self, source: GitSource) -> GitFiles:
         at = self._at(source)

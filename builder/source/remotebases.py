@@ -7,12 +7,15 @@ its steps in the cache, or only looks at a config, downloads no layer.
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
+from msgspec.structs import replace
+
 from builder.graph.event import Event, Finished, Started, Transfer
 from builder.images.image import Image, parse
-from builder.images.naming import BASE_MEMO
+from builder.images.naming import BASE_MEMO, BASE_NAME
 from builder.layer.layer import Layer
 from builder.oci.descriptor import Descriptor
 from builder.oci.manifest import read_manifest
@@ -55,7 +58,10 @@ class RemoteBases:
         image = self._known(known) if known is not None else None
         if image is None:
             image = self._ask(reference, platform)
-            self._store.index.put_memo(BASE_MEMO, name, record.encode(image.descriptor))
+            noted = replace(image.descriptor, annotations={BASE_NAME: str(reference)})
+            self._store.index.put_memo(BASE_MEMO, name, record.encode(noted), time.time())
+        else:
+            self._store.index.touch_memo(BASE_MEMO, name, time.time())
         for layer in image.layers:
             self._sources[layer.blob.digest] = (reference, image.layers)
         return image
@@ -88,7 +94,7 @@ class RemoteBases:
         blobs = self._store.blobs
         try:
             raw = blobs.read(descriptor.digest)
-            return parse(raw, blobs.read(read_manifest(raw).config.digest), descriptor)
+            return parse(raw, blobs.read(read_manifest(raw).config.digest), replace(descriptor, annotations={}))
         except CacheFault:
             return None
 

@@ -22,13 +22,17 @@ def listing(form: str, rows: Iterable[Record], headers: dict[str, str], columns:
     """
     if form in ("", TABLE):
         lines = ["\t".join(headers[column] for column in columns)]
-        lines += ["\t".join(row[column] for column in columns) for row in rows]
+        lines += ["\t".join(_cell(row[column]) for column in columns) for row in rows]
         return aligned("".join(f"{line}\n" for line in lines))
     if form == IDS:
         return "".join(f"{row['ID']}\n" for row in rows)
     if form == "json":
         return "".join(f"{to_json(row)}\n" for row in rows)
     return _by_template(form, rows, headers)
+
+
+def _cell(value: object) -> str:
+    return str(value).lower() if isinstance(value, bool) else str(value)
 
 
 def _by_template(form: str, rows: Iterable[Record], headers: dict[str, str]) -> str:

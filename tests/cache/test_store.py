@@ -2,8 +2,6 @@
 
 import os
 import sqlite3
-import subprocess
-import sys
 
 import pytest
 
@@ -26,7 +24,8 @@ def test_store_is_private_and_reopens(tmp_path):
     assert again.index.result(KEY) == b"record"
     assert again.index.memo("kind", KEY) == b"value"
     assert again.index.memo("other", KEY) is None
-    again.index.clear()
+    again.index.delete_results([KEY])
+    again.index.forget_memos(["kind"])
     assert again.index.result(KEY) is None
 
 
@@ -51,14 +50,36 @@ def test_damaged_index_is_set_aside_and_said(tmp_path, damage):
     assert index.result(KEY) == b"r"
 
 
-def test_prune_lock_excludes_builds(tmp_path):
-    store = Store(str(tmp_path / "s"))
-    with store.lock(), store.lock():
-        code = "import sys; from cache.store import Store\nwith Store(sys.argv[1]).lock(exclusive=True): pass"
-        done = subprocess.run([sys.executable, "-c", code, store.root], capture_output=True, text=True, cwd=os.getcwd())
-        assert "in use by a running build" in done.stderr
-    with store.lock(exclusive=True):
-        pass
+def test_what_is_asked_for_while_a_store_is_used_is_held(tmp_path):
+    store, other = Store(str(tmp_path)), Store(str(tmp_path))
+    digest, _ = store.blobs.put(b"x")
+    with store.using():
+        assert not other.leases.is_held(digest)
+        assert store.blobs.has(digest)
+        written, _ = store.blobs.put(b"y")
+        for held in (digest, written):
+            assert other.leases.is_held(held)
+            with store.alone([held]) as mine:  # by this very process, too
+                assert mine == set()
+    with store.alone([digest, written]) as mine:
+        assert mine == {digest, written}
+
+
+def test_an_index_of_the_first_version_is_brought_up(tmp_path):
+    path = str(tmp_path / "index.db")
+    db = sqlite3.connect(path)
+    db.execute("CREATE TABLE results (key TEXT PRIMARY KEY, record BLOB NOT NULL, used REAL NOT NULL) WITHOUT ROWID")
+    db.execute("CREATE TABLE memos (kind TEXT, key TEXT, value BLOB NOT NULL, PRIMARY KEY (kind, key)) WITHOUT ROWID")
+    db.execute("INSERT INTO results VALUES (?, ?, ?)", (KEY.hex, b"old", 5.0))
+    db.execute("PRAGMA user_version = 1")
+    db.commit()
+    db.close()
+    index = Index(path)
+    index.touch_results([KEY], 6000.0)
+    assert index.filed() == [(KEY, b"old", 6000.0, 0.0, 1, "")]
+    index.put_result(KEY, b"new", 7.0, "a step")
+    assert index.filed() == [(KEY, b"new", 7.0, 7.0, 1, "a step")]
+    assert index.rebuilt == ""
 
 
 def test_store_under_a_file(tmp_path):

@@ -34,7 +34,7 @@ def test_the_store_stays_whole(lapstrake: Lapstrake, tmp_path: Path) -> None:
         built, loaded, removed = [run.result() for run in [pool.submit(work) for work in (builds, loads, removes)]]
     assert [done.err for done in (*built, *loaded) if done.status] == []
     for done in removed:
-        assert not done.status or "No such image" in done.err or "the store is in use" in done.err, done.err
+        assert not done.status or "No such image" in done.err, done.err
     names = lapstrake.run("images", "--format", "{{.Repository}}:{{.Tag}}").out.split()
     assert {f"built:{n}" for n in range(ROUNDS)} <= set(names)
     whole = tmp_path / "all.tar"
@@ -59,9 +59,8 @@ def test_the_image_of_a_running_build_is_removed(lapstrake: Lapstrake, tmp_path:
         with step:
             removed = lapstrake.run("rmi", "app")
             assert (removed.status, removed.out.splitlines()[0]) == (0, "Untagged: app:latest"), removed.err
-            assert "a later lapstrake prune frees the space" in removed.err
             pruned = lapstrake.run("prune", "--all", "--force")
-            assert pruned.status == 1 and "the store is in use" in pruned.err
+            assert pruned.status == 0, pruned.err
         _, err = building.communicate(timeout=60)
         assert building.returncode == 0, err.decode()
     assert lapstrake.run("prune", "--all", "--force").status == 0

@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import fcntl
 import json
 import os
 from pathlib import Path
@@ -101,36 +100,6 @@ def test_tag_and_rmi(run, app, store):
     status, _, err = run("rmi", "new")
     assert (status, err) == (1, "ERROR: No such image: new:latest\n")
     assert run("rmi", "-f", "new")[0] == 0
-
-
-def test_rmi_beside_a_running_build_leaves_the_blobs(run, app, store):
-    with store.lock():
-        assert run("rmi", "-f", str(app.id))[0] == 0
-    assert store.blobs.has(app.descriptor.digest)
-
-
-@pytest.mark.skipif(not Path("builder/sandbox/namespace.py").exists(), reason="prune needs the sandbox")
-class TestPrune:
-    def test_it_asks_first(self, run, app, monkeypatch):
-        monkeypatch.setattr("click.termui.visible_prompt_func", lambda _: "n")
-        assert run("prune", "--all")[0] == 130
-
-    def test_it_waits_for_no_build(self, run, app, store, monkeypatch):
-        monkeypatch.setattr("builder.sandbox.namespace.enter", lambda: None)
-        fd = os.open(store.path("store.lock"), os.O_RDWR | os.O_CREAT)
-        fcntl.flock(fd, fcntl.LOCK_SH)
-        status, _, err = run("prune", "--all", "--force")
-        os.close(fd)
-        assert status == 1
-        assert "in use by a running build" in err
-
-    def test_it_keeps_tagged_images(self, run, app, store, make_image, monkeypatch):
-        monkeypatch.setattr("builder.sandbox.namespace.enter", lambda: None)
-        make_image(cmd="not tagged")
-        status, out, _ = run("prune", "--all", "--force")
-        assert status == 0
-        assert "Total reclaimed space: " in out
-        assert set(store.blobs.digests()) == {app.descriptor.digest, app.id, app.layers[0].blob.digest}
 
 
 @pytest.mark.parametrize(

@@ -17,7 +17,7 @@ from tests.e2e.webserver import BACKEND, serving
 
 def opened(url: str, folder: Path) -> GitRepository:
     way = access(url, lambda name: None, lambda id: None, ["/none"])
-    return GitRepository(Git({"PATH": os.environ["PATH"]}), str(folder), way)
+    return GitRepository(Git({"PATH": os.environ["PATH"]}), str(folder), way, lambda thing: None)
 
 
 @pytest.fixture

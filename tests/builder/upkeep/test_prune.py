@@ -1,0 +1,204 @@
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+from builder.images.store import ImageStore
+from builder.layer.layer import Layer
+from builder.oci.chain import EMPTY
+from builder.oci.descriptor import OCI_LAYER_GZIP, Descriptor
+from builder.oci.reference import Reference
+from builder.snapshot.registry import Registry
+from builder.solve import result
+from builder.solve.cachemounts import About, CacheMounts
+from builder.upkeep.filters import parse_filter
+from builder.upkeep.inventory import Inventory
+from builder.upkeep.policy import Policy
+from builder.upkeep.prune import Pruner, oldest_first
+from builder.upkeep.usage import Usage
+from cache.digest import Digest
+from cache.store import Store
+
+NOW = 10_000.0
+
+
+@pytest.fixture
+def images(store):
+    return ImageStore(store.root, store.blobs)
+
+
+@pytest.fixture
+def registry(store):
+    made = Registry(store.root, lambda text: None)
+    yield made
+    made.close()
+
+
+@pytest.fixture
+def prune(store, images, registry):
+    def call(**policy):
+        gone = []
+        reclaimed = Pruner(store, images, registry, NOW).prune(Policy(**policy), gone.append)
+        assert reclaimed == sum(usage.size for usage in gone)
+        return {usage.description for usage in gone}
+
+    return call
+
+
+@pytest.fixture
+def step(store):
+    """step(name, used, size, on): files a result with a layer of its own; gives the blob."""
+
+    def make(name, used=0.0, size=100_000, on=()):
+        data = name.encode() * (size // len(name))
+        digest, length = store.blobs.put(data)
+        layer = Layer(Digest.of(b"plain" + name.encode()), Descriptor(OCI_LAYER_GZIP, digest, length))
+        result.file(store, Digest.of(name.encode()), result.Result(layer, on), used, name)
+        return digest
+
+    return make
+
+
+def tree(registry, key, size=50_000):
+    id = registry.new_id()
+    Path(registry.folder, id).mkdir()
+    Path(registry.folder, id, "file").write_bytes(bytes(size))
+    registry.register(key, id)
+    return id
+
+
+def blobs_of(image):
+    return {image.descriptor.digest, image.id, *(layer.blob.digest for layer in image.layers)}
+
+
+def test_plain_prune_takes_all_that_is_private(store, images, prune, step, make_image):
+    named, untagged = make_image(), make_image({"u": b""}, cmd="u")
+    images.tag(Reference.parse("app"), named.descriptor, "")
+    images.keep(untagged.descriptor, "")
+    step("a")
+    store.index.put_result(Digest.of(b"shared"), str(named.layers[0].blob.digest).encode(), 5.0, "shared step")
+    store.index.put_memo("parse", Digest.of(b"p"), b"x")
+    assert "a" in prune()
+    assert set(store.blobs.digests()) == blobs_of(named)
+    assert [image.names for image in images.list()] == [("app:latest",)]
+    assert [filed.what for filed in store.index.filed()] == ["shared step"]
+    assert store.index.memo("parse", Digest.of(b"p")) == b"x"
+
+
+def test_with_all_shared_results_and_memos_go_too(store, images, prune, make_image):
+    named = make_image()
+    images.tag(Reference.parse("app"), named.descriptor, "")
+    store.index.put_result(Digest.of(b"shared"), str(named.layers[0].blob.digest).encode(), 5.0, "shared step")
+    store.index.put_memo("parse", Digest.of(b"p"), b"x")
+    assert "shared step" in prune(everything=True)
+    assert store.index.results() == []
+    assert store.index.memo("parse", Digest.of(b"p")) is None
+    assert images.load(images.list()[0].descriptor).id == named.id
+    assert set(store.blobs.digests()) == blobs_of(named)
+
+
+def test_what_another_command_uses_stays_with_its_row(store, prune, step):
+    used, _ = step("used"), step("free")
+    other = Store(store.root)
+    with other.using():
+        assert other.blobs.has(used)
+        assert "used" not in prune(everything=True)
+        assert [filed.what for filed in store.index.filed()] == ["used"]
+        assert store.blobs.digests() == [used]
+    assert "used" in prune()
+    assert store.index.results() == []
+
+
+def test_the_least_recently_used_goes_first(store, prune, step):
+    for number in range(5):
+        step(f"step {number}", used=float(100 - number))
+    room = sum(usage.size for usage in all_of(store)) - 150_000
+    assert prune(most=room) == {"step 4", "step 3"}
+    assert prune(most=room) == set()
+    assert prune(reserved=10**12, most=1) == set()
+    assert prune(most=1, keep=NOW - 99.5) == {"step 2", "step 1"}
+
+
+def all_of(store):
+    images, registry = ImageStore(store.root, store.blobs), Registry(store.root, lambda text: None)
+    try:
+        return Inventory(store, images, registry).all()
+    finally:
+        registry.close()
+
+
+def test_of_one_build_the_last_step_goes_first(store, prune, step):
+    below = Digest.of(b"plain" + b"first")
+    step("first", used=5.0, on=(EMPTY,))
+    step("second", used=5.0, on=(below,))
+    usages = {usage.description: usage for usage in all_of(store)}
+    assert usages["second"].parents == (usages["first"].id,)
+    assert [u.description for u in oldest_first([usages["first"], usages["second"]])] == ["second", "first"]
+
+
+def test_a_ring_of_parents_ends():
+    ring = [Usage(id=a, size=1, description=a, parents=(b,)) for a, b in (("a", "b"), ("b", "a"), ("c", "c"))]
+    assert len(oldest_first(ring)) == 3
+
+
+def test_an_untagged_image_that_loses_a_layer_is_forgotten(store, images, prune, make_image):
+    image = make_image({"a": b""})
+    images.keep(image.descriptor, "")
+    blob = image.layers[0].blob.digest
+    store.index.put_result(Digest.of(b"k"), str(blob).encode(), 5.0, "its layer")
+    assert prune(filters=(parse_filter(["description=its layer"]),)) == {"its layer"}
+    assert images.list() == ()
+    assert blob not in store.blobs.digests()
+
+
+def test_trees(store, registry, prune):
+    other = Registry(store.root, lambda text: None)
+    kept = tree(other, "tree used")
+    gone = tree(registry, "tree unused")
+    registry.close()  # what it made is no longer in use
+    assert prune() == {"unpacked: tree unused"}
+    assert not Path(registry.folder, gone).exists()
+    assert Path(registry.folder, kept, "file").exists()
+    assert (other.find("tree used"), other.find("tree unused")) == (kept, None)
+    other.close()
+    assert prune() == {"unpacked: tree used"}
+
+
+def test_cache_mounts(store, prune):
+    caches = CacheMounts(store.path("caches"))
+    about = About("/root/.cache")
+    with caches.locked(about) as path:
+        os.mkdir(path)
+        Path(path, "file").write_bytes(bytes(10_000))
+        assert prune() == set()
+        assert Path(path, "file").exists()
+    assert prune(filters=(parse_filter(["type!=exec.cachemount"]),)) == set()
+    assert prune(filters=(parse_filter(["type=exec.cachemount"]),)) == {"cached mount /root/.cache"}
+    assert os.listdir(store.path("caches")) == []
+    with caches.locked(about) as path:
+        assert not os.path.exists(path)
+
+
+def test_a_deep_tree(registry, prune):
+    id = tree(registry, "tree deep")
+    inside = os.open(os.path.join(registry.folder, id), os.O_RDONLY)
+    for _ in range(1500):  # deeper than a path may be long, or a recursion
+        os.mkdir("dddd", dir_fd=inside)
+        below = os.open("dddd", os.O_RDONLY, dir_fd=inside)
+        os.close(inside)
+        inside = below
+    os.close(inside)
+    os.symlink("/", os.path.join(registry.folder, id, "link"))
+    registry.close()
+    assert prune() == {"unpacked: tree deep"}
+    assert id not in os.listdir(registry.folder)
+
+
+def test_a_damaged_manifest_does_not_stop_it(store, images, prune, make_image):
+    image = make_image()
+    images.tag(Reference.parse("app"), image.descriptor, "")
+    Path(store.blobs.path(image.descriptor.digest)).write_bytes(b"{}")
+    prune(everything=True)
+    assert store.blobs.digests() == [image.descriptor.digest]

@@ -1,0 +1,124 @@
+"""The store is kept small: du(1) agrees with `du`, and prune beside builds takes nothing that they use."""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+import subprocess
+import threading
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+
+from tests.e2e.lapstrake import Done, Lapstrake, folder
+
+pytestmark = pytest.mark.e2e
+
+_UNITS = {"B": 1, "kB": 10**3, "MB": 10**6, "GB": 10**9}
+FULL = """\
+FROM base AS made
+RUN head -c 9000000 /dev/urandom > /big && ln /big /same && ln -s /big /link
+RUN head -c 1 /dev/zero > /sparse && truncate -s 50M /sparse
+FROM base
+RUN --mount=type=cache,target=/root/.cache head -c 2000000 /dev/urandom > /root/.cache/x
+COPY --from=made /same /
+"""
+
+
+def in_bytes(text: str) -> float:
+    number = text.rstrip("kMGB*")
+    return float(number) * _UNITS[text[len(number) :].rstrip("*")]
+
+
+def total(lapstrake: Lapstrake) -> float:
+    done = lapstrake.run("du")
+    assert done.status == 0, done.err
+    return in_bytes(done.out.split()[-1])
+
+
+def on_disk(lapstrake: Lapstrake) -> int:
+    return int(subprocess.check_output(["du", "-s", "--block-size=1", str(lapstrake.store)]).split()[0])
+
+
+def test_every_byte_is_accounted_for(lapstrake: Lapstrake, tmp_path: Path) -> None:
+    context = folder(tmp_path / "context", {"Dockerfile": FULL})
+    lapstrake.built(context)
+    lapstrake.built(context, "-t", "app")
+    (lapstrake.store / "strange").write_bytes(bytes(3_000_000))
+    assert total(lapstrake) == pytest.approx(on_disk(lapstrake), rel=0.01)
+    records = [json.loads(line) for line in lapstrake.run("du", "--format=json").out.splitlines()]
+    assert sum(in_bytes(record["Size"]) for record in records) == pytest.approx(on_disk(lapstrake), rel=0.01)
+    [strange] = [record for record in records if record["ID"] == "strange"]
+    assert (strange["Description"], strange["Reclaimable"], strange["Size"]) == ("other: strange", False, "3.002MB")
+    [cache] = [record for record in records if record["Type"] == "exec.cachemount"]
+    assert (cache["Description"], cache["Mutable"]) == ("cached mount /root/.cache", True)
+    shared = {word for record in records if record["Shared"] for word in record["KeptFor"]}
+    assert "image app:latest" in shared
+    assert lapstrake.run("prune", "-a", "-f").status == 0
+    assert total(lapstrake) == pytest.approx(on_disk(lapstrake), rel=0.01)
+    assert lapstrake.built(context, "-t", "app").status == 0
+
+
+def test_limits(lapstrake: Lapstrake, tmp_path: Path) -> None:
+    text = "FROM base\nARG N\nRUN head -c 3000000 /dev/urandom > /$N\n"
+    context = folder(tmp_path / "context", {"Dockerfile": text})
+    for n in ("a", "b", "c"):
+        lapstrake.built(context, f"--build-arg=N={n}", "-o", f"type=local,dest={tmp_path}/{n}")
+    for name, ago in (("index.db", "1000"), ("snapshots.db", "1000 * 1000000000")):
+        database = sqlite3.connect(lapstrake.store / name)
+        database.execute(f"UPDATE {'results' if name == 'index.db' else 'folders'} SET used = used - {ago}")
+        database.commit()
+        database.close()
+    lapstrake.built(context, "--build-arg=N=a", "-o", f"type=local,dest={tmp_path}/a")  # used again
+    done = lapstrake.run("prune", "-f", "--max-used-space=14mb")
+    assert done.out.startswith("ID\t\t\t\t\t\tRECLAIMABLE\tSIZE\t\tLAST ACCESSED\n")
+    assert on_disk(lapstrake) < 14 << 20
+    assert lapstrake.built(context, "--build-arg=N=a").cached == 1
+    assert lapstrake.built(context, "--build-arg=N=b").cached == 0
+
+
+def test_prune_beside_builds(lapstrake: Lapstrake, tmp_path: Path) -> None:
+    """Whatever prune takes, builds go on, and what they make is right."""
+    text = (
+        "FROM base AS one\nARG N\nRUN --mount=type=cache,target=/c echo $N >> /c/log; cat /c/log | tail -n 1 > /n\n"
+        "FROM base\nARG N\nCOPY Dockerfile /d\nRUN echo $N > /m\nCOPY --from=one /n /n\nRUN cat /n /m > /both\n"
+    )
+    context = folder(tmp_path / "context", {"Dockerfile": text})
+    ended = threading.Event()
+
+    def builds(name: str) -> list[Done]:
+        """Most steps of a build are found, if prune has not just taken them."""
+        made = []
+        for number in range(4):
+            n = f"{name}{number % 3}"
+            out = tmp_path / f"{name}{number}"
+            made.append(
+                lapstrake.build(context, f"--build-arg=N={n}", "-t", f"kept:{n}", "-o", "type=image", "-o", str(out))
+            )
+            if made[-1].status == 0:
+                assert (out / "m").read_text() == (out / "both").read_text().splitlines(keepends=True)[1] == f"{n}\n"
+        return made
+
+    def prunes() -> list[Done]:
+        commands = (["prune", "-a", "-f"], ["rmi", "-f", "kept:a0"], ["prune", "-f"], ["rmi", "-f", "kept:b1"])
+        made = []
+        while not ended.is_set():
+            made += [lapstrake.run(*command) for command in commands]
+        return made
+
+    with ThreadPoolExecutor(3) as pool:
+        pruned = pool.submit(prunes)
+        built = [pool.submit(builds, name) for name in ("a", "b")]
+        try:
+            done = [one for future in built for one in future.result()]
+        finally:
+            ended.set()
+        done += pruned.result()
+    assert [one.err for one in done if one.status] == []
+    assert len(pruned.result()) >= 3
+    names = lapstrake.run("images", "--format", "{{.Repository}}:{{.Tag}}").out.split()
+    assert len(names) >= 3
+    saved = lapstrake.run("save", "-o", str(tmp_path / "all.tar"), *names)
+    assert saved.status == 0, saved.err
+    assert Lapstrake(tmp_path / "again").run("load", "-i", str(tmp_path / "all.tar")).status == 0
