@@ -107,6 +107,13 @@ Examples:
 )
 @click.option("--check", is_flag=True, help="The same as --call=check.")
 @click.option(
+    "--context-modes",
+    type=click.Choice(["portable", "exact"]),
+    default="portable",
+    show_default=True,
+    help="Modes of context files: 664 and 775 as 644 and 755, or as they are.",
+)
+@click.option(
     "--reproducible", is_flag=True, help="Date all by SOURCE_DATE_EPOCH, else by the context: RUN files, too."
 )
 @click.option("--verify", is_flag=True, help="Build a second time in other surroundings, name what differs.")
@@ -152,6 +159,7 @@ def command(
     metadata_file: str,
     call: str,
     check: bool,
+    context_modes: str,
     reproducible: bool,
     verify: bool,
     quiet: bool,
@@ -196,6 +204,7 @@ def command(
         epoch=epoch(dict(arguments).get("SOURCE_DATE_EPOCH", "")),
         verify=verify,
         reproducible=reproducible,
+        exact_modes=context_modes == "exact",
     )
     given = root or (ctx.obj or {}).get("root")
     from builder.cli.building import Shown, run

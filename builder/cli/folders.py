@@ -23,16 +23,25 @@ if TYPE_CHECKING:
 
 
 class Folders:
-    """named: --build-context folders. contexts: what open() opened, by name; the main one is `context`."""
+    """named: --build-context folders. exact_modes: see LocalContext.
+
+    contexts: what open() opened, by name; the main one is `context`.
+    """
 
     def __init__(
-        self, definition: Definition, named: tuple[tuple[str, str], ...], store: Store, policy: SourcePolicy | None
+        self,
+        definition: Definition,
+        named: tuple[tuple[str, str], ...],
+        store: Store,
+        policy: SourcePolicy | None,
+        exact_modes: bool = False,
     ) -> None:
         self.contexts: dict[str, LocalContext] = {}
         self._definition = definition
         self._paths = {"context": definition.context, **dict(named)}
         self._store = store
         self._policy = policy
+        self._exact_modes = exact_modes
         self._ignores: dict[str, Ignore | None] = {}
         self._stats: list[StatIndex] = []
 
@@ -42,9 +51,7 @@ class Folders:
         for name in sorted(used):
             if self._policy is not None:
                 self._policy.local(name)
-            ignore = self._ignore(self._paths[name])
-            root = os.path.realpath(self._paths[name])
-            self.contexts[name] = LocalContext(root, ignore, self._stat_index(root), DEFAULT_EPOCH)
+            self.contexts[name] = self._context(self._paths[name])
 
     def close(self) -> None:
         for context in self.contexts.values():
@@ -57,8 +64,7 @@ class Folders:
 
     def newest(self) -> int | None:
         """The latest time of change of a file that the main context shows, in seconds; None if it shows no file."""
-        root = self._definition.context
-        context = LocalContext(root, self._ignore(root), self._stat_index(root), DEFAULT_EPOCH)
+        context = self._context(self._definition.context)
         try:
             files = (entry.path for entry in context.walk(b"") if entry.kind in (Kind.FILE, Kind.HARDLINK))
             return max((context.modified(path) for path in files), default=None)
@@ -69,6 +75,11 @@ class Folders:
         """Keep what the files hashed to for the next build."""
         for stats in self._stats:
             stats.save(self._store.path("tmp", "stats-"))
+
+    def _context(self, folder: str) -> LocalContext:
+        root = os.path.realpath(folder)
+        stats = self._stat_index(root)
+        return LocalContext(root, self._ignore(folder), stats, DEFAULT_EPOCH, exact=self._exact_modes)
 
     def _ignore(self, folder: str) -> Ignore | None:
         if folder not in self._ignores:

@@ -42,6 +42,7 @@ class BuildRequest(msgspec.Struct, frozen=True, kw_only=True):
     metadata_warnings: lint findings in --metadata-file too. verify: build once more, and compare.
     reproducible: there is an epoch in any case, and files are no younger.
     cache_from, cache_to: caches that are elsewhere.
+    exact_modes: of context files.
     """
 
     context: str
@@ -77,6 +78,7 @@ class BuildRequest(msgspec.Struct, frozen=True, kw_only=True):
     reproducible: bool = False
     cache_from: tuple[CacheSpec, ...] = ()
     cache_to: tuple[CacheSpec, ...] = ()
+    exact_modes: bool = False
 
 
 def pairs(option: str, values: Iterable[str]) -> tuple[tuple[str, str], ...]:

@@ -29,19 +29,25 @@ _KINDS = {
     _stat.S_IFBLK: Kind.BLOCK,
     _stat.S_IFIFO: Kind.FIFO,
 }
+# What a umask of 002 gives, and one of 022 would have given; all other modes were chosen by somebody.
+_PORTABLE = {Kind.FILE: {0o664: 0o644, 0o775: 0o755}, Kind.DIR: {0o775: 0o755}}
 _FOLDER_FLAGS = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 
 Xattrs = tuple[tuple[bytes, bytes], ...]
 
 
 class LocalContext(SourceTree):
-    """root: absolute path of a folder. ignore: None shows everything. mtime: what every member is dated."""
+    """root: absolute path of a folder. ignore: None shows everything. mtime: what every member is dated.
 
-    def __init__(self, root: str, ignore: Ignore | None, stats: StatIndex, mtime: int) -> None:
+    exact: modes are shown as they are, also where they only say which umask the client has.
+    """
+
+    def __init__(self, root: str, ignore: Ignore | None, stats: StatIndex, mtime: int, *, exact: bool = False) -> None:
         self.root = root
         self._ignore = ignore
         self._stats = stats
         self._mtime = mtime
+        self._exact = exact
         self._seen: dict[bytes, os.stat_result] = {}
         self._folders: OrderedDict[bytes, int] = OrderedDict()
         self._lock = threading.RLock()  # a folder's descriptor lives as long as it is held
@@ -154,6 +160,9 @@ class LocalContext(SourceTree):
         if kind is None:
             return None  # a socket
         link, size, device = b"", 0, (0, 0)
+        mode = _stat.S_IMODE(status.st_mode)
+        if not self._exact:
+            mode = _PORTABLE.get(kind, {}).get(mode, mode)
         if kind is Kind.FILE:
             self._seen[path] = status
             size = status.st_size
@@ -168,7 +177,7 @@ class LocalContext(SourceTree):
         return Entry(
             path=path,
             kind=kind,
-            mode=_stat.S_IMODE(status.st_mode),
+            mode=mode,
             mtime=self._mtime,
             size=size,
             link=link,

@@ -85,3 +85,29 @@ def test_a_walk_shows_what_asking_for_each_path_does(files: set[str], rules: lis
             context.close()
     assert set(shown) == kept | folders
     assert len(shown) == len(set(shown))
+
+
+@pytest.mark.parametrize("exact", [False, True])
+def test_modes_that_a_umask_decides(tmp_path: Path, exact: bool) -> None:
+    """002 and 022 are the umasks that people have; all other modes were chosen."""
+    shown = {0o664: 0o644, 0o775: 0o755}
+    for mode in range(0o10000):
+        file = tmp_path / f"{mode:04o}"
+        file.touch()
+        file.chmod(mode)
+        folder = tmp_path / f"d{mode:04o}"
+        folder.mkdir()
+        folder.chmod(mode | 0o700)
+    (tmp_path / "link").symlink_to("0664")
+    context = LocalContext(str(tmp_path), None, StatIndex("", os.stat(tmp_path).st_dev, 0), 0, exact=exact)
+    try:
+        found = {name: entry.mode for name in context.names(b"") if (entry := context.lookup(name)) is not None}
+    finally:
+        context.close()
+        for folder in tmp_path.glob("d*"):
+            folder.chmod(0o700)
+    for mode in range(0o10000):
+        assert found[b"%04o" % mode] == (mode if exact else shown.get(mode, mode)), oct(mode)
+        kept = mode | 0o700
+        assert found[b"d%04o" % mode] == (0o755 if kept == 0o775 and not exact else kept), oct(mode)
+    assert found[b"link"] == 0o777
