@@ -14,11 +14,12 @@ def temp_name(prefix: str) -> str:
 
 
 @contextmanager
-def replacing(path: str, mode: int = 0o666, temp: str = "") -> Iterator[int]:
+def replacing(path: str, mode: int = 0o666, temp: str = "", *, durable: bool = True) -> Iterator[int]:
     """A new file's descriptor; it takes the name `path`, synced, when the block ends well, and else vanishes.
 
     temp: begin of the name it has until then, on the same file system; beside `path` if "". mode: less the umask.
     What `path` names may be a device or pipe (/dev/stdout, /dev/null): that is written to as it is. OSError.
+    durable: False for what may be lost, or be there in part, after a power loss.
     """
     if is_special(path):
         fd = os.open(path, os.O_WRONLY | os.O_CLOEXEC)
@@ -32,7 +33,8 @@ def replacing(path: str, mode: int = 0o666, temp: str = "") -> Iterator[int]:
     fd = os.open(name, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, mode)
     try:
         yield fd
-        os.fsync(fd)
+        if durable:
+            os.fsync(fd)
         os.rename(name, final)
     except BaseException:
         with suppress(OSError):
@@ -42,9 +44,9 @@ def replacing(path: str, mode: int = 0o666, temp: str = "") -> Iterator[int]:
         os.close(fd)
 
 
-def replace_file(path: str, data: bytes, mode: int = 0o666, temp: str = "") -> None:
+def replace_file(path: str, data: bytes, mode: int = 0o666, temp: str = "", *, durable: bool = True) -> None:
     """The same for bytes that are in memory."""
-    with replacing(path, mode, temp) as fd:
+    with replacing(path, mode, temp, durable=durable) as fd:
         rest = memoryview(data)
         while rest:
             rest = rest[os.write(fd, rest) :]

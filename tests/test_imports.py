@@ -25,8 +25,9 @@ ROOMS: dict[str, frozenset[str]] = {
     "source": frozenset({"graph", "images", "layer", "oci", "registry", "transport"}),
     "transport": frozenset(),
     "export": frozenset({"images", "layer", "oci", "registry"}),
+    "trace": frozenset({"graph"}),
     "remotecache": frozenset({"export", "images", "layer", "oci", "registry", "solve"}),
-    "solve": frozenset({"graph", "images", "layer", "oci", "sandbox", "snapshot", "source"}),
+    "solve": frozenset({"graph", "images", "layer", "oci", "sandbox", "snapshot", "source", "trace"}),
     "upkeep": frozenset({"images", "layer", "oci", "snapshot", "solve", "source"}),
 }
 FRONTEND_MAY = ("builder.oci", "builder.graph", "builder.errors", "cache.digest", "cache.errors", "cache.record")

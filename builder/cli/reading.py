@@ -72,6 +72,7 @@ class Reading:
         self._hides = folders.hides
         self._report = report
         self._source: Source | None = None
+        self._parsed: Dockerfile | None = None
         self._step: Digest | None = None
 
     def programs(self) -> tuple[Program, ...]:
@@ -128,6 +129,12 @@ class Reading:
         span = info.span if info is not None else None
         return self._source.excerpt(Lines(span.first, span.last)) if span is not None else ""
 
+    def variable(self, name: str) -> str:
+        """The instruction that gives a variable its value: ENV before ARG; "" if none of the Dockerfile does."""
+        from frontends.dockerfile.variables import set_by
+
+        return set_by(self._parsed, name, dict(self.request.build_args)) if self._parsed is not None else ""
+
     def _date(self, document: Dockerfile) -> None:
         """SOURCE_DATE_EPOCH may name a source: from here on it is that one's time, or none.
 
@@ -165,7 +172,7 @@ class Reading:
         self._step = self._report.begin(f"load build definition from {self._definition.name}")
         self._source = Source(self._definition.name, self._definition.text)
         syntax = dict(self.request.build_args).get("BUILDKIT_SYNTAX", "")
-        document = parse(self._source, self._memo, syntax)
+        document = self._parsed = parse(self._source, self._memo, syntax)
         self._report.done(self._step)
         return document
 

@@ -21,6 +21,7 @@ from builder.cli.resolvconf import resolv_conf
 from builder.cli.secret import reader
 from builder.cli.sharing import Sharing
 from builder.cli.ssh import SshAgents
+from builder.cli.traced import Traced
 from builder.export.exporter import Part
 from builder.export.options import OutputSpec
 from builder.graph.inputs import chain_of
@@ -72,6 +73,7 @@ class Session:
         self.report, self.definition, self._at_once = report, definition, at_once
         self.delivering = False
         self._sharing = sharing
+        self.traced: Traced | None = None
         self._store = store
         self._remotes = remotes
         self._deliveries = deliveries
@@ -130,23 +132,30 @@ class Session:
         self.folders.open(graph)
         self._trees = Trees(self._open_snapshots, self._store.blobs, self.report.warn, self._unpack)
         executor = self._local_executor(self._trees)
+        request = self.reading.request
+        traced = self.traced = Traced(
+            request, self.definition, self._store, graph, targets, fresh, self.reading.variable, self.report
+        )
         scheduler = Scheduler(
             graph,
             self._store,
             executor,
             self._bases.layers,
-            self.report.emit,
+            traced.emit,
             self.report.clock,
             time.time(),
-            forget=(lambda vertex: True) if self.reading.request.no_cache else fresh.__contains__,
+            why=traced.why,
+            forget=(lambda vertex: True) if request.no_cache else fresh.__contains__,
             at_once=self._at_once,
             imported=self._sharing.imports,
             stored=self._sharing.stored,
         )
         self._sharing.begin(self._store, chain_of(graph, targets))
+        traced.follow(scheduler, executor)
         try:
             scheduler.run(*targets)
         finally:
+            traced.finish()
             executor.close()
             self.folders.save_stats()
         self._lookup = scheduler.lookup

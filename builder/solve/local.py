@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import functools
 import threading
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from typing import TYPE_CHECKING
 
 from builder.errors import BuildFault, Canceled
 from builder.graph.inputs import selections
 from builder.graph.operation import Copy, Exec, InlineFile, LocalSource, MakeDir, RemoteSource
+from builder.layer.entry import Kind
 from builder.solve.emptytree import EmptyTree
 from builder.solve.select import Selected, select, selection_digest
 from builder.source.sourcetree import SourceTree
@@ -32,8 +33,10 @@ if TYPE_CHECKING:
     from builder.solve.trees import Trees
     from builder.source.context import LocalContext
     from builder.source.remotes import Remotes
+    from builder.trace.listing import Member
     from cache.store import Store
 
+_FOLDERS = (Kind.DIR, Kind.OPAQUE)
 _PACKERS = 2  # layers packed at once: each keeps all cores busy, more would only hold memory
 
 
@@ -71,6 +74,7 @@ class LocalExecutor:
         self._packers = threading.Semaphore(_PACKERS)
         self._canceled = threading.Event()
         self._selected: dict[Digest, Found] = {}
+        self._hashes: dict[Digest, list[dict[bytes, str]]] = {}  # of files in trees of steps, for each selection
 
     def cancel(self) -> None:
         self._canceled.set()
@@ -97,8 +101,18 @@ class LocalExecutor:
 
     def measure(self, task: Task) -> tuple[Digest, ...]:
         found = self._select(task)
-        self._selected[task.digest] = found
-        return tuple(_content_digest(tree, selected) for tree, selected in found)
+        hashes: list[dict[bytes, str]] = [{} for _ in found]
+        self._selected[task.digest], self._hashes[task.digest] = found, hashes
+        return tuple(_content_digest(*one, seen) for one, seen in zip(found, hashes, strict=True))
+
+    def members(self, step: Digest) -> list[Iterator[Member]] | None:
+        """Of each selection that was measured for a step of this build, before it is performed; else None."""
+        from builder.solve.members import members
+
+        found, hashes = self._selected.get(step), self._hashes.get(step)
+        if found is None or hashes is None:
+            return None
+        return [members(*one, seen) for one, seen in zip(found, hashes, strict=True)]
 
     def perform(self, task: Task) -> Callable[[], Layer]:
         if self._canceled.is_set():
@@ -122,7 +136,9 @@ class LocalExecutor:
         _stratum(task).folder = folder
 
         def finish() -> Layer:
-            layer = self._pack(draft.changes())
+            changed = _Changed()
+            layer = self._pack(draft.changes(), changed.count)
+            _stratum(task).files = changed.files
             self._trees.keep(task.below, layer, folder)
             return layer
 
@@ -147,19 +163,20 @@ class LocalExecutor:
         """Pack now, since the layer's list of entries is what later steps look at."""
         stratum = _stratum(task)
         listing: list[Entry] = []
-        layer = self._pack(items, listing)
+        layer = self._pack(items, listing.append)
         stratum.listing = listing
+        stratum.files = sum(entry.kind not in _FOLDERS for entry in listing)
         stratum.pack_done(layer)
         return lambda: layer
 
-    def _pack(self, items: Iterable[Item], listing: list[Entry] | None = None) -> Layer:
+    def _pack(self, items: Iterable[Item], told: Callable[[Entry], object]) -> Layer:
         from builder.layer.pack import pack
 
         with self._packers:
             if self._canceled.is_set():
                 raise Canceled("canceled")
             with self._store.blobs.writer() as sink:
-                return pack(items, self._codec, sink, None if listing is None else listing.append)
+                return pack(items, self._codec, sink, told)
 
     def _select(self, task: Task) -> Found:
         operation = task.vertex.operation
@@ -181,14 +198,27 @@ class LocalExecutor:
         return self._trees.view(stack) if stack else EmptyTree()
 
 
-def _content_digest(tree: Tree, selected: list[Selected]) -> Digest:
-    """What a selection has in a step's key. The dates of remote files are in the layer, and are not all the same."""
-    digest = selection_digest(selected, functools.partial(_file_digest, tree))
+class _Changed:
+    """Counts the members of a layer that are no folders, as they pass."""
+
+    def __init__(self) -> None:
+        self.files = 0
+
+    def count(self, entry: Entry) -> None:
+        self.files += entry.kind not in _FOLDERS
+
+
+def _content_digest(tree: Tree, selected: list[Selected], seen: dict[bytes, str]) -> Digest:
+    """What a selection has in a step's key. The dates of remote files are in the layer, and are not all the same.
+
+    seen: is given the hashes of files that have no other place to be remembered.
+    """
+    digest = selection_digest(selected, functools.partial(_file_digest, tree, seen))
     dated = tree.dated if isinstance(tree, SourceTree) else None
     return digest if dated is None else record.digest((digest, dated))
 
 
-def _file_digest(tree: Tree, entry: Entry) -> str:
+def _file_digest(tree: Tree, seen: dict[bytes, str], entry: Entry) -> str:
     if isinstance(tree, SourceTree):
         return tree.digest(entry.path)
     import hashlib
@@ -196,7 +226,8 @@ def _file_digest(tree: Tree, entry: Entry) -> str:
     hasher = hashlib.sha256()
     for chunk in tree.content(entry.path).chunks():
         hasher.update(chunk)
-    return hasher.hexdigest()
+    seen[entry.path] = digest = hasher.hexdigest()
+    return digest
 
 
 def _stratum(task: Task) -> Stratum:

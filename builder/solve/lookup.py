@@ -95,7 +95,7 @@ class Lookup:
         if isinstance(vertex.operation, ImageSource | FileSource):
             return None
         key = self.key(digest)
-        on = self._made_on(vertex)
+        on = self.made_on(vertex)
         if self._forget(digest) or key is None or on is None:
             return None
         found = self._results[digest] = self._find(key, on)
@@ -150,7 +150,7 @@ class Lookup:
     def known(self, *targets: Digest) -> Iterator[Known]:
         """All steps that the targets stand on or read whose layers are known by now, inputs first."""
         for digest in self._graph.needed(targets):
-            key, layer, on = self.key(digest), self._layer(digest), self._made_on(self._graph.vertices[digest])
+            key, layer, on = self.key(digest), self._layer(digest), self.made_on(self._graph.vertices[digest])
             self._chain(digest)
             if key is not None and layer is not None and on is not None:
                 yield Known(digest, key, Result(layer, on))
@@ -174,7 +174,7 @@ class Lookup:
             self._imported.used(key, found)
         return found
 
-    def _made_on(self, vertex: Vertex) -> tuple[Digest, ...] | None:
+    def made_on(self, vertex: Vertex) -> tuple[Digest, ...] | None:
         """The trees that shape what a step makes; None while one is not known."""
         chains = [self._chain(i) for i in shaped_by(vertex)]
         on = tuple(chain for chain in chains if chain is not None)

@@ -13,11 +13,13 @@ class Result(msgspec.Struct, frozen=True):
     """layer: the one layer that the step made; its blob is on disk before the result is filed.
 
     on: the ChainIDs of the trees that shaped it, in order of the vertex's inputs. A step that is made anew under its
-    key need not give the same bytes again; on another tree than these the result is not to be used.
+    key need not give the same bytes again; on another tree than these the result is not to be used. files: members of
+    the layer that are no folders, None where nobody counted.
     """
 
     layer: Layer
     on: tuple[Digest, ...] = ()
+    files: int | None = None
 
 
 def find(store: Store, key: Digest) -> Result | None:

@@ -139,6 +139,11 @@ class Scheduler:
             at = root_of(self._graph.vertices[at])
         return tuple(stratum for part in reversed(layers) for stratum in part)
 
+    def made(self, vertex: Digest) -> Stratum | None:
+        """The layer of a step that was looked at, as far as there is one by now."""
+        node = self._nodes.get(vertex)
+        return node.stratum if node is not None else None
+
     def _demand(self, target: Digest) -> None:
         chain = [target]
         while (below := root_of(self._graph.vertices[chain[-1]])) is not None and below not in self._nodes:
@@ -201,7 +206,7 @@ class Scheduler:
             found = self._lookup.result(digest)
             if found is None:
                 return False
-            self._nodes[digest].stratum = Stratum(found.layer)
+            self._nodes[digest].stratum = Stratum(found.layer, found.files)
             self._stored(digest, found.layer)
         self._emit(Cached(digest, self._name(digest), self._clock()))
         self._tree_ready(digest)
@@ -283,10 +288,11 @@ class Scheduler:
                     pack = self._executor.perform(task)
                     stage = "packed"
                     self._outcomes.put(_Outcome(task.digest, "tree"))
-                    found = Result(pack(), shaped_on(task))
+                    found = Result(pack(), shaped_on(task), task.stratum.files)
                     result.file(self._store, key, found, self._now, self._name(task.digest))
                 else:
                     stage = "found"
+                task.stratum.files = found.files
                 task.stratum.pack_done(found.layer)
             return _Outcome(task.digest, stage)
         except BaseException as error:

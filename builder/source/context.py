@@ -49,6 +49,7 @@ class LocalContext(SourceTree):
         self._mtime = mtime
         self._exact = exact
         self._seen: dict[bytes, os.stat_result] = {}
+        self._hashed: dict[bytes, str] = {}
         self._folders: OrderedDict[bytes, int] = OrderedDict()
         self._lock = threading.RLock()  # a folder's descriptor lives as long as it is held
         try:
@@ -106,9 +107,12 @@ class LocalContext(SourceTree):
         known = self._stats.get(path, status)
         if known is not None:
             return known[4]
-        digest = self._hash(path, status)
+        digest = self._hashed[path] = self._hash(path, status)
         self._stats.put(path, status, digest, self._xattrs_of(path))
         return digest
+
+    def measured(self, path: bytes) -> str:
+        return self._hashed.get(path) or self.digest(path)
 
     def _walk(self, path: bytes, inodes: dict[tuple[int, int], bytes]) -> Iterator[Entry]:
         for entry, hidden in self._members(path, inodes):

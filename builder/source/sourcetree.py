@@ -29,6 +29,10 @@ class SourceTree(ABC):
     def digest(self, path: bytes) -> str:
         """sha256 of a file's bytes, as hex."""
 
+    def measured(self, path: bytes) -> str:
+        """What digest() gave last for a file, if that is remembered; it may have changed since."""
+        return self.digest(path)
+
     @abstractmethod
     def modified(self, path: bytes) -> int:
         """When a member was changed where it comes from, in seconds."""

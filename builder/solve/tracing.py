@@ -1,0 +1,182 @@
+"""Tracing: a running build compared with earlier ones, to say why steps are missed, and kept for the next.
+
+Imported when the first step is missed; a build that finds all in the cache does not need it.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
+
+import msgspec
+from msgspec.structs import replace
+
+from builder.graph.graph import BuildGraph, Vertex
+from builder.graph.inputs import selections, shaped_by
+from builder.graph.key import Key
+from builder.graph.operation import Exec, FileSource, ImageSource, LocalSource
+from builder.solve.lookup import Lookup
+from builder.solve.result import Result
+from builder.trace import listing
+from builder.trace.changes import Summary, changes, summed_up
+from builder.trace.mask import Mask, shown
+from builder.trace.reasons import Earlier, Reasons
+from builder.trace.step import Read, Step
+from builder.trace.trace import Outcome, Trace
+from builder.trace.traces import Traces
+from cache import record
+from cache.digest import Digest
+from cache.errors import CacheFault
+from cache.store import Store
+
+Members = Callable[[Digest], list[Iterator[listing.Member]] | None]
+
+
+class Words(msgspec.Struct, frozen=True):
+    """What only those who read the Dockerfile know. what: it is called. env: `NAME=value`, of build arguments.
+
+    variable(name): ARG or ENV, "" if the Dockerfile sets no such variable. secret(name): whether its value is not to
+    be shown. fresh(vertex): the option that makes a step run anew, or "".
+    """
+
+    what: str
+    env: tuple[str, ...]
+    variable: Callable[[str], str]
+    secret: Callable[[str], bool]
+    fresh: Callable[[Digest], str]
+
+
+class Tracing:
+    """about: the trace of this build without its steps. members(vertex): see LocalExecutor.
+
+    Safe for many threads.
+    """
+
+    def __init__(
+        self,
+        traces: Traces,
+        about: Trace,
+        graph: BuildGraph,
+        targets: Sequence[Digest],
+        lookup: Lookup,
+        store: Store,
+        members: Members,
+        words: Words,
+    ) -> None:
+        self._traces, self._about, self._graph, self._targets = traces, about, graph, targets
+        self._lookup, self._store, self._members, self._words = lookup, store, members, words
+        env = [one for v in graph.vertices.values() if isinstance(v.operation, Exec) for one in v.operation.env]
+        self._mask = Mask(words.secret, (*words.env, *env))
+        self._lock = threading.Lock()
+        self._steps: dict[Digest, Step] = {}
+        self._reasons: Reasons | None = None
+
+    def why(self, vertex: Digest) -> str:
+        """Why a step that is about to run was not in the cache, in one line."""
+        self._list(vertex)
+        with self._lock:
+            return self._why(vertex)
+
+    def save(self, fingerprint: str, outcomes: tuple[Outcome, ...]) -> None:
+        """Keep what this build was made of, as far as that is known. OSError."""
+        with self._lock:
+            steps = (self._step(vertex) for vertex in self._graph.needed(self._targets))
+            trace = replace(self._about, steps=tuple(step for step in steps if step is not None))
+        self._traces.save(fingerprint, trace, outcomes)
+
+    def masked(self, text: str) -> str:
+        """A text without secrets."""
+        return shown(self._mask.text(text))
+
+    def _why(self, vertex: Digest) -> str:
+        reasons = self._reasons = self._reasons or self._compared()
+        step, parents = self._step(vertex), shaped_by(self._graph.vertices[vertex])
+        if step is None:
+            return ""
+        fresh = self._words.fresh(vertex)
+        if fresh:
+            return reasons.remade(vertex, step.name, fresh)
+        stored = self._store.index.result(step.key)
+        found = record.recall(stored, Result)
+        if found is None:
+            return reasons.why(vertex, step, parents)
+        if not self._store.blobs.has(found.layer.blob.digest, found.layer.blob.size):
+            text = f"its layer sha256:{found.layer.blob.digest.short} is missing or damaged"
+            return reasons.remade(vertex, step.name, text)
+        other = next((p for p, was, now in zip(parents, found.on, self._on(vertex), strict=False) if was != now), None)
+        if other is None:
+            return ""
+        name = self._name(other)
+        return reasons.remade(vertex, step.name, reasons.of_parent(other, name))
+
+    def _on(self, vertex: Digest) -> tuple[Digest, ...]:
+        return self._lookup.made_on(self._graph.vertices[vertex]) or ()
+
+    def _compared(self) -> Reasons:
+        needed = list(self._graph.needed(self._targets))
+        images = {v: self._step(v) for v in needed if isinstance(self._graph.vertices[v].operation, ImageSource)}
+        steps = [v for v in needed if not isinstance(self._graph.vertices[v].operation, FileSource)]
+        loaded = ((name, self._traces.load(name)) for name in self._traces.names())
+        return Reasons(
+            [Earlier(trace, self._traces.outcomes(name)) for name, trace in loaded if trace is not None],
+            {v: (self._name(v), self._lookup.key(v)) for v in steps},
+            {v: step for v, step in images.items() if step is not None},
+            self._words.what,
+            self._changed,
+            self._words.variable,
+            self._words.secret,
+        )
+
+    def _changed(self, before: Digest, now: Digest) -> Summary | None:
+        old, new = (listing.read(self._traces.listing(one)) for one in (before, now))
+        try:
+            return summed_up(changes(old, new))
+        except CacheFault:
+            return None
+
+    def _list(self, vertex: Digest) -> None:
+        """Keep the listings of what a step was measured to read."""
+        held, contents = self._members(vertex), self._lookup.contents(vertex)
+        for digest, members in zip(contents or (), held or (), strict=False):
+            if not self._traces.has_listing(digest):
+                with suppress(OSError):  # without it, the next build says less
+                    self._traces.make()
+                    listing.write(self._traces.listing(digest), members, self._traces.temp)
+
+    def _step(self, vertex: Digest) -> Step | None:
+        """None while its key is not known, and for what has none."""
+        known = self._steps.get(vertex)
+        operation = self._graph.vertices[vertex].operation
+        if known is not None or isinstance(operation, FileSource):
+            return known
+        made, key = self._lookup.made_of(vertex), self._lookup.key(vertex)
+        if made is None or key is None:
+            return None
+        info = self._graph.info.get(vertex)
+        step = self._steps[vertex] = Step(
+            name=self._name(vertex),
+            line=info.span.first if info is not None and info.span is not None else 0,
+            key=key,
+            fields=self._fields(made, operation if isinstance(operation, ImageSource) else None),
+            parents=made.parents,
+            contents=made.contents,
+            reads=tuple(self._reads(self._graph.vertices[vertex])),
+        )
+        return step
+
+    def _fields(self, key: Key, image: ImageSource | None) -> dict[str, object]:
+        """image: of a base, whose manifest is in no key and yet is what people know it by."""
+        plain = msgspec.to_builtins(image or key.operation, enc_hook=str)
+        return self._mask.fields(plain)
+
+    def _reads(self, vertex: Vertex) -> Iterator[Read]:
+        for selection in selections(vertex.operation):
+            source = vertex.inputs[selection.input]
+            operation = self._graph.vertices[source].operation
+            local = isinstance(operation, LocalSource)
+            yield Read(operation.name if isinstance(operation, LocalSource) else self._name(source), local)
+
+    def _name(self, vertex: Digest) -> str:
+        info = self._graph.info.get(vertex)
+        return self._mask.text(info.name) if info is not None else type(self._graph.vertices[vertex].operation).__name__

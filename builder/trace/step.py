@@ -1,0 +1,64 @@
+"""Step: all that made one step of a build, as it is kept to be compared with the next build."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+import msgspec
+
+from cache.digest import Digest
+
+_NAME = re.compile(r"\[(?:(?P<stage>.*?) )? *(?P<number>\d+)/(?P<total>\d+)\] (?P<text>.*)\Z", re.DOTALL)
+
+
+class Place(msgspec.Struct, frozen=True):
+    """What a step's name says. stage: `build`, or with its platform `linux/amd64 build`; text: the instruction.
+
+    number, total: of the step in its stage, 0 for what is no instruction of the Dockerfile.
+    """
+
+    stage: str
+    number: int
+    total: int
+    text: str
+
+
+class Read(msgspec.Struct, frozen=True):
+    """What a selection was taken from. name: of a folder of the client (local), else of a step or a remote source."""
+
+    name: str
+    local: bool = False
+
+
+class Step(msgspec.Struct, frozen=True, kw_only=True):
+    """name: as shown, `[build 2/4] RUN make`. line: of the Dockerfile, 0 for none. key: its digest.
+
+    fields: those of the operation by their names, plain values, secrets masked. parents, contents: as in the key.
+    reads: for each of contents what it was selected from.
+    """
+
+    name: str
+    key: Digest
+    line: int = 0
+    fields: dict[str, Any]
+    parents: tuple[Digest, ...] = ()
+    contents: tuple[Digest, ...] = ()
+    reads: tuple[Read, ...] = ()
+
+    @property
+    def kind(self) -> str:
+        """exec, copy, mkdir or image."""
+        return str(self.fields.get("type", ""))
+
+    @property
+    def place(self) -> Place:
+        return place(self.name)
+
+
+def place(name: str) -> Place:
+    """Read `[build 2/4] RUN make`."""
+    found = _NAME.match(name)
+    if found is None:
+        return Place("", 0, 0, name)
+    return Place(found["stage"] or "", int(found["number"]), int(found["total"]), found["text"])
