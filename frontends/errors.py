@@ -32,9 +32,9 @@ class FrontendFault(Fault):
 
     @property
     def excerpt(self) -> str:
-        """The lines at fault as BuildKit draws them, or "" where they are not known."""
+        """The lines at fault as BuildKit draws them, the last place first; "" where they are not known."""
         source = self.source
-        return "\n".join(filter(None, map(source.excerpt, self.places))) if source is not None else ""
+        return "\n".join(filter(None, map(source.excerpt, reversed(self.places)))) if source is not None else ""
 
     def at(self, source: Source, lines: Lines) -> FrontendFault:
         """The same fault with its place, unless it has one already."""

@@ -55,7 +55,8 @@ class Mount(msgspec.Struct, frozen=True, kw_only=True):
     """One RUN --mount. kind: bind, cache, tmpfs, secret, ssh.
 
     input: index into the vertex's inputs for a mount that shows a tree (bind, and cache with from), else None.
-    source: path in that tree. id: of a cache, secret or ssh mount. Fields that a kind does not have keep their default.
+    source: path in that tree. id: of a cache, secret or ssh mount. mode, uid, gid: -1 for a cache that has those of the
+    tree it begins with. Fields that a kind does not have keep their default.
     """
 
     kind: str

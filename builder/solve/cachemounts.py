@@ -33,7 +33,10 @@ ABOUT = "about"
 
 
 class About(msgspec.Struct, frozen=True):
-    """What a cache is: its id as --mount has it, the vertex and path that it began with, mode and owner at first."""
+    """What a cache is: its id as --mount has it, the vertex and path that it began with, mode and owner at first.
+
+    mode, uid, gid: -1 where the folder has those of what it began with.
+    """
 
     id: str
     base: Digest | None = None
@@ -161,8 +164,9 @@ def idle(parent: str) -> Iterator[bool]:
 
 def _begin(temp: str, mount: Mount, fill: Callable[[str], None]) -> None:
     fill(temp)
-    os.chown(temp, mount.uid, mount.gid)
-    os.chmod(temp, mount.mode)
+    if mount.mode >= 0:
+        os.chown(temp, mount.uid, mount.gid)
+        os.chmod(temp, mount.mode)
 
 
 def _entered(parent: str) -> int:

@@ -70,7 +70,7 @@ class Trees:
         return self._snapshots.gather(items)
 
     def write(self, tree: Tree, path: str, folder: str) -> None:
-        """Copy what is below a path of a tree into an empty folder. SourceFault if it is no folder."""
+        """Copy a folder of a tree, with its mode and owner, onto an empty one. SourceFault if it is no folder."""
         from builder.layer.unpack import apply_plain
 
         root = resolve(tree, os.fsencode(path).strip(b"/"))
@@ -80,6 +80,8 @@ class Trees:
         fd = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
         try:
             apply_plain(_below(tree, root), fd)
+            os.fchown(fd, entry.uid, entry.gid)
+            os.fchmod(fd, entry.mode)
         finally:
             os.close(fd)
 

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import posixpath
+import re
 from collections.abc import Iterable
+
+from msgspec.structs import replace
 
 from builder.graph.operation import Exec, InlineFile, Mount
 from cache.digest import Digest
@@ -122,7 +125,7 @@ def _mount(fold: Fold, run: Run, placed: tuple[int, MountSpec], inputs: list[Dig
     at = _input(fold, run, spec, inputs)
     if spec.kind == "bind":
         return Mount(kind="bind", target=target, input=at, source=source, readonly=spec.readonly is not False)
-    return Mount(
+    cache = Mount(
         kind="cache",
         target=target,
         input=at,
@@ -134,12 +137,22 @@ def _mount(fold: Fold, run: Run, placed: tuple[int, MountSpec], inputs: list[Dig
         uid=spec.uid or 0,
         gid=spec.gid or 0,
     )
+    return _with_first_content(cache, (spec.mode, spec.uid, spec.gid) != (None, None, None))
+
+
+def _with_first_content(cache: Mount, owned: bool) -> Mount:
+    """One that begins with a tree has that one's mode and owner; with its own it begins empty (dispatchRunMounts)."""
+    if cache.input is None:
+        return cache
+    if owned and cache.source == "/":
+        return replace(cache, input=None)
+    return replace(cache, mode=-1, uid=-1, gid=-1)
 
 
 def _cache_id(fold: Fold, spec: MountSpec) -> str:
-    name = spec.id or posixpath.normpath(spec.target)
+    name = spec.id or re.sub("^//", "/", posixpath.normpath(spec.target))
     space = fold.shared.options.build_args.get("BUILDKIT_CACHE_MOUNT_NS", "")
-    return f"{space}/{name}" if space else name
+    return f"{space}\0{name}" if space else name  # no id holds a NUL, so none means the cache of another namespace
 
 
 def _input(fold: Fold, run: Run, spec: MountSpec, inputs: list[Digest]) -> int | None:

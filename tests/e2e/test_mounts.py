@@ -110,17 +110,23 @@ def test_a_cache_outlives_a_build(lapstrake: Lapstrake, tmp_path: Path) -> None:
 def test_owner_mode_and_first_content_of_a_cache(lapstrake: Lapstrake, tmp_path: Path) -> None:
     text = """\
 FROM base AS made
-RUN mkdir /d && echo seed > /d/s
+RUN mkdir -m 0750 /d && echo seed > /d/s && chown 5:6 /d
 FROM base
 RUN --mount=type=cache,target=/c,mode=0711,uid=3,gid=4 stat -c '%a %u:%g' /c > /stat
+RUN --mount=type=cache,target=/d1,from=made,source=/d,mode=0711,uid=3,gid=4 (stat -c '%a %u:%g' /d1; ls /d1) > /kept
+RUN --mount=type=cache,target=/d2,from=made,mode=0711,uid=3,gid=4 (stat -c '%a %u:%g' /d2; ls /d2) > /given
+RUN --mount=type=cache,target=/d3,from=made cat /d3/d/s > /whole
 RUN --mount=type=cache,target=/c2,from=made,source=/d cat /c2/s > /seed; echo more > /c2/s
 RUN --mount=type=cache,target=/c2,from=made,source=/d cat /c2/s > /more
 RUN --mount=type=cache,target=/c3,ro ! touch /c3/x
 """
     if os.geteuid() != 0:
-        text = text.replace(",uid=3,gid=4", "")
+        text = text.replace(",uid=3,gid=4", "").replace(" && chown 5:6 /d", "")
     found = files(lapstrake, tmp_path, text)
     assert found["stat"] == ("711 3:4\n" if os.geteuid() == 0 else "711 0:0\n")
+    assert found["kept"] == ("750 5:6\ns\n" if os.geteuid() == 0 else "750 0:0\ns\n")
+    assert found["given"] == found["stat"]  # and nothing in it
+    assert found["whole"] == "seed\n"
     assert (found["seed"], found["more"]) == ("seed\n", "more\n")
 
 

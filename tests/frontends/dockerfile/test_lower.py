@@ -569,8 +569,8 @@ def test_a_cycle_is_drawn_with_the_instructions_that_make_it(build: Build) -> No
     assert caught.value.message == "circular dependency detected on stage: x"
     assert caught.value.places == (Lines(2, 3), Lines(6, 6))
     first, second = caught.value.excerpt.split("\nDockerfile:")
-    assert first.startswith("Dockerfile:2\n") and "   3 | >>>   b\n" in first
-    assert second.startswith("6\n") and "   6 | >>> RUN --mount" in second
+    assert first.startswith("Dockerfile:6\n") and "   6 | >>> RUN --mount" in first
+    assert second.startswith("2\n") and "   3 | >>>   b\n" in second
 
 
 def test_a_stage_stands_only_on_earlier_ones(build: Build) -> None:
