@@ -59,11 +59,21 @@ def base(base_context: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="session")
 def engine(tmp_path_factory: pytest.TempPathFactory, base: Path) -> Iterator[Engine]:
-    """BuildKit of a newer Docker Engine, with the small base loaded as `base`; contexts lie in pytest's own folder."""
+    """A newer Docker Engine, with the small base loaded as `base`; contexts lie in pytest's own folder."""
+    yield from running_engine(tmp_path_factory.getbasetemp(), base, containerd=False)
+
+
+@pytest.fixture(scope="session")
+def buildkit(tmp_path_factory: pytest.TempPathFactory, base: Path) -> Iterator[Engine]:
+    """The same to build with: with a storage in which BuildKit does all that it can."""
+    yield from running_engine(tmp_path_factory.getbasetemp(), base, containerd=True)
+
+
+def running_engine(folder: Path, base: Path, *, containerd: bool) -> Iterator[Engine]:
     if os.geteuid() != 0:
         pytest.skip("dockerd needs root")
     if not ROOT.is_dir():
         pytest.skip(f"no newer engine in {ROOT}; tests/engine.sh makes it")
-    with Engine(tmp_path_factory.getbasetemp()) as running:
+    with Engine(folder, containerd=containerd) as running:
         running.call("load", "-i", str(base))
         yield running

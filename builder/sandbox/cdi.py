@@ -1,6 +1,6 @@
 """Devices of the Container Device Interface (CDI specification 0.8): what the machine's own files say a device is.
 
-Files in JSON (`*.json`), each with devices of one kind `vendor/class`; a file of a later folder wins. YAML is not read.
+Files in JSON or YAML (`*.json`, `*.yaml`), each with devices of one kind `vendor/class`; a file of a later folder wins.
 """
 
 from __future__ import annotations
@@ -114,18 +114,31 @@ def _files(folders: Iterable[str]) -> Iterator[str]:
             names = sorted(os.listdir(folder))
         except OSError:
             continue
-        yield from (f"{folder}/{name}" for name in names if name.endswith(".json"))
+        yield from (f"{folder}/{name}" for name in names if name.endswith((".json", ".yaml")))
 
 
 def _read(path: str) -> _Spec:
     try:
         with open(path, "rb") as file:
-            spec = msgspec.json.decode(file.read(_LIMIT), type=_Spec)
-    except (OSError, msgspec.MsgspecError) as error:
+            raw = file.read(_LIMIT)
+        spec = _parse_yaml(raw) if path.endswith(".yaml") else msgspec.json.decode(raw, type=_Spec)
+    except (OSError, ValueError, RecursionError, msgspec.MsgspecError) as error:
         raise SandboxFault(f"CDI specification {path} cannot be read: {error}") from error
     if not _KIND.match(spec.kind):
         raise SandboxFault(f"CDI specification {path}: {spec.kind!r} is not a kind VENDOR/CLASS")
     return spec
+
+
+def _parse_yaml(raw: bytes) -> _Spec:
+    """Raises ValueError."""
+    import yaml  # only where a machine has such files
+
+    try:
+        if any(isinstance(event, yaml.AliasEvent) for event in yaml.parse(raw, Loader=yaml.CSafeLoader)):
+            raise ValueError("aliases are not supported")  # a few lines of them can stand for any number of devices
+        return msgspec.convert(yaml.load(raw, Loader=yaml.CSafeLoader), type=_Spec)
+    except yaml.YAMLError as error:
+        raise ValueError(" ".join(str(error).split())) from error
 
 
 def _node(node: _Node) -> DeviceNode:

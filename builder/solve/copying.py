@@ -32,8 +32,8 @@ def place(
     ids = owner(base, operation.chown, default_group_is_id=True) if operation.chown else None
     placement = Placement(EmptyTree() if operation.link else base, operation, ids, mtime)
     archives = [_is_archive(source) for source in sources]
-    dest, is_folder = destination(placement, operation, sources, any(archives))
     for source, archive in zip(sources, archives, strict=True):
+        dest, is_folder = destination(placement, os.fsencode(operation.dest), archive or _is_dir(source))
         if isinstance(source, InlineFile):
             data = source.data.encode("utf-8", "surrogateescape")
             entry = Entry(path=b"", kind=Kind.FILE, mode=0o644, mtime=mtime, size=len(data))
@@ -46,27 +46,27 @@ def place(
     return extracted(placement) if any(archives) else placement.items()
 
 
+def _is_dir(source: Source) -> bool:
+    return not isinstance(source, InlineFile) and source[1].is_dir
+
+
 def _is_archive(source: Source) -> bool:
     if isinstance(source, InlineFile) or not source[1].unpack or source[1].is_dir:
         return False
     return is_archive(source[0], source[1].members[0])
 
 
-def destination(placement: Placement, operation: Copy, sources: list[Source], archives: bool) -> tuple[bytes, bool]:
-    """The resolved destination, and whether it is a folder that things land in."""
-    written = os.fsencode(operation.dest)
+def destination(placement: Placement, written: bytes, wants_folder: bool) -> tuple[bytes, bool]:
+    """The resolved destination of the next source, and whether it is a folder that things land in.
+
+    Each source finds what those before it left: without a slash at its end, a new destination is the last file.
+    """
     dest = resolve(placement, written)
     existing = placement.lookup(dest)
     is_folder = (
-        archives
-        or written.endswith(b"/")
-        or not dest
-        or (existing is not None and existing.kind is Kind.DIR)
-        or len(operation.sources) > 1
-        or len(sources) > 1
-        or any(not isinstance(s, InlineFile) and s[1].is_dir for s in sources)
+        wants_folder or written.endswith(b"/") or not dest or (existing is not None and existing.kind is Kind.DIR)
     )
-    if is_folder and sources:
+    if is_folder:
         placement.make_dir(dest)
     return dest, is_folder
 

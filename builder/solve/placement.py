@@ -85,7 +85,10 @@ class Placement:
             self.make_dir(parent)
 
     def make_dir(self, path: bytes) -> None:
-        if not path or path in self._items:
+        mine = self._items.get(path)
+        if mine is not None and mine[0].kind is not Kind.DIR:
+            raise SourceFault(f"cannot copy to non-directory: /{path.decode(errors='backslashreplace')}")
+        if not path or mine is not None:
             return
         self.make_parents(path)
         existing = self._base_folder(path)

@@ -148,6 +148,8 @@ class _Lowering:
         return outline_of(heads[target], known, found, self._stages.arguments)
 
     def _lower_stages(self, targets: Iterable[int]) -> None:
+        for stage in self._stages.stages:
+            self._trees.check(stage)
         for index in self._reach.of(targets):
             self._states[index] = state = self._lower_stage(self._stages.stages[index])
             self._made[index] = state.vertex

@@ -47,6 +47,12 @@ class Trees:
         """The named context that stands for an image, be it called by its own key or by the image's name."""
         return name if name in self._options.contexts else self._options.context(name, platform)
 
+    def check(self, stage: Stage) -> None:
+        """LowerFault where a stage, needed or not, stands on what is no name of an image."""
+        platform = stage.platform or self._options.platform
+        if stage.parent is None and not stage.context and not self.named(stage.base, platform):
+            self._check_name(stage.base, stage.instruction.lines)
+
     def image(self, stage: Stage) -> ResolvedImage:
         platform = stage.platform or self._options.platform
         return self.resolved(stage.base, platform, stage.instruction.lines)
@@ -56,7 +62,7 @@ class Trees:
         key = (asked, platform)
         if key not in self._images:
             if asked == name:
-                self._check_name(name, lines)
+                self._check_name(name, lines)  # of COPY --from; a stage's is known to be one
             try:
                 self._images[key] = self._resolve(asked, platform)
             except Fault as error:

@@ -7,14 +7,17 @@ import os
 import signal
 import subprocess
 import time
+from collections.abc import Mapping
 from pathlib import Path
 
 # Made by tests/engine.sh; tests/run.sh calls it.
 ROOT = Path("/var/cache/lapstrake-tests/engine")
 _START_SECONDS = 60
+_BUILD = ("buildx", "build", "--network=none", "--provenance=false")
 
-# $1: the root. $2: the session's folder, which is seen at the same path inside. Mounts are in a namespace of their own
-# and processes too (containerd and its children), so that the end of the first process ends and unmounts all.
+# $1: the root. $2: the session's folder, seen at the same path inside. $3: whether containerd keeps the images.
+# Mounts are in a namespace of their own and processes too (containerd and its children), so that the end of the first
+# process ends and unmounts all.
 _ENTER = """\
 set -e
 mount --bind "$1" "$1"
@@ -32,23 +35,26 @@ pivot_root . .
 umount -l .
 cd /
 export PATH=/usr/sbin:/usr/bin:/sbin:/bin HOME=/run
-exec dockerd --iptables=false --ip6tables=false --bridge=none --data-root="$2/engine" --exec-root=/run/docker \
-  --host=unix:///run/docker.sock --pidfile=/run/docker.pid
+exec dockerd --feature=containerd-snapshotter=$3 --iptables=false --ip6tables=false --bridge=none \
+  --data-root="$2/engine-$3" --exec-root=/run/docker --host=unix:///run/docker.sock --pidfile=/run/docker.pid
 """
 
 
 class Engine:
-    """Runs while in the `with`. folder: contexts and outputs must lie beneath it, on a disk that overlay takes."""
+    """Runs while in the `with`. folder: contexts and outputs must lie beneath it, on a disk that overlay takes.
 
-    def __init__(self, folder: Path) -> None:
-        self._folder = folder
+    containerd: whether images are kept by containerd, as BuildKit itself keeps them: so it can merge layers.
+    """
+
+    def __init__(self, folder: Path, *, containerd: bool = False) -> None:
+        self._folder, self._containerd = folder, containerd
         self.version = ""
 
     def __enter__(self) -> Engine:
-        with open(self._folder / "engine.log", "ab") as log:
+        with open(self._folder / f"engine-{self._containerd}.log", "ab") as log:
             self._process = subprocess.Popen(
                 ["unshare", "--mount", "--propagation=private", "--pid", "--fork", "--kill-child=KILL",
-                 "sh", "-c", _ENTER, "engine", str(ROOT), str(self._folder)],
+                 "sh", "-c", _ENTER, "engine", str(ROOT), str(self._folder), str(self._containerd).lower()],
                 stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True,
             )  # fmt: skip
         try:
@@ -61,32 +67,33 @@ class Engine:
     def __exit__(self, *error: object) -> None:
         self._stop()
 
-    def call(self, *args: str) -> str:
+    def call(self, *args: str, cwd: Path = Path("/")) -> str:
         """Standard output of the docker client inside, which must succeed."""
-        done = self.run(*args)
+        done = self.run(*args, cwd=cwd)
         assert done.returncode == 0, f"docker {' '.join(args)}: {done.stderr}{done.stdout}"
         return done.stdout
 
-    def run(self, *args: str, cwd: Path = Path("/")) -> subprocess.CompletedProcess[str]:
+    def run(
+        self, *args: str, cwd: Path = Path("/"), env: Mapping[str, str] | None = None
+    ) -> subprocess.CompletedProcess[str]:
         inside = ["nsenter", f"--target={self._child()}", "--mount", "--root", "--wd=/"]
-        env = ["env", "-i", f"--chdir={cwd}", "PATH=/usr/sbin:/usr/bin", "HOME=/run", "BUILDKIT_PROGRESS=plain"]
+        plain = {"PATH": "/usr/sbin:/usr/bin", "HOME": "/run", "BUILDKIT_PROGRESS": "plain", **(env or {})}
+        words = ["env", "-i", f"--chdir={cwd}", *(f"{name}={value}" for name, value in plain.items())]
         return subprocess.run(
-            [*inside, *env, "docker", "--host=unix:///run/docker.sock", *args],
+            [*inside, *words, "docker", "--host=unix:///run/docker.sock", *args],
             stdin=subprocess.DEVNULL, capture_output=True, text=True, errors="replace", timeout=240, check=False,
         )  # fmt: skip
 
     def build(
-        self, context: Path, archive: Path, *args: str, cwd: Path = Path("/")
+        self, context: Path, archive: Path, *args: str, cwd: Path = Path("/"), env: Mapping[str, str] | None = None
     ) -> subprocess.CompletedProcess[str]:
-        """Build with BuildKit; `archive` is then what `docker save` writes: nothing for an image without layers."""
-        done = self.run(
-            "buildx", "build", "--network=none", "--provenance=false", "--iidfile", f"{archive}.id",
-            *args, str(context), cwd=cwd,
-        )  # fmt: skip
-        if done.returncode == 0 and (built := _text(Path(f"{archive}.id"))):
-            saved = self.run("save", "-o", str(archive), built)
-            assert saved.returncode == 0 or "empty export" in saved.stderr, saved.stderr
-        return done
+        """Build into a `docker load` archive, and nothing else: no FROM of another build finds it. Needs containerd."""
+        output = f"--output=type=docker,dest={archive}"
+        return self.run(*_BUILD, output, *args, str(context), cwd=cwd, env=env)
+
+    def store(self, context: Path, tag: str, *args: str, cwd: Path = Path("/")) -> None:
+        """Build an image that a FROM finds under its tag."""
+        self.call(*_BUILD, f"--tag={tag}", *args, str(context), cwd=cwd)
 
     def _child(self) -> int:
         """The first process inside, as seen from here; 0 before there is one."""
@@ -104,7 +111,7 @@ class Engine:
                     self.version = done.stdout.strip()
                     return
             time.sleep(0.2)
-        log = (self._folder / "engine.log").read_text(errors="replace")
+        log = (self._folder / f"engine-{self._containerd}.log").read_text(errors="replace")
         raise RuntimeError(f"dockerd does not start: {log[-800:]}")
 
     def _stop(self) -> None:
@@ -116,7 +123,3 @@ class Engine:
         except subprocess.TimeoutExpired:
             os.killpg(self._process.pid, signal.SIGKILL)
             self._process.wait()
-
-
-def _text(path: Path) -> str:
-    return path.read_text() if path.exists() else ""

@@ -144,10 +144,10 @@ def context(path: Path, case: Case) -> Path:
 
 
 @pytest.mark.parametrize("name", SAME)
-def test_the_same_image(engine: Engine, lapstrake: Lapstrake, tmp_path: Path, name: str) -> None:
+def test_the_same_image(buildkit: Engine, lapstrake: Lapstrake, tmp_path: Path, name: str) -> None:
     case = SAME[name]
     where = context(tmp_path / "context", case)
-    theirs = engine.build(where, tmp_path / "theirs.tar", *case.args)
+    theirs = buildkit.build(where, tmp_path / "theirs.tar", *case.args)
     assert theirs.returncode == 0, theirs.stderr
     lapstrake.built(where, *case.args, "-o", f"type=docker,dest={tmp_path}/ours.tar")
     left, right = flatten(tmp_path / "ours.tar"), flatten(tmp_path / "theirs.tar")
@@ -157,22 +157,22 @@ def test_the_same_image(engine: Engine, lapstrake: Lapstrake, tmp_path: Path, na
 
 
 @pytest.mark.parametrize("name", REFUSED)
-def test_the_same_words_of_refusal(engine: Engine, lapstrake: Lapstrake, tmp_path: Path, name: str) -> None:
+def test_the_same_words_of_refusal(buildkit: Engine, lapstrake: Lapstrake, tmp_path: Path, name: str) -> None:
     case, words = REFUSED[name]
     where = context(tmp_path / "context", case)
-    theirs = engine.build(where, tmp_path / "theirs.tar", *case.args)
+    theirs = buildkit.build(where, tmp_path / "theirs.tar", *case.args)
     assert theirs.returncode != 0
     assert words in theirs.stderr
     assert words in lapstrake.refused(where, *case.args).err
 
 
-def test_an_archive_is_added_the_same(engine: Engine, lapstrake: Lapstrake, tmp_path: Path) -> None:
+def test_an_archive_is_added_the_same(buildkit: Engine, lapstrake: Lapstrake, tmp_path: Path) -> None:
     case = Case("ADD t.tar.gz /t/\nADD t.tar.gz /u\nADD --chown=web t.tar.gz /v/\nCOPY t.tar.gz /w/\n")
     where = context(tmp_path / "context", case)
     source = folder(tmp_path / "source", {"x/y": "y", "x/z": "z"})
     os.chown(source / "x" / "y", 77, 88)
     subprocess.run(["tar", "-C", source, "-czf", where / "t.tar.gz", "x"], check=True)
-    theirs = engine.build(where, tmp_path / "theirs.tar")
+    theirs = buildkit.build(where, tmp_path / "theirs.tar")
     assert theirs.returncode == 0, theirs.stderr
     lapstrake.built(where, "-o", f"type=docker,dest={tmp_path}/ours.tar")
     assert differences(flatten(tmp_path / "ours.tar"), flatten(tmp_path / "theirs.tar")) == []

@@ -26,7 +26,7 @@ def read(archive: Path) -> Read:
         entry = json.load(_member(tar, "manifest.json"))[0]
         document = json.load(_member(tar, entry["Config"]))
         lines: dict[str, str] = {}
-        for name in entry["Layers"]:
+        for name in entry["Layers"] or ():
             with tarfile.open(fileobj=_plain(_member(tar, name)), mode="r|") as layer:
                 _apply(lines, layer)
     lines.pop("/", None)

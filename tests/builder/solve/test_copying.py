@@ -7,7 +7,7 @@ import tarfile
 
 import pytest
 
-from builder.errors import Fault
+from builder.errors import Fault, SourceFault
 from builder.graph.operation import Copy, InlineFile, Selection
 from builder.layer.entry import BytesContent, Entry, Kind
 from builder.layer.tree import resolve
@@ -118,12 +118,13 @@ def names(layer):
         (["a.txt"], "/x/", ["x", "x/a.txt"]),
         (["a.txt"], "/new/deep/x", ["new", "new/deep", "new/deep/x"]),
         (["a.txt"], "/existing", ["existing", "existing/a.txt"]),
-        (["a.txt", "b.txt"], "/d", ["d", "d/a.txt", "d/b.txt"]),
+        (["a.txt", "b.txt"], "/d", ["d"]),
+        (["dir/sub", "b.txt"], "/d", ["d", "d/b.txt", "d/two"]),
         (["dir"], "/d", ["d", "d/link", "d/one", "d/sub", "d/sub/two"]),
         (["dir/"], "/", ["link", "one", "sub", "sub/two"]),
         (["*.txt"], "/d/", ["d", "d/a.txt", "d/b.txt"]),
         (["miss*"], "/d/", []),
-        (["[ab].txt"], "/d", ["d", "d/a.txt", "d/b.txt"]),
+        (["[ab].txt"], "/d", ["d"]),
         (["d?r/o*"], "/d/", ["d", "d/one"]),
         (["to-dir"], "/d", ["d", "d/link", "d/one", "d/sub", "d/sub/two"]),
         (["to-file"], "/d/", ["d", "d/to-file"]),
@@ -139,6 +140,13 @@ def names(layer):
 )
 def test_where_things_land(words, dest, want):
     assert names(copy(words, dest)) == want
+
+
+def test_of_several_files_for_a_new_name_the_last_is_it():
+    for words in (["a.txt", "b.txt"], ["[ab].txt"], [InlineFile(name="x", data="x"), "b.txt"]):
+        assert copy(words, "/d")["d"][4] == CONTEXT["b.txt"]
+    with pytest.raises(SourceFault, match="cannot copy to non-directory: /d"):
+        copy(["a.txt", "dir"], "/d")
 
 
 def test_contents_and_owners():
