@@ -174,6 +174,10 @@ class _Opener:
             from builder.remotecache.folderstorage import FolderStorage
 
             return FolderStorage(spec.path, spec.tag, spec.digest)
+        if spec.s3 is not None:
+            from builder.remotecache.s3storage import S3Storage
+
+            return S3Storage(spec.s3, os.environ)
         from builder.remotecache.registrystorage import RegistryStorage
 
         assert spec.reference is not None

@@ -7,6 +7,7 @@ from typing import Any, Protocol
 
 from builder.errors import GrowthFault, LayerFault
 from builder.layer.tarread import Readable
+from cache.errors import Fault
 
 _INPUT = 256 << 10
 _OUTPUT = 1 << 20
@@ -155,7 +156,7 @@ def _streams(source: _Source, make: Callable[[], Decoder], form: str) -> Iterato
                 data = b""
                 if plain:
                     yield plain
-        except LayerFault:
+        except Fault:  # ours, or the source's: what cannot be read is not damaged
             raise
         except Exception as error:  # zlib.error, OSError, lzma.LZMAError, EOFError: one meaning
             raise LayerFault(f"{form} data is damaged: {error}") from error

@@ -13,6 +13,7 @@ import pytest
 from tests.e2e.dockerregistry import DockerRegistry, docker_registry
 from tests.e2e.lapstrake import Done, Lapstrake, folder
 from tests.memoryregistry import MemoryRegistry, running
+from tests.s3server import KEY, SECRET, s3_server
 from tests.webserver import Exchange
 
 STAGES = (
@@ -71,6 +72,27 @@ def test_a_registry(lapstrake: Lapstrake, context: Path, registry: DockerRegistr
         done = other.built(context, "--cache-from", ref, "-t", "app")
         assert (done.cached, fetched(done)) == (STEPS, 3), done.err
     assert json.loads(other.run("inspect", "app").out)[0]["RootFS"]["Layers"]
+
+
+@pytest.mark.e2e
+def test_s3(lapstrake: Lapstrake, context: Path, tmp_path: Path) -> None:
+    (tmp_path / "s3").mkdir()
+    with s3_server(tmp_path / "s3", "builds") as url:
+        place = f"type=s3,bucket=builds,region=eu-central-1,name=main,endpoint_url={url},use_path_style=true"
+        login = f"access_key_id={KEY},secret_access_key={SECRET}"
+        first = lapstrake.built(context, "--cache-to", f"{place},{login},mode=max", "-o", "type=cacheonly")
+        other = machine(tmp_path, "b", lapstrake)
+        login_env = {"AWS_ACCESS_KEY_ID": KEY, "AWS_SECRET_ACCESS_KEY": SECRET}
+        done = other.built(context, "--cache-from", place, "-t", "app", env=login_env)
+        assert (done.cached, fetched(done)) == (STEPS, 3), done.err
+        wrong = machine(tmp_path, "c", lapstrake)
+        refused = wrong.built(
+            context, "--cache-from", f"{place},access_key_id={KEY},secret_access_key=no-such", "-t", "a"
+        )
+        assert "SignatureDoesNotMatch" in refused.err or "AccessDenied" in refused.err
+    assert "exporting cache to Amazon S3 s3://builds/manifests/main" in first.err
+    for said in (first.err, done.err, refused.err):
+        assert SECRET not in said and "no-such" not in said
 
 
 @pytest.mark.e2e
