@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 
 from cache.digest import Digest
 from cache.errors import CacheFault
-from cache.sqlite import open_database
+from cache.sqlite import discard_database, open_database, problem_of
 
 USED_WITHIN = 600.0  # seconds: how far `used` may lag behind, so that a build that only finds does not write
 _SCHEMA = (
@@ -48,16 +48,38 @@ class Index:
 
     def __init__(self, path: str) -> None:
         self._lock = threading.Lock()
+        self._path = path
         self.rebuilt = ""
-        try:
-            self._db, problem = open_database(path, _SCHEMA, f"{path}.damaged")
-        except sqlite3.Error as error:
-            raise _unusable(error) from error
-        if problem:
-            self.rebuilt = f"the cache index was damaged ({problem}) and is begun anew; the old one is {path}.damaged"
+        self._db = self._opened()
 
     def close(self) -> None:
         self._db.close()
+
+    def problem(self) -> str:
+        """What is wrong with the file, all of it looked through; "" if nothing is."""
+        with self._lock:
+            return problem_of(self._db)
+
+    def begin_anew(self, problem: str) -> None:
+        """Set a damaged file aside, for what problem() said."""
+        with self._lock:
+            self._db.close()
+            discard_database(self._path, f"{self._path}.damaged")
+            self._db = self._opened()
+            self._note(problem)
+
+    def _opened(self) -> sqlite3.Connection:
+        try:
+            db, problem = open_database(self._path, _SCHEMA, f"{self._path}.damaged")
+        except sqlite3.Error as error:
+            raise _unusable(error) from error
+        if problem:
+            self._note(problem)
+        return db
+
+    def _note(self, problem: str) -> None:
+        aside = f"{self._path}.damaged"
+        self.rebuilt = f"the cache index was damaged ({problem}) and is begun anew; the old one is {aside}"
 
     def results(self) -> list[tuple[Digest, bytes]]:
         return [(Digest(key), record) for key, record in self._ask("SELECT key, record FROM results ORDER BY key")]
@@ -152,4 +174,4 @@ class Index:
 
 
 def _unusable(error: sqlite3.Error) -> CacheFault:
-    return CacheFault(f"the cache index cannot be used: {error}", "lapstrake prune --all --force begins a new one")
+    return CacheFault(f"the cache index cannot be used: {error}", "lapstrake doctor --fix begins a new one")

@@ -27,7 +27,7 @@ def open_database(path: str, schema: Sequence[str], aside: str = "") -> tuple[sq
         except sqlite3.OperationalError:
             raise
         except sqlite3.DatabaseError as error:
-            _discard(path, aside)
+            discard_database(path, aside)
             return _connect(path, schema), str(error)
 
 
@@ -55,7 +55,17 @@ def _connect(path: str, schema: Sequence[str]) -> sqlite3.Connection:
     return db
 
 
-def _discard(path: str, aside: str) -> None:
+def problem_of(db: sqlite3.Connection) -> str:
+    """What sqlite's own check of a whole file finds first; "" if all is well."""
+    try:
+        found = str(db.execute("PRAGMA integrity_check(1)").fetchone()[0])
+    except sqlite3.DatabaseError as error:
+        return str(error)
+    return "" if found == "ok" else found.replace("\n", " ")
+
+
+def discard_database(path: str, aside: str = "") -> None:
+    """Delete a file that is worth nothing, or give it the name `aside`."""
     for suffix in ("-wal", "-shm"):
         with suppress(FileNotFoundError):
             os.unlink(path + suffix)

@@ -13,6 +13,7 @@ from cache.errors import Fault
 
 _COMMANDS = {
     "build": "builder.cli.build",
+    "doctor": "builder.cli.doctor",
     "du": "builder.cli.du",
     "history": "builder.cli.history",
     "image": "builder.cli.image",
@@ -35,6 +36,7 @@ _COMMANDS = {
 }
 _SUMMARIES = {
     "build": "Build an image from a Dockerfile.",
+    "doctor": "Check this machine and the store.",
     "du": "Show what the store holds and how much disk it takes.",
     "history": "Show the history of an image.",
     "image": "Commands for images, by Docker's grouped names.",

@@ -112,13 +112,23 @@ def _map_one(uid: int, gid: int) -> None:
 
 def _ranges(uid: int) -> tuple[list[tuple[int, int]], list[tuple[int, int]]]:
     """The subordinate ids of a user (subuid(5)): [(first, count)] of users and of groups."""
+    name = user_name(uid)
+    return _subordinate("/etc/subuid", uid, name), _subordinate("/etc/subgid", uid, name)
+
+
+def has_range(path: str, uid: int) -> bool:
+    """Whether a file like /etc/subuid has a range for a user."""
+    return bool(_subordinate(path, uid, user_name(uid)))
+
+
+def user_name(uid: int) -> str:
+    """The name of a user, "" if there is none."""
     import pwd
 
     try:
-        name = pwd.getpwuid(uid).pw_name
+        return pwd.getpwuid(uid).pw_name
     except KeyError:
-        name = ""
-    return _subordinate("/etc/subuid", uid, name), _subordinate("/etc/subgid", uid, name)
+        return ""
 
 
 def _subordinate(path: str, uid: int, name: str) -> list[tuple[int, int]]:

@@ -116,6 +116,30 @@ class Registry:
             self.remove_folder(one.id)
         return gone
 
+    def problem(self) -> str:
+        """What is wrong with the file, all of it looked through; "" if nothing is."""
+        import sqlite3
+
+        from cache.sqlite import problem_of
+
+        with self._lock:
+            if self._db is not None:
+                return problem_of(self._db)
+            db = sqlite3.connect(self._path)  # what opening it for use does may fail where it is damaged
+            try:
+                return problem_of(db)
+            finally:
+                db.close()
+
+    def begin_anew(self) -> None:
+        """Throw a damaged file away: layers are then unpacked again."""
+        from cache.sqlite import discard_database
+
+        with self._lock:
+            self.close()
+            discard_database(self._path)
+            self._open()
+
     def is_used(self, id: str) -> bool:
         """Whether a command uses a registered folder."""
         return lease(id) in self._leases or self._leases.is_held(lease(id))
@@ -151,14 +175,16 @@ class Registry:
         boot, before = boot_id(), time.time_ns() - _SETTLED
         with self._transaction() as db:
             owners: dict[int, int] = dict(db.execute("SELECT id, started FROM owners").fetchall())
-            alive = {id for id in owners if id == self._owner or is_locked(self._owner_lock(id))}
+            names = os.listdir(self.folder)
+            # By their locks, not their rows: those are lost with a damaged file, the processes are not.
+            alive = {n.removesuffix(".lock") for n in names if n.endswith(".lock") and is_locked(f"{self.folder}/{n}")}
             db.execute("DELETE FROM folders WHERE boot NOT IN (?, ?)", (boot, _SYNCED))
             rows = db.execute("SELECT key, id, boot FROM folders").fetchall()
             # Listed inside the transaction: whoever registers a folder, or becomes an owner, waits for its end.
-            known = {base36(owner) for owner in alive} | {id for _, id, _ in rows}
-            dead = [name for name in os.listdir(self.folder) if _owner_of(name) and not {name, _owner_of(name)} & known]
+            known = alive | {id for _, id, _ in rows}
+            dead = [name for name in names if _owner_of(name) and not {name, _owner_of(name)} & known]
             settled = [(_SYNCED, key) for key, id, made in rows if made and _started(owners, id) < before]
-            gone = [(id,) for id, started in owners.items() if id not in alive and started < before]
+            gone = [(id,) for id, started in owners.items() if base36(id) not in alive and started < before]
             db.executemany("DELETE FROM owners WHERE id = ?", gone)
         if settled:
             linux.syncfs(self._owner_fd)
