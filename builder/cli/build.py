@@ -28,6 +28,7 @@ from builder.cli.secret import parse_secret
 from builder.cli.ssh import parse_ssh
 from builder.cli.unsupported import check_unsupported, unsupported_options
 from builder.export.annotations import from_option
+from builder.export.options import parse_output
 from builder.graph.operation import GitSource, HttpSource, RemoteSource
 from builder.oci.platform import parse_platforms
 from builder.oci.reference import Reference
@@ -69,6 +70,7 @@ Examples:
 @click.option("--label", "labels", multiple=True, metavar="NAME=VALUE", help="Set metadata of the image.")
 @click.option("--no-cache", is_flag=True, help="Run every step anew.")
 @click.option("--push", is_flag=True, help="The same as -o type=registry.")
+@click.option("--load", is_flag=True, help="The same as -o type=docker: into the Docker or Podman that runs here.")
 @click.option("--pull", is_flag=True, help="Ask the registries for base images, even if they are known.")
 @click.option(
     "--cache-from", "cache_from", multiple=True, metavar="REF|type=TYPE[,...]", help="A cache elsewhere to take from."
@@ -140,6 +142,7 @@ def command(
     no_cache: bool,
     pull: bool,
     push: bool,
+    load: bool,
     cache_from: tuple[str, ...],
     cache_to: tuple[str, ...],
     filters: tuple[str, ...],
@@ -188,7 +191,7 @@ def command(
         network=network,
         hosts=tuple(host_entry(h) for h in hosts),
         **_contexts(contexts),
-        outputs=_outputs(outputs, push, bool(annotations) or reproducible),
+        outputs=_outputs(outputs, push, load, bool(annotations) or reproducible),
         annotations=tuple(one for text in annotations if text for one in from_option(text)),
         iidfile=iidfile,
         metadata_file=metadata_file,
@@ -215,8 +218,11 @@ def command(
     run(request, store_root(given, os.environ, os.geteuid()), shown, parse_call("check" if check else call))
 
 
-def _outputs(given: tuple[str, ...], push: bool, special: bool) -> tuple[str, ...]:
+def _outputs(given: tuple[str, ...], push: bool, load: bool, special: bool) -> tuple[str, ...]:
     """special: the image of the store is not just what the steps make."""
+    specs = [parse_output(text) for text in given] if load else []
+    if load and not any(spec.kind == "docker" and not spec.dest for spec in specs):
+        given = (*given, "type=docker")
     if push:
         return (*given, "type=registry")
     return given or (("type=image",) if special else ())

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Sequence
 from contextlib import suppress
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 
@@ -35,6 +35,9 @@ from builder.solve.assemble import rfc3339
 from cache.store import Store
 from cache.wholefile import is_special, replace_file
 
+if TYPE_CHECKING:
+    from builder.export.loaded import EngineExporter
+
 
 class Delivery:
     """One -o. check() before the build, deliver() after it."""
@@ -43,14 +46,30 @@ class Delivery:
         self.spec = spec
         self._store = store
         self._names = tuple(Reference.parse(name) for name in spec.names)
+        self._engine: EngineExporter | None = None
         if spec.compression or spec.level is not None:
             codec(spec.compression or "gzip", spec.level)  # a wrong level is said before the build, not after
 
+    @property
+    def loads(self) -> bool:
+        """Whether the image goes into an engine that runs here."""
+        return self.spec.kind == "docker" and not self.spec.dest
+
+    @property
+    def engine(self) -> str:
+        """Its name, once check() has found it."""
+        return self._engine.name if self._engine is not None else ""
+
     def check(self, platforms: int = 1, joined: bool = False) -> None:
         """platforms: how many are built. joined: whether they make an index."""
-        if self.spec.kind == "docker" and platforms > 1:
+        if self.loads:
+            from builder.export.engine import find
+            from builder.export.loaded import EngineExporter
+
+            self._engine = EngineExporter(find(os.environ), Transfer(self._store.blobs), joined)
+        elif self.spec.kind == "docker" and platforms > 1:
             raise OutputFault("docker exporter does not support exporting manifest lists, use the oci exporter instead")
-        if self.spec.kind == "docker" and joined:
+        elif self.spec.kind == "docker" and joined:
             raise OutputFault("docker exporter does not currently support exporting manifest lists", "use type=oci")
         if self.spec.kind not in ("image", "registry", "cacheonly"):
             self._exporter(lambda: iter(()), lambda text: None).check()
@@ -95,6 +114,8 @@ class Delivery:
             return LocalExporter(spec.dest, tree, warn)
         if spec.kind == "oci" and not spec.tar:
             return OciFolderExporter(spec.dest, transfer)
+        if self._engine is not None:
+            return self._engine
         target = Target(spec.dest, spec.kind)
         if spec.kind == "tar":
             return TarExporter(target, tree)

@@ -73,7 +73,10 @@ class Publisher:
             self._keep(image, request.tags, created)
         for delivery in self._deliveries:
             dated = self._dated(programs, parts, delivery.spec.epoch)
+            loading = self._report.begin(f"importing to {delivery.engine}") if delivery.loads else None
             made = delivery.deliver(dated, request.joined, request.tags, self._report.warn, request.epoch)
+            if loading is not None:
+                self._report.done(loading)
             if made is not None:
                 image = made
             if delivery.spec.kind == "image":

@@ -37,11 +37,11 @@ class OutputSpec(msgspec.Struct, frozen=True, kw_only=True):
     """One output. kind: docker, oci, tar, local, image (the local image store),
     registry or cacheonly. push: to a registry, too; by_digest: without its tag; insecure: without TLS.
 
-    dest: path, "-" for the standard output, "" where there is none. names: given by name=. compression: "" for as it
-    is. level: None for the codec's usual one. force: base layers too. tar: False for a folder (oci). docker_types:
-    Docker's media types instead of OCI's. rewrite: no member of the build's own layers is younger than the epoch.
-    epoch: source-date-epoch, None for that of the build. split: a folder for each platform (local, tar), None for where
-    there are several.
+    dest: path, "-" for the standard output, "" where there is none: docker is then for an engine that runs here. names:
+    given by name=. compression: "" for as it is. level: None for the codec's usual one. force: base layers too. tar:
+    False for a folder (oci). docker_types: Docker's media types instead of OCI's. rewrite: no member of the build's own
+    layers is younger than the epoch. epoch: source-date-epoch, None for that of the build. split: a folder for each
+    platform (local, tar), None for where there are several.
     """
 
     kind: str
@@ -159,4 +159,4 @@ def _dest(kind: str, dest: str, tar: bool) -> str:
         if dest == "-":
             raise OutputFault(f"dest cannot be stdout for {kind} exporter", "give dest=FOLDER")
         return dest
-    return dest or "-"
+    return dest or ("" if kind == "docker" else "-")

@@ -14,7 +14,9 @@ from cache.wholefile import is_special, replacing
 class Sink(Protocol):
     def write(self, data: bytes | memoryview, /) -> object: ...
 
-    def fileno(self) -> int: ...
+    def fileno(self) -> int:
+        """Where the kernel may write to directly, -1 for nowhere."""
+        ...
 
 
 class Target:

@@ -29,17 +29,16 @@ class Transfer:
                 f"blob {file.digest} of {file.size} bytes is not in the store",
                 "build again with --no-cache: what is missing is made anew",
             )
-        if file.digest in self._blobs.written:
-            _by_kernel(self._blobs.path(file.digest), file.size, sink)
+        if file.digest in self._blobs.written and (out := sink.fileno()) >= 0:
+            _by_kernel(self._blobs.path(file.digest), file.size, out)
             return
         with self._blobs.open(file.digest) as reader:
             while data := reader.read(_CHUNK):
                 sink.write(data)
 
 
-def _by_kernel(path: str, size: int, sink: Sink) -> None:
+def _by_kernel(path: str, size: int, out: int) -> None:
     """sendfile(2), which takes any kind of output and copies inside the kernel."""
-    out = sink.fileno()
     source = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
     try:
         left = size

@@ -11,11 +11,11 @@ from pathlib import Path
 
 
 class Dockerd:
-    """Runs dockerd while in the `with`; call() is the docker client speaking to it."""
+    """Runs dockerd while in the `with`; call() is the docker client speaking to it. address: for DOCKER_HOST."""
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
-        self._socket = f"unix://{folder}/docker.sock"
+        self.address = f"unix://{folder}/docker.sock"
 
     def __enter__(self) -> Dockerd:
         reason = ""
@@ -33,7 +33,7 @@ class Dockerd:
 
     def call(self, *args: str, cwd: Path | None = None, check: bool = True) -> str:
         """Standard output; with check, the command must succeed."""
-        env = {**os.environ, "DOCKER_HOST": self._socket, "DOCKER_BUILDKIT": "0", "DOCKER_CONFIG": str(self._folder)}
+        env = {**os.environ, "DOCKER_HOST": self.address, "DOCKER_BUILDKIT": "0", "DOCKER_CONFIG": str(self._folder)}
         done = subprocess.run(
             ["docker", *args], env=env, cwd=cwd, capture_output=True, text=True, timeout=240, check=False
         )
@@ -52,7 +52,7 @@ class Dockerd:
                     "--bridge=none",
                     f"--data-root={folder}/data",
                     f"--exec-root={folder}/exec",
-                    f"--host={self._socket}",
+                    f"--host={self.address}",
                     f"--pidfile={folder}/pid",
                     *([f"--storage-driver={driver}"] if driver else []),
                 ],

@@ -73,6 +73,11 @@ class Engine:
         assert done.returncode == 0, f"docker {' '.join(args)}: {done.stderr}{done.stdout}"
         return done.stdout
 
+    @property
+    def address(self) -> str:
+        """For DOCKER_HOST, as seen from here."""
+        return f"unix:///proc/{self._child()}/root/run/docker.sock"
+
     def run(
         self, *args: str, cwd: Path = Path("/"), env: Mapping[str, str] | None = None
     ) -> subprocess.CompletedProcess[str]:

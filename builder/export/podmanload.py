@@ -1,0 +1,61 @@
+"""Podman without a service: `podman load`."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+
+from builder.errors import OutputFault
+from builder.export.target import Sink
+
+_SAID = 1 << 20  # bytes of its words that are read
+
+
+class Podman:
+    """`podman load`, which reads its standard input. It is started at once: later this process may be in a user
+    namespace, where podman would be somebody else.
+    """
+
+    name = "podman"
+    indexes = False
+
+    def __init__(self) -> None:
+        self._process = subprocess.Popen(
+            ["podman", "load", "--quiet"], stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.STDOUT
+        )
+
+    @contextmanager
+    def open(self, size: int) -> Iterator[Sink]:
+        process = self._process
+        assert process.stdin is not None and process.stdout is not None
+        try:
+            with suppress(BrokenPipeError):
+                yield _Pipe(process.stdin.fileno())
+        except BaseException:
+            process.kill()
+            raise
+        finally:
+            process.stdin.close()
+            said = process.stdout.read(_SAID).decode(errors="replace")
+            process.wait()
+        if process.returncode:
+            raise OutputFault(f"podman load failed: {_line(said)}")
+
+
+class _Pipe:
+    def __init__(self, fd: int) -> None:
+        self._fd = fd
+
+    def write(self, data: bytes | memoryview, /) -> None:
+        rest = memoryview(data)
+        while rest:
+            rest = rest[os.write(self._fd, rest) :]
+
+    def fileno(self) -> int:
+        return self._fd
+
+
+def _line(text: str) -> str:
+    return "".join(c if c.isprintable() else "?" for c in " ".join(text.split()))[:500]
