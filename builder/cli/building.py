@@ -55,7 +55,7 @@ def run(request: BuildRequest, root: str, shown: Shown, call: Call | None = None
     begin = time.monotonic()
     store = Store(root)
     check_iidfile(request)
-    deliveries = [Delivery(_completed(parse_output(text), request), store) for text in request.outputs]
+    deliveries = [Delivery(_completed(parse_output(text), request), store, request.allow) for text in request.outputs]
     for delivery in deliveries:
         delivery.check(len(request.platforms), request.joined)  # as the user: root of a user namespace may write more
     check_files(request)

@@ -42,9 +42,10 @@ if TYPE_CHECKING:
 class Delivery:
     """One -o. check() before the build, deliver() after it."""
 
-    def __init__(self, spec: OutputSpec, store: Store) -> None:
+    def __init__(self, spec: OutputSpec, store: Store, allow: frozenset[str] = frozenset()) -> None:
+        """allow: the entitlements that were given."""
         self.spec = spec
-        self._store = store
+        self._store, self._allow = store, allow
         self._names = tuple(Reference.parse(name) for name in spec.names)
         self._engine: EngineExporter | None = None
         if spec.compression or spec.level is not None:
@@ -111,7 +112,7 @@ class Delivery:
     def _exporter(self, tree: TreeSource, warn: Callable[[str], None]) -> Exporter:
         spec, transfer = self.spec, Transfer(self._store.blobs)
         if spec.kind == "local":
-            return LocalExporter(spec.dest, tree, warn)
+            return LocalExporter(spec.dest, tree, warn, spec.delete, self._allow)
         if spec.kind == "oci" and not spec.tar:
             return OciFolderExporter(spec.dest, transfer)
         if self._engine is not None:

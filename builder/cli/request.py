@@ -15,6 +15,7 @@ from builder.cli.secret import SecretSource
 from builder.cli.ssh import SshSource
 from builder.errors import SourceFault
 from builder.export.annotations import Annotation
+from builder.export.options import LOCAL_DELETE
 from builder.graph.gitref import parse_git_ref
 from builder.graph.operation import HttpSource, RemoteSource, Ulimit
 from builder.oci.platform import Platform
@@ -27,7 +28,7 @@ if TYPE_CHECKING:
     from builder.remotecache.options import CacheSpec
 
 _TRUE, _FALSE = ("1", "t", "T", "TRUE", "true", "True"), ("0", "f", "F", "FALSE", "false", "False")
-_ENTITLEMENTS = frozenset({"network.host", "security.insecure"})
+_ENTITLEMENTS = frozenset({"network.host", "security.insecure", LOCAL_DELETE})
 _ULIMITS = (
     "as", "core", "cpu", "data", "fsize", "memlock", "msgqueue", "nice", "nofile", "nproc", "rss", "rtprio",
     "rttime", "sigpending", "stack",
@@ -135,6 +136,8 @@ def words(values: Iterable[str]) -> tuple[str, ...]:
 def entitlements(values: Iterable[str]) -> frozenset[str]:
     """--allow"""
     given = frozenset(words(values))
+    if any(word.startswith(f"{LOCAL_DELETE}=") for word in given):
+        raise Fault(f"{LOCAL_DELETE} does not accept a value", f"give --allow {LOCAL_DELETE}")
     for word in sorted(given - _ENTITLEMENTS):
         raise Fault(f"invalid entitlement {word!r} in --allow", f"known: {', '.join(sorted(_ENTITLEMENTS))}")
     return given

@@ -30,6 +30,9 @@ _KEYS = {
     "local": _FILES,
     "cacheonly": frozenset[str](),
 }
+LOCAL_DELETE = "buildx.local.delete"
+"""What --allow is given for mode=delete where the folder is not below the working directory."""
+
 IMAGES = ("docker", "oci", "image", "registry")  # the outputs that are an image
 
 
@@ -41,7 +44,7 @@ class OutputSpec(msgspec.Struct, frozen=True, kw_only=True):
     given by name=. compression: "" for as it is. level: None for the codec's usual one. force: base layers too. tar:
     False for a folder (oci). docker_types: Docker's media types instead of OCI's. rewrite: no member of the build's own
     layers is younger than the epoch. epoch: source-date-epoch, None for that of the build. split: a folder for each
-    platform (local, tar), None for where there are several.
+    platform (local, tar), None for where there are several. delete: what the result has not goes from the folder (local).
     """
 
     kind: str
@@ -59,6 +62,7 @@ class OutputSpec(msgspec.Struct, frozen=True, kw_only=True):
     by_digest: bool = False
     insecure: bool = False
     split: bool | None = None
+    delete: bool = False
 
 
 def parse_output(text: str) -> OutputSpec:
@@ -110,6 +114,7 @@ def _spec(values: dict[str, str]) -> OutputSpec:
         by_digest=truth(values, "push-by-digest", False),
         insecure=truth(values, "registry.insecure", False),
         split=truth(values, "platform-split", True) if "platform-split" in values else None,
+        delete=kind == "local" and _mode(values) == "delete",
     )
 
 
@@ -134,10 +139,12 @@ def _check(kind: str, values: dict[str, str], docker_types: bool) -> None:
         raise OutputFault('exporter option "oci-artifact=true" conflicts with "oci-mediatypes=false"')
     for key in ("platform-split", "attestation-inline", "unpack", "store"):
         truth(values, key, False)
-    mode = values.get("mode", "copy")
-    if mode != "copy":
-        known = f'invalid local exporter mode "{mode}"' if mode != "delete" else "mode=delete is not supported"
-        raise OutputFault(known, "what is in the folder stays: empty it before the build")
+    if _mode(values) not in ("copy", "delete"):
+        raise OutputFault(f'invalid local exporter mode "{values["mode"]}"', "want copy or delete")
+
+
+def _mode(values: dict[str, str]) -> str:
+    return values.get("mode", "").strip().lower() or "copy"
 
 
 def _epoch(text: str) -> int | None:

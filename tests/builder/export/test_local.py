@@ -86,3 +86,39 @@ def test_device_nodes_are_left_out_and_said(tmp_path):
 def test_stdout_is_no_folder(tmp_path):
     with pytest.raises(OutputFault, match="dest cannot be stdout for local exporter"):
         export("-")
+
+
+def mirror(dest, *items, allow=frozenset({"buildx.local.delete"})):
+    exporter = LocalExporter(str(dest), lambda: iter(items), None, delete=True, allow=allow)
+    exporter.check()
+    exporter.write(None, ())
+
+
+def test_what_the_result_has_not_is_deleted_on_demand(tmp_path):
+    dest, outside = tmp_path / "out", tmp_path / "outside"
+    (outside / "kept").mkdir(parents=True)
+    (dest / "d" / "old" / "deep").mkdir(parents=True)
+    (dest / "d" / "old" / "deep" / "f").write_bytes(b"old")
+    (dest / "d" / "f").write_bytes(b"old")
+    (dest / ".hidden").write_bytes(b"old")
+    (dest / "gone").symlink_to(outside)
+    (dest / "link").symlink_to(outside)
+    os.mkfifo(dest / "d" / "fifo")
+    mirror(dest, folder(b""), folder(b"d"), file(b"d/f"), folder(b"e"), folder(b"link"))
+    assert sorted(str(path.relative_to(dest)) for path in dest.rglob("*")) == ["d", "d/f", "e", "link"]
+    assert (dest / "d" / "f").read_bytes() == b"new"
+    assert (outside / "kept").is_dir()
+
+
+def test_deleting_needs_leave_but_below_the_working_directory(tmp_path, monkeypatch):
+    (tmp_path / "here" / "below").mkdir(parents=True)
+    (tmp_path / "here" / "out").symlink_to(tmp_path)
+    (tmp_path / "precious").write_bytes(b"")
+    monkeypatch.chdir(tmp_path / "here")
+    for dest in (".", "..", "out", "out/other", "below/..", str(tmp_path), "/", f"{tmp_path}/hereafter"):
+        with pytest.raises(OutputFault, match=r"requires --allow=buildx\.local\.delete"):
+            mirror(dest, file(b"f"), allow=frozenset())
+    mirror("below", file(b"f"), allow=frozenset())
+    mirror(f"{tmp_path}/here/new/deep", file(b"f"), allow=frozenset())
+    assert (tmp_path / "precious").exists()
+    assert not (tmp_path / "here" / "f").exists()

@@ -60,7 +60,7 @@ def test_outputs(text, spec):
         ("type=docker,prefer-nondist-layers=true", "prefer-nondist-layers=true is not supported"),
         ("type=image,name-canonical=true", "name-canonical=true is not supported"),
         ("type=image,annotation-layer.a=b", "unrecognized annotation type layer"),
-        ("type=local,dest=x,mode=delete", "mode=delete is not supported"),
+        ("type=local,dest=x,mode=mirror", 'invalid local exporter mode "mirror"'),
         ("type=local,dest=x,mode=move", 'invalid local exporter mode "move"'),
         ("type=local,dest=x,annotation.a=b", 'unknown attribute "annotation.a"'),
         ('type=docker,"dest=a', "invalid value"),
