@@ -47,7 +47,7 @@ class CacheExport:
         self._store, self._everything, self._form, self._index = store, everything, form, index
         self._again, self._origin = again, origin
         self._pool = ThreadPoolExecutor(at_once, thread_name_prefix="cache")
-        self._sent: dict[Digest, Future[Layer]] = {}
+        self._sent: dict[tuple[Digest, bool], Future[Layer]] = {}
 
     def offer(self, layer: Layer, in_chain: bool) -> None:
         """A step's layer is known: from now on it is on its way, if it is one of ours."""
@@ -72,7 +72,7 @@ class CacheExport:
 
     def source(self, blob: Digest) -> Reference | None:
         """The repository that has a blob by now."""
-        sent = self._sent.get(blob)
+        sent = self._sent.get((blob, self._again(blob)))
         there = sent is not None and sent.done() and sent.exception() is None and sent.result().blob.digest == blob
         return self.storage.reference if there else None
 
@@ -83,9 +83,11 @@ class CacheExport:
         self._pool.shutdown(wait=True, cancel_futures=True)
 
     def _send(self, layer: Layer) -> Future[Layer]:
-        future = self._sent.get(layer.blob.digest)
+        digest = layer.blob.digest
+        wanted = (digest, self._again(digest))  # what is found to be wrong over there was there when it was looked for
+        future = self._sent.get(wanted)
         if future is None or (future.done() and future.exception() is not None):
-            future = self._sent[layer.blob.digest] = self._pool.submit(self._sending, layer)
+            future = self._sent[wanted] = self._pool.submit(self._sending, layer)
         return future
 
     def _sending(self, layer: Layer) -> Layer:
