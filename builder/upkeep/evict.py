@@ -46,7 +46,7 @@ class Evict:
         if kind == "memos":
             self._store.index.forget_memos((*_MEMOS, KIND))
             return set(names)
-        one = {"mounts": self._mounts, "git": self._git, "stats": self._stats}[kind]
+        one = {"mounts": self._mounts, "git": self._git, "stats": self._stats, "traces": self._traces}[kind]
         return {name for name in names if one(name)}
 
     def _blobs(self, digests: list[Digest]) -> set[Digest]:
@@ -102,6 +102,10 @@ class Evict:
     def _stats(self, name: str) -> bool:
         with suppress(FileNotFoundError):
             os.unlink(self._store.path("stats", name))
+        return True
+
+    def _traces(self, name: str) -> bool:
+        self._take_apart(self._store.path("traces", name))
         return True
 
     def _take_apart(self, path: str) -> None:

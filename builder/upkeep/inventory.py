@@ -28,7 +28,7 @@ _OWN = {
     "index.lock": "lock",
     "running": "locks of steps that are performed",
 }
-_PLACES = ("blobs", "snapshots", "caches", "git", "stats", "tmp")
+_PLACES = ("blobs", "snapshots", "caches", "git", "stats", "traces", "tmp")
 
 
 class Inventory:
@@ -68,6 +68,8 @@ class Inventory:
             return kept_caches(store, blocks, measured)
         if place == "git":
             return kept_repositories(store, blocks, measured)
+        if place == "traces":
+            return self._traces()
         return self._stats() if place == "stats" else self._tmp()
 
     def _plain(self, name: str, description: str) -> Usage:
@@ -92,6 +94,24 @@ class Inventory:
                 used=max(status.st_atime, status.st_mtime),
                 description="local source: what the files of a context hashed to",
                 type=LOCAL,
+            )
+
+    def _traces(self) -> Iterator[Usage]:
+        for name in sorted(os.listdir(self._store.path("traces"))):
+            path = self._store.path("traces", name)
+            try:
+                created = os.stat(path).st_ctime
+                used = max((entry.stat().st_mtime for entry in os.scandir(path)), default=created)
+            except FileNotFoundError:
+                continue
+            yield Usage(
+                id=name[:SHOWN],
+                kind="traces",
+                name=name,
+                size=self._blocks.of(path),
+                created=created,
+                used=used,
+                description="what builds of one Dockerfile were made of, to explain the next",
             )
 
     def _tmp(self) -> Iterator[Usage]:

@@ -17,7 +17,7 @@ from builder.upkeep.policy import Policy
 from builder.upkeep.usage import Usage
 from cache.store import Store
 
-_ORDER = ("blob", "tree", "mounts", "git", "stats", "memos")
+_ORDER = ("blob", "tree", "mounts", "git", "stats", "traces", "memos")
 
 
 class Pruner:

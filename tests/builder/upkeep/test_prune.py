@@ -173,3 +173,16 @@ def test_a_damaged_manifest_does_not_stop_it(store, images, prune, make_image):
     Path(store.blobs.path(image.descriptor.digest)).write_bytes(b"{}")
     prune(everything=True)
     assert store.blobs.digests() == [image.descriptor.digest]
+
+
+def test_what_builds_were_made_of_is_internal(store, images, registry, prune):
+    folder = Path(store.root, "traces", "1" * 64)
+    folder.mkdir(parents=True)
+    (folder / "trace").write_bytes(b"x" * 10_000)
+    os.utime(folder / "trace", (5.0, 5.0))
+    (usage,) = [one for one in Inventory(store, images, registry).all() if one.kind == "traces"]
+    assert (usage.used, usage.size >= 10_000) == (5.0, True)
+    prune()
+    assert folder.exists()
+    assert usage.description in prune(everything=True)
+    assert os.listdir(folder.parent) == []
