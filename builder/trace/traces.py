@@ -138,7 +138,7 @@ def last_built(root: str, context: str = "") -> Traces | None:
 def _times(folder: str) -> list[tuple[int, str]]:
     """The names in a folder with their times; what vanishes meanwhile is left out."""
     found = []
-    with suppress(FileNotFoundError), os.scandir(folder) as entries:
+    with suppress(FileNotFoundError, NotADirectoryError), os.scandir(folder) as entries:
         for entry in entries:
             with suppress(FileNotFoundError):
                 found.append((entry.stat(follow_symlinks=False).st_mtime_ns, entry.name))
