@@ -32,6 +32,7 @@ _COMMANDS = {
     "run": "builder.cli.run",
     "save": "builder.cli.save",
     "search": "builder.cli.search",
+    "system": "builder.cli.system",
     "tag": "builder.cli.tag",
 }
 _SUMMARIES = {
@@ -55,6 +56,7 @@ _SUMMARIES = {
     "run": "Run a command in an image.",
     "save": "Write images to an archive.",
     "search": "Search a registry for images.",
+    "system": "Commands about all of the store.",
     "tag": "Give an image another name.",
 }
 _INTERNAL = 100
