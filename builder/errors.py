@@ -21,6 +21,7 @@ cache.errors.Fault
     │   └── BadRedirect      too many redirects, or one that leads nowhere
     ├── LostResult           what an imported cache promised cannot be had; the step can be run
     ├── TemplateFault        a template given with --format
+    ├── ConfigFault          the configuration file
     └── Canceled             Ctrl-C, or another step failed first (exit code 130)
 """
 
@@ -108,6 +109,10 @@ class LostResult(BuildFault):
 
 class TemplateFault(BuildFault):
     """A template cannot be read, or not be applied to what there is."""
+
+
+class ConfigFault(BuildFault):
+    """The configuration file cannot be read; the message names it and the line."""
 
 
 class StepFault(BuildFault):

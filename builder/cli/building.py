@@ -12,6 +12,7 @@ import click
 import msgspec
 
 from builder.cli.calls import Call
+from builder.cli.cap import Cap
 from builder.cli.definition import opened_definition
 from builder.cli.delivery import Delivery, check_files, check_iidfile
 from builder.cli.reading import Answer, Reading
@@ -24,6 +25,7 @@ from builder.errors import Canceled, LostResult
 from builder.export.options import OutputSpec, parse_output
 from builder.images.index import AnyImage
 from builder.progress.choose import choose
+from builder.progress.clean import clean
 from builder.progress.renderer import Renderer, Summary
 from builder.sandbox import namespace
 from cache.digest import Digest
@@ -60,6 +62,7 @@ def run(request: BuildRequest, root: str, shown: Shown, call: Call | None = None
         delivery.check(len(request.platforms), request.joined)  # as the user: root of a user namespace may write more
     check_files(request)
     check_exports(request.cache_to)
+    cap = Cap(store, os.environ)
     namespace.enter()
     renderer = choose(shown.progress, sys.stderr, os.environ)
     try:
@@ -72,6 +75,7 @@ def run(request: BuildRequest, root: str, shown: Shown, call: Call | None = None
                 return
             built = _session(request, store, deliveries, renderer, shown, _work(request, store, deliveries, shown))
     finally:
+        cap.keep(lambda text: click.echo(f"WARNING: {clean(text)}", err=True))
         store.close()
     names, image = tuple(tag.familiar for tag in request.tags), built.image
     renderer.close(Summary(image.descriptor.digest, image.size, names, time.monotonic() - begin))

@@ -122,3 +122,18 @@ def test_prune_beside_builds(lapstrake: Lapstrake, tmp_path: Path) -> None:
     saved = lapstrake.run("save", "-o", str(tmp_path / "all.tar"), *names)
     assert saved.status == 0, saved.err
     assert Lapstrake(tmp_path / "again").run("load", "-i", str(tmp_path / "all.tar")).status == 0
+
+
+def test_builds_keep_to_the_cap(lapstrake: Lapstrake, tmp_path: Path) -> None:
+    context = folder(tmp_path / "context", {"Dockerfile": "FROM base\nARG N\nRUN head -c 3000000 /dev/urandom > /$N\n"})
+    config = tmp_path / "config.toml"
+    env = {"LAPSTRAKE_CONFIG": str(config)}
+    config.write_text('[gc]\nmax-used-space = "16mb"\n')
+    for n in range(5):
+        lapstrake.built(context, f"--build-arg=N={n}", env=env)
+        assert on_disk(lapstrake) < 17 << 20
+    assert lapstrake.built(context, "--build-arg=N=4", env=env).cached == 1
+    assert lapstrake.built(context, "--build-arg=N=0", env=env).cached == 0
+    config.write_text("[gc]\nmax-used-space = 0.5\n")
+    done = lapstrake.build(context, env=env)
+    assert (done.status, f"{config}: line 2" in done.err) == (1, True)
