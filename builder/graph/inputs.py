@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 from builder.graph.graph import BuildGraph, Vertex
 from builder.graph.operation import Copy, Exec, FileSource, ImageSource, Operation, Selection
@@ -42,6 +42,20 @@ def standing_on(vertex: Vertex) -> tuple[Digest, ...]:
 def shaped_by(vertex: Vertex) -> tuple[Digest, ...]:
     """Of these, those whose whole tree decides what a step makes: none for a linked copy to owners by number."""
     return () if _stands_alone(vertex.operation) else standing_on(vertex)
+
+
+def keyed_by(vertices: Mapping[Digest, Vertex], vertex: Vertex) -> tuple[Digest, ...]:
+    """The vertices whose keys are a step's parents: what shapes it, and what lies below that without shaping it.
+
+    A linked copy has only itself in its own key. What stands on it sees the whole tree.
+    """
+    found: list[Digest] = []
+    for shaping in shaped_by(vertex):
+        at: Digest | None = shaping
+        while at is not None:
+            found.append(at)
+            at = None if shaped_by(vertices[at]) else root_of(vertices[at])
+    return tuple(found)
 
 
 def read_by_path(vertex: Vertex) -> tuple[Digest, ...]:

@@ -14,7 +14,8 @@ KEY_VERSION = (
 
 
 class Key(msgspec.Struct, frozen=True, kw_only=True):
-    """operation: with every field. parents: keys of the trees it stands on or mounts, in order of the inputs.
+    """operation: with every field. parents: keys of the trees it stands on or mounts, in order of the inputs
+    (`builder.graph.inputs.keyed_by`).
 
     contents: for each input that is only read by path, the digest of what is selected there. Inputs that are in
     neither (the base of a linked copy) do not matter to the result.

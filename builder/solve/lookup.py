@@ -8,7 +8,7 @@ from typing import NamedTuple
 from msgspec.structs import replace
 
 from builder.graph.graph import BuildGraph, Vertex
-from builder.graph.inputs import read_by_path, root_of, selections, shaped_by
+from builder.graph.inputs import keyed_by, read_by_path, root_of, selections, shaped_by
 from builder.graph.key import Key
 from builder.graph.operation import Copy, Exec, FileSource, ImageSource, Operation
 from builder.layer.layer import Layer
@@ -27,6 +27,9 @@ class Known(NamedTuple):
     vertex: Digest
     key: Digest
     result: Result
+
+
+_SELECTION_NAME = 2  # what was kept under names without a number may be of trees that were not whole
 
 
 class Lookup:
@@ -81,7 +84,7 @@ class Lookup:
             # The layers are the file system; which manifest and tag led to them does not matter to a step.
             return Key(operation=ImageSource(manifest=EMPTY, diff_ids=operation.diff_ids))
         operation = _keyed(operation)
-        parents = [self._keys.get(i) for i in shaped_by(vertex)]
+        parents = [self._keys.get(i) for i in keyed_by(self._graph.vertices, vertex)]
         contents = self.contents(digest)
         if contents is None or any(p is None for p in parents):
             return None
@@ -212,7 +215,7 @@ class Lookup:
         if None in chains:
             return None
         exclude = operation.exclude if isinstance(operation, Copy) else ()
-        return record.digest((selections(operation), exclude, chains))
+        return record.digest((_SELECTION_NAME, selections(operation), exclude, chains))
 
 
 def _keyed(operation: Operation) -> Operation:

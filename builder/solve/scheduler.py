@@ -126,6 +126,7 @@ class Scheduler:
             self._stop()
             self._lookup.remember()
             raise failure
+        assert all(self._nodes[target].done for target in targets)
         self._lookup.remember()
         self._store.index.touch_results(self._lookup.found(), self._now)
 
@@ -180,6 +181,7 @@ class Scheduler:
         self._require(digest, (*standing_on(vertex), *read_by_path(vertex)))
         if not node.waiting:
             node.submitted = True
+            self._by_key[key] = digest  # not before: what waits for it must not be what it waits for
             self._lookup.miss(digest)
             self._ready.append(digest)
 
@@ -196,21 +198,26 @@ class Scheduler:
             self._spawn(self._task(digest), self._run_measure)
 
     def _hit(self, digest: Digest, key: Digest) -> bool:
-        twin = self._by_key.setdefault(key, digest)
-        if twin != digest:  # equal work by another definition: share what it makes
-            self._require(digest, (twin,))
-            if self._nodes[digest].waiting:
-                return True
+        """Whether a step need not run. A linked copy may be found before what it stands on, and is not whole then."""
+        twin = self._by_key.get(key)  # equal work by another definition that has begun: share what it makes
+        found = self._lookup.result(digest) if twin is None else None
+        if twin is None and found is None:
+            return False
+        self._require(digest, self._below(digest) if twin is None else (twin, *self._below(digest)))
+        if self._nodes[digest].waiting:
+            return True
+        if twin is not None:
             self._nodes[digest].stratum = self._nodes[twin].stratum
-        else:
-            found = self._lookup.result(digest)
-            if found is None:
-                return False
+        elif found is not None:
             self._nodes[digest].stratum = Stratum(found.layer, found.files)
             self._stored(digest, found.layer)
         self._emit(Cached(digest, self._name(digest), self._clock()))
         self._tree_ready(digest)
         return True
+
+    def _below(self, digest: Digest) -> tuple[Digest, ...]:
+        root = root_of(self._graph.vertices[digest])
+        return () if root is None else (root,)
 
     def _require(self, digest: Digest, inputs: tuple[Digest, ...]) -> None:
         """Wait for the trees of inputs, and demand them."""

@@ -13,7 +13,7 @@ import msgspec
 from msgspec.structs import replace
 
 from builder.graph.graph import BuildGraph, Vertex
-from builder.graph.inputs import selections, shaped_by
+from builder.graph.inputs import keyed_by, selections, shaped_by
 from builder.graph.key import Key
 from builder.graph.operation import Exec, FileSource, ImageSource, LocalSource
 from builder.solve.lookup import Lookup
@@ -100,7 +100,7 @@ class Tracing:
         stored = self._store.index.result(step.key)
         found = record.recall(stored, Result)
         if found is None:
-            return reasons.why(vertex, step, parents)
+            return reasons.why(vertex, step, keyed_by(self._graph.vertices, self._graph.vertices[vertex]))
         if not self._store.blobs.has(found.layer.blob.digest, found.layer.blob.size):
             text = f"its layer sha256:{found.layer.blob.digest.short} is missing or damaged"
             return reasons.remade(vertex, step.name, text)

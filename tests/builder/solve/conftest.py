@@ -11,6 +11,7 @@ import pytest
 from builder.errors import Canceled
 from builder.graph.event import Event
 from builder.graph.graph import GraphBuilder, VertexInfo
+from builder.graph.inputs import read_by_path
 from builder.graph.operation import Copy, Exec, ImageSource, RemoteSource, Selection
 from builder.layer.layer import Layer
 from builder.oci.descriptor import OCI_LAYER, Descriptor
@@ -32,6 +33,7 @@ class Recorder:
         self.events: list[Event] = []
         self.canceled = threading.Event()
         self.during: Callable[[str], None] = lambda name: None
+        self.below: dict[str, int] = {}  # of each step that ran, how many layers its tree had
         self.salt = ""
         self._lock = threading.Lock()
 
@@ -49,7 +51,7 @@ class Recorder:
     def measure(self, task: Task) -> tuple[Digest, ...]:
         with self._lock:
             self.measured += 1
-        return tuple(s.wait().diff_id for stack in task.reads.values() for s in stack[-1:])
+        return tuple(s.wait().diff_id for i in read_by_path(task.vertex) for s in task.reads[i][-1:])
 
     def perform(self, task: Task) -> Callable[[], Layer]:
         if self.canceled.is_set():
@@ -58,6 +60,7 @@ class Recorder:
         name = operation.argv[0] if isinstance(operation, Exec) else "copy"
         with self._lock:
             self.ran.append(name)
+            self.below[name] = len(task.below)
         self.during(name)
         return lambda: layer(self.store, f"{name} {self.salt}")
 

@@ -100,6 +100,21 @@ def test_a_linked_copy_stands_alone(world: World) -> None:
     assert lookup.key(one) == lookup.key(two) != lookup.key(plain)
 
 
+def test_what_stands_on_a_linked_copy_sees_the_whole_tree(world: World) -> None:
+    graph = world.graph
+    source = graph.run("source")
+    bases = [graph.run("x"), graph.run("y")]
+    tops = [graph.run("top", graph.copy(source, graph.copy(source, base, link=True), link=True)) for base in bases]
+    world.solve(graph.copy(tops[1], tops[0]))
+    lookup = fresh(world, graph.copy(tops[1], tops[0]))
+    assert None not in [lookup.key(top) for top in tops]
+    assert lookup.key(tops[0]) != lookup.key(tops[1])
+    assert world.executor.ran.count("top") == 2
+    for top in tops:
+        world.solve(top)
+        assert world.executor.ran == []
+
+
 def test_what_is_in_a_key(world: World) -> None:
     graph = world.graph
 

@@ -6,8 +6,12 @@ import pytest
 
 from builder.errors import StepFault
 from builder.graph.event import Cached, Failed, Finished, Missed, Started
+from builder.graph.operation import LocalSource
+from builder.solve.executor import Task
+from cache.digest import Digest
 from cache.errors import Fault
 from tests.builder.solve.conftest import World
+from tests.builder.solve.test_lookup import fresh
 
 
 def test_a_chain_runs_in_order_and_then_not_at_all(world: World) -> None:
@@ -136,3 +140,54 @@ def test_why_a_step_runs_is_told_before_it_does(world: World) -> None:
     events = [event for event in world.executor.events if event.vertex == target]
     assert events == [Started(target, "RUN b", 0.0), Missed(target, "new", 0.0), Finished(target, 0.0)]
     assert not [e for e in world.executor.events if isinstance(e, Missed) and e.vertex != target]
+
+
+def test_a_linked_copy_that_is_found_first_is_no_whole_tree(world: World) -> None:
+    """Its key needs nothing of what is below it, whose own key takes a while: what is on top must wait for that."""
+    graph = world.graph
+    files = graph.builder.add(LocalSource(name="context"))
+    linked = graph.copy(graph.run("source"), graph.copy(files, graph.run("base")), link=True)
+    top = graph.run("top", linked)
+    target = graph.copy(graph.copy(linked, graph.run("reader")), top)
+    world.solve(target)
+    begun, plain = threading.Event(), world.executor.measure
+
+    def measure(task: Task) -> tuple[Digest, ...]:
+        if files in task.vertex.inputs:
+            begun.wait(0.2)  # a large folder
+        return plain(task)
+
+    world.executor.measure = measure  # type: ignore[method-assign]
+    world.executor.during = lambda name: begun.set() if name == "top" else None
+    made = world.solve(target, forget=lambda vertex: vertex == top)
+    assert world.executor.ran == ["top"]
+    assert world.executor.below["top"] == len(made.stack(linked)) == 4
+
+
+def test_equal_linked_copies_on_top_of_each_other(world: World) -> None:
+    graph = world.graph
+    source = graph.run("source")
+    one = graph.copy(source, graph.run("base"), link=True)
+    two = graph.copy(source, one, link=True)
+    target = graph.run("top", graph.copy(source, two, link=True))
+    made = world.solve(target)
+    assert len(made.stack(target)) == 6
+    assert sorted(world.executor.ran) == ["base", "copy", "source", "top"]
+
+
+def test_equal_copies_one_of_which_reads_what_the_other_made(world: World) -> None:
+    """Their keys are equal, and known from an earlier build; their layer is gone."""
+    graph = world.graph
+    first = graph.copy(graph.run("source"), link=True)
+    second = graph.copy(first, link=True)
+    target = graph.copy(graph.run("top", first), second)
+    world.executor.measure = lambda task: (Digest.of(b"the same file"),)  # type: ignore[method-assign]
+    world.solve(target)
+    lookup = fresh(world, target)
+    key = lookup.key(first)
+    assert key == lookup.key(second)
+    assert key is not None
+    world.store.index.delete_result(key)
+    made = world.solve(target)
+    assert world.executor.ran.count("copy") == 1
+    assert len(made.stack(target)) == 3
