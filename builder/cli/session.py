@@ -144,7 +144,7 @@ class Session:
             traced.emit,
             self.report.clock,
             time.time(),
-            why=traced.why,
+            why=lambda task: self._sharing.why(scheduler.lookup.key(task.digest)) or traced.why(task),
             forget=(lambda vertex: True) if request.no_cache else fresh.__contains__,
             at_once=self._at_once,
             imported=self._sharing.imports,

@@ -62,6 +62,10 @@ class Sharing:
         if self.imports is not None:
             self.imports.check(layers)
 
+    def why(self, key: Digest | None) -> str:
+        """Why a step is run whose result was promised; "" for any other."""
+        return self.imports.why(key) if self.imports is not None else ""
+
     def source(self, blob: Digest) -> Reference | None:
         """A repository that has a blob."""
         found = [self.imports.source(blob)] if self.imports is not None else []

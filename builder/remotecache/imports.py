@@ -39,7 +39,8 @@ class Imports:
         self._places: dict[Digest, list[tuple[Storage, Layer]]] = {}
         self._fetching: dict[Digest, threading.Lock] = {}
         self._waiting: dict[Digest, dict[Digest, Result]] = {}
-        self._bare: set[Digest] = set()
+        self._bare: dict[Digest, list[Digest]] = {}  # the keys that were given each
+        self._missed: dict[Digest, str] = {}
         self._offer_bare = True
         self._refused: set[Digest] = set()
         self._lost: set[Digest] = set()  # of these, in this try
@@ -66,7 +67,7 @@ class Imports:
         """Results are filed once their layers are here, so that later builds need no import for them."""
         blob = result.layer.blob
         if is_bare(result.layer):
-            self._bare.add(blob.digest)
+            self._bare.setdefault(blob.digest, []).append(key)
             return
         with self._lock:
             self._waiting.setdefault(blob.digest, {})[key] = result
@@ -77,6 +78,7 @@ class Imports:
         """For BlobStore.suppliers. Raises LostResult."""
         if digest in self._bare:
             self._offer_bare = False
+            self._missed.update(dict.fromkeys(self._bare[digest], "its layer is in no shared cache"))
             raise LostResult(f"layer {digest} is in none of the caches", _AGAIN)
         if digest not in self._places:
             return False
@@ -118,6 +120,10 @@ class Imports:
         self._canceled = True
         for storage in self._storages:
             storage.cancel()
+
+    def why(self, key: Digest | None) -> str:
+        """Why a step is run whose result was found at first; "" where it was not."""
+        return self._missed.get(key, "") if key is not None else ""
 
     def refused(self, blob: Digest) -> bool:
         """Whether a blob was found to be wrong or missing where it was said to be."""
@@ -189,6 +195,9 @@ class Imports:
                 self._report.done(step)
         self._refused.add(digest)
         self._lost.add(digest)
+        with self._lock:
+            keys = self._waiting.pop(digest, {})
+        self._missed.update(dict.fromkeys(keys, "its layer in the shared cache is damaged or gone"))
         raise LostResult(f"layer {digest} cannot be had from the cache", _AGAIN)
 
     def _offered(self, blob: Digest) -> bool:

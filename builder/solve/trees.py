@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from cache.blobs import BlobStore
 
 Stack = tuple[Stratum, ...]
+_AT_ONCE = 4  # layers that are fetched
 
 
 class Trees:
@@ -55,6 +56,7 @@ class Trees:
         """The merged tree, to look at. No layer is unpacked for it unless the bytes of its files are asked for."""
         from builder.snapshot.tree import MergedTree
 
+        self._obtain(stack)
         return MergedTree([self._layer_view(stack[: n + 1]) for n in reversed(range(len(stack)))])
 
     def begin(self, stack: Stack) -> Draft:
@@ -98,6 +100,7 @@ class Trees:
 
     def folders(self, stack: Stack) -> tuple[Folder, ...]:
         """The stack on disk, bottom first; what is not there is unpacked from its blob, digests checked."""
+        self._obtain(stack)
         made: list[Folder] = []
         for n, stratum in enumerate(stack):
             with stratum.lock:
@@ -109,6 +112,25 @@ class Trees:
     def close(self) -> None:
         if self._opened is not None:
             self._opened.close()
+
+    def _obtain(self, stack: Stack) -> None:
+        """Have what is elsewhere of a stack fetched at once; each layer is opened on its own later."""
+        if not self._blobs.suppliers:
+            return
+        wanted = [n for n, one in enumerate(stack) if one.folder is None and one.listing is None and self._away(one)]
+        if len(wanted) < 2:
+            return
+        from concurrent.futures import ThreadPoolExecutor
+
+        chains = {n: tuple(s.wait().diff_id for s in stack[: n + 1]) for n in wanted}
+        blobs = [stack[n].wait().blob for n in wanted if self._snapshots.find(chains[n]) is None]
+        with ThreadPoolExecutor(_AT_ONCE, thread_name_prefix="obtain") as pool:
+            for done in [pool.submit(self._blobs.obtain, blob.digest, blob.size) for blob in blobs]:
+                done.result()
+
+    def _away(self, stratum: Stratum) -> bool:
+        layer = stratum.layer
+        return layer is not None and not self._blobs.has(layer.blob.digest, layer.blob.size)
 
     def _folder(self, stack: Stack, below: tuple[Folder, ...]) -> Folder:
         layer = stack[-1].wait()

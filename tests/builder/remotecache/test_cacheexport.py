@@ -111,8 +111,9 @@ def test_a_blob_that_is_wrong_over_there_is_written_again(store: Store, folder: 
     (known,) = exported(store, storage, "a")
     wrong: set[Digest] = set()
     export = CacheExport(storage, store, True, again=wrong.__contains__)
-    export.offer(known.result.layer, False)
+    export.finish([known], [], frozenset())
     digest = known.result.layer.blob.digest
+    assert storage.sent == [digest]
     (folder / "blobs/sha256" / digest.hex).write_bytes(b"wrong")
     wrong.add(digest)
     export.finish([known], [], frozenset())

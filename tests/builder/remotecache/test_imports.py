@@ -3,17 +3,26 @@
 from __future__ import annotations
 
 import json
+import threading
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from builder.errors import Canceled, LostResult
+from builder.layer.layer import Layer
+from builder.layer.limits import Limits
 from builder.remotecache.folderstorage import FolderStorage
 from builder.remotecache.records import is_bare
+from builder.sandbox.stub import make_stub
+from builder.snapshot.snapshots import open_snapshots
 from builder.solve import result
 from builder.solve.lookup import Known
+from builder.solve.stratum import Stratum
+from builder.solve.trees import Trees
+from cache.blobs import BlobStore
 from cache.digest import Digest
 from cache.store import Store
 from tests.builder.remotecache.conftest import Machine, exported
@@ -81,6 +90,8 @@ def test_a_damaged_layer_is_refused_once(machine: Machine, folder: Path, cached:
     (warning,) = machine.told.warnings
     assert str(layer.blob.digest) in warning and "is refused" in warning
     machine.imports.begin()
+    assert machine.imports.why(cached[1].key) == "its layer in the shared cache is damaged or gone"
+    assert machine.imports.why(cached[0].key) == machine.imports.why(None) == ""
     assert list(machine.imports.results(cached[1].key)) == []
     assert machine.imports.refused(layer.blob.digest)
     assert not machine.obtain(layer)
@@ -256,3 +267,26 @@ def test_a_tag_and_a_digest(tmp_path: Path, store: Store, folder: Path, cached: 
         machine = Machine(tmp_path / f"other{number}", FolderStorage(str(folder), tagged, digest))
         assert bool(list(machine.imports.results(Digest.of(key)))) is not bool(words)
         assert words in (*machine.told.warnings, "gone")[0]
+
+
+def test_the_layers_of_a_tree_come_together(tmp_path: Path, folder: Path, cached: list[Known]) -> None:
+    """Whoever looks at a tree has all its layers on their way at once."""
+    meet = threading.Barrier(3, timeout=20)
+
+    class Meeting(FolderStorage):
+        def fetch(self, layer: Layer, blobs: BlobStore) -> None:
+            meet.wait()
+            super().fetch(layer, blobs)
+
+    machine = Machine(tmp_path / "other", Meeting(str(folder), "latest"))
+    stack = tuple(Stratum(machine.use(known).layer) for known in cached)
+    warnings: list[str] = []
+    opened = partial(open_snapshots, machine.store.root, make_stub, warnings.append)
+    trees = Trees(opened, machine.store.blobs, warnings.append, Limits())
+    try:
+        view = trees.view(stack)
+        assert sorted(entry.path for entry in view.walk(b"")) == [b"a", b"b", b"c"]
+        trees.view(stack)
+    finally:
+        trees.close()
+    assert warnings == []
