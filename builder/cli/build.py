@@ -19,16 +19,17 @@ from builder.cli.request import (
     joined,
     named_context,
     pairs,
+    remote_context,
     ulimit,
     words,
 )
 from builder.cli.resources import limits, older_options, older_values
 from builder.cli.root import store_root
 from builder.cli.secret import parse_secret
-from builder.cli.ssh import parse_ssh
+from builder.cli.ssh import needed_agents, parse_ssh
 from builder.cli.unsupported import check_unsupported, unsupported_options
 from builder.export.annotations import from_option
-from builder.export.options import parse_output
+from builder.export.options import with_shorthands
 from builder.graph.operation import GitSource, HttpSource, RemoteSource
 from builder.oci.platform import parse_platforms
 from builder.oci.reference import Reference
@@ -107,6 +108,7 @@ Examples:
 @click.option(
     "--call", default="build", metavar="METHOD", help="check, outline or targets, with ,format=json: build nothing."
 )
+@click.option("--print", "call", hidden=True)
 @click.option("--check", is_flag=True, help="The same as --call=check.")
 @click.option(
     "--context-modes",
@@ -191,12 +193,12 @@ def command(
         network=network,
         hosts=tuple(host_entry(h) for h in hosts),
         **_contexts(contexts),
-        outputs=_outputs(outputs, push, load, bool(annotations) or reproducible),
+        outputs=with_shorthands(outputs, push, load) or (("type=image",) if annotations or reproducible else ()),
         annotations=tuple(one for text in annotations if text for one in from_option(text)),
         iidfile=iidfile,
         metadata_file=metadata_file,
         secrets=tuple(parse_secret(text, os.environ) for text in secrets),
-        ssh=tuple(parse_ssh(text, os.environ) for text in ssh),
+        ssh=tuple(parse_ssh(text, os.environ) for text in ssh or needed_agents(remote_context(context))),
         allow=entitlements(others),
         devices=granted,
         ulimits=tuple(sorted((ulimit(text) for text in ulimits), key=lambda limit: limit.name)),
@@ -216,16 +218,6 @@ def command(
         _mode(progress, quiet), quiet or progress == "quiet", debug or os.environ.get("LAPSTRAKE_DEBUG") == "1"
     )
     run(request, store_root(given, os.environ, os.geteuid()), shown, parse_call("check" if check else call))
-
-
-def _outputs(given: tuple[str, ...], push: bool, load: bool, special: bool) -> tuple[str, ...]:
-    """special: the image of the store is not just what the steps make."""
-    specs = [parse_output(text) for text in given] if load else []
-    if load and not any(spec.kind == "docker" and not spec.dest for spec in specs):
-        given = (*given, "type=docker")
-    if push:
-        return (*given, "type=registry")
-    return given or (("type=image",) if special else ())
 
 
 def _mode(progress: str, quiet: bool) -> str:

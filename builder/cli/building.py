@@ -14,7 +14,7 @@ import msgspec
 from builder.cli.calls import Call
 from builder.cli.cap import Cap
 from builder.cli.definition import opened_definition
-from builder.cli.delivery import Delivery, check_files, check_iidfile
+from builder.cli.delivery import Delivery, check_files, check_iidfile, write_answer
 from builder.cli.reading import Answer, Reading
 from builder.cli.remotes import opened_remotes
 from builder.cli.reporter import Reporter
@@ -71,6 +71,7 @@ def run(request: BuildRequest, root: str, shown: Shown, call: Call | None = None
             if call is not None:
                 answer = _session(request, store, [], renderer, shown, lambda session: session.reading.ask(call))
                 renderer.close(None)
+                write_answer(request, answer.results)
                 _give(answer)
                 return
             built = _session(request, store, deliveries, renderer, shown, _work(request, store, deliveries, shown))

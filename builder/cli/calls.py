@@ -72,6 +72,14 @@ def parse_call(text: str) -> Call | None:
     return Call(method, form, values["ignorestatus"].lower() in ("true", "1", "t"))
 
 
+def results(document: str, text: str, status: int | None = None) -> str:
+    """An answer as --metadata-file holds it. document: the answer in JSON. status: of the lint rules."""
+    import json
+
+    code = {} if status is None else {"result.statuscode": str(status)}
+    return as_json({"result.json": json.loads(document), **code, "result.txt": text, "version": "1.0.0"})
+
+
 def describe(form: str) -> str:
     if form == "json":
         empty = {"inputs": None, "metadata": _RESULTS, "refs": None}

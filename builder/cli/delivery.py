@@ -218,6 +218,14 @@ def write_metadata(
     _write(path, json.dumps(data, indent=2, sort_keys=True).encode() + b"\n")
 
 
+def write_answer(request: BuildRequest, results: str) -> None:
+    """The same files of a build that only answers a question: there is no image. results: of --call, as JSON."""
+    if request.metadata_file:
+        _write(request.metadata_file, results.encode())
+    if request.iidfile:
+        _write(request.iidfile, b"")
+
+
 def _write(path: str, data: bytes) -> None:
     try:
         replace_file(path, data)

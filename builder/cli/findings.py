@@ -19,8 +19,12 @@ def as_text(findings: Sequence[Warning], source: Source) -> str:
     if not findings:
         return "Check complete, no warnings found.\n"
     count = f"{len(findings)} warning{'s have' if len(findings) > 1 else ' has'} been found!"
-    blocks = [_block(finding, source) for finding in findings]
-    return "\n".join([f"Check complete, {count}\n", *blocks])
+    return f"Check complete, {count}\n{violations(findings, source)}"
+
+
+def violations(findings: Sequence[Warning], source: Source) -> str:
+    """The findings alone, a blank line before each."""
+    return "".join(f"\n{_block(finding, source)}" for finding in findings)
 
 
 def checked_text(checked: Checked, source: Source) -> str:

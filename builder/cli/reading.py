@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -36,11 +37,15 @@ if TYPE_CHECKING:
 
 
 class Answer(msgspec.Struct, frozen=True):
-    """What --call gives: text for the standard output, the exit status, and what is wrong with the Dockerfile."""
+    """What --call gives: text for the standard output, the exit status, and what is wrong with the Dockerfile.
+
+    results: all of it for --metadata-file, "" where there is none.
+    """
 
     text: str
     status: int = 0
     fault: str = ""
+    results: str = ""
 
 
 class Reading:
@@ -89,20 +94,41 @@ class Reading:
 
     def ask(self, call: Call) -> Answer:
         """The answer to --call; nothing is built."""
+        from builder.cli import calls
+
+        if call.method == "lint":
+            return self._linted(call)
+        show = self._shown(call.method)
+        results = calls.results(show("json"), show("text")) if self.request.metadata_file else ""
+        return Answer(show(call.form), results=results)
+
+    def _shown(self, method: str) -> Callable[[str], str]:
+        """The answer in a form."""
+        from builder.cli import calls
+
+        if method == "subrequests.describe":
+            return calls.describe
+        document = self._document()
+        if method == "targets":
+            return lambda form: calls.show_targets(targets(document), document.source, form)
+        found = outline(document, self._lower_options(), self._bases.resolve, memo=self._memo)
+        return lambda form: calls.show_outline(found, document.source, form)
+
+    def _linted(self, call: Call) -> Answer:
         from builder.cli import calls, findings
 
-        if call.method == "subrequests.describe":
-            return Answer(calls.describe(call.form))
-        if call.method == "lint":
-            checked, source = self._check()
-            shown = findings.checked_json if call.form == "json" else findings.checked_text
-            fault = findings.fault_text(checked.fault) if checked.fault is not None else ""
-            return Answer(shown(checked, source), 1 if checked.findings and not call.ignore_status else 0, fault)
-        document = self._document()
-        if call.method == "targets":
-            return Answer(calls.show_targets(targets(document), document.source, call.form))
-        found = outline(document, self._lower_options(), self._bases.resolve, memo=self._memo)
-        return Answer(calls.show_outline(found, document.source, call.form))
+        checked, source = self._check()
+        document, text = findings.checked_json(checked, source), findings.checked_text(checked, source)
+        status = 1 if checked.findings or checked.fault is not None else 0
+        results = ""
+        if self.request.metadata_file:
+            results = calls.results(document, findings.violations(checked.findings, source), status)
+        return Answer(
+            document if call.form == "json" else text,
+            1 if checked.findings and not call.ignore_status else 0,
+            findings.fault_text(checked.fault) if checked.fault is not None else "",
+            results,
+        )
 
     def _check(self) -> tuple[Checked, Source]:
         try:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from builder.errors import SourceFault
+from builder.graph.operation import GitSource, RemoteSource
 
 if TYPE_CHECKING:
     from builder.cli.keyagent import KeyAgent
@@ -40,6 +41,12 @@ def parse_ssh(text: str, environment: Mapping[str, str]) -> SshSource:
     if sockets and len(paths) > 1:
         raise SourceFault(f"ssh {id}: only one socket, or only keys", "want --ssh ID=SOCKET or --ssh ID=KEY[,KEY]")
     return SshSource(id=id or "default", socket=paths[0] if sockets else "", keys=() if sockets else tuple(paths))
+
+
+def needed_agents(context: RemoteSource | None) -> tuple[str, ...]:
+    """What --ssh is where it is not given: buildx forwards the agent to a context that is behind ssh."""
+    behind = isinstance(context, GitSource) and not context.remote.startswith(("http://", "https://", "git://"))
+    return ("default",) if behind else ()
 
 
 def _is_socket(id: str, path: str) -> bool:

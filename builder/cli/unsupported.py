@@ -14,22 +14,32 @@ F = TypeVar("F", bound=Callable[..., Any])
 _META = "unsupported"
 _SWITCHES = ("--compress", "--rm", "--force-rm")  # of docker's older builder: there is nothing to compress or remove
 _NO = ("false", "0", "f")
+_IDLE = {
+    "isolation": "isolation flag is deprecated with BuildKit.",
+    "security-opt": 'security-opt flag is deprecated. "RUN --security=insecure" should be used with BuildKit.',
+    "squash": "experimental flag squash is removed with BuildKit. You should squash inside build using a multi-stage"
+    " Dockerfile for efficiency.",
+}  # what is said of options that do nothing, in buildx's words
 
 
 def unsupported_options(command: F) -> F:
     """Adds them, hidden from --help; check_unsupported() looks at what was given."""
     for name in _SWITCHES:
         command = click.option(name, is_flag=True, hidden=True, expose_value=False)(command)
-    for name in ("builder", "provenance", "sbom"):
+    for name in ("builder", "provenance", "sbom", "isolation"):
         command = click.option(f"--{name}", hidden=True, expose_value=False, callback=_keep)(command)
-    for name in ("attest", "policy"):
+    command = click.option("--squash", is_flag=True, hidden=True, expose_value=False, callback=_keep)(command)
+    for name in ("attest", "policy", "security-opt"):
         command = click.option(f"--{name}", multiple=True, hidden=True, expose_value=False, callback=_keep)(command)
     return command
 
 
 def check_unsupported(ctx: click.Context) -> None:
-    """Raises Fault for a value that would have to do something."""
+    """Warns of options that do nothing. Raises Fault for a value that would have to do something."""
     given: dict[str, Any] = ctx.meta.get(_META, {})
+    for name, text in _IDLE.items():
+        if given.get(name.replace("-", "_")):
+            click.echo(f"WARNING: {text}", err=True)
     builder = given.get("builder") or "default"
     if builder != "default":
         raise Fault(f'no builder "{builder}" found', "lapstrake has one builder, itself: drop --builder")

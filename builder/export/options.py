@@ -22,10 +22,8 @@ _REFUSED = {
 _KEYS = {
     "docker": frozenset({"tar", *_COMPRESSION}),
     "oci": frozenset({"tar", *_COMPRESSION}),
-    "image": frozenset(
-        {"push", "push-by-digest", "registry.insecure", "store", "unpack", "name-canonical", *_COMPRESSION}
-    ),
-    "registry": frozenset({"push", "push-by-digest", "registry.insecure", "store", "unpack", *_COMPRESSION}),
+    "image": frozenset({*_PUSH, "store", "unpack", "name-canonical", "dangling-name-prefix", *_COMPRESSION}),
+    "registry": frozenset({*_PUSH, "store", "unpack", *_COMPRESSION}),
     "tar": _FILES,
     "local": _FILES,
     "cacheonly": frozenset[str](),
@@ -44,7 +42,7 @@ class OutputSpec(msgspec.Struct, frozen=True, kw_only=True):
     given by name=. compression: "" for as it is. level: None for the codec's usual one. force: base layers too. tar:
     False for a folder (oci). docker_types: Docker's media types instead of OCI's. rewrite: no member of the build's own
     layers is younger than the epoch. epoch: source-date-epoch, None for that of the build. split: a folder for each
-    platform (local, tar), None for where there are several. delete: what the result has not goes from the folder (local).
+    platform (local, tar), None for where there are several. delete: what the result has not goes from the folder.
     """
 
     kind: str
@@ -80,6 +78,18 @@ def parse_output(text: str) -> OutputSpec:
         key = key.strip()
         values[key if key.lower().startswith("annotation") else key.lower()] = value
     return _spec(values)
+
+
+def with_shorthands(given: tuple[str, ...], push: bool, load: bool) -> tuple[str, ...]:
+    """The values of -o with those that --push and --load stand for (buildx's commands/build.go)."""
+    specs = [parse_output(text) for text in given] if push or load else []
+    if push:
+        given = tuple(f"{text},push=true" if s.kind == "image" else text for s, text in zip(specs, given, strict=True))
+        if not any(spec.kind in ("image", "registry") for spec in specs):
+            given = (*given, "type=registry")
+    if load and not any(spec.kind == "docker" and not spec.dest for spec in specs):
+        given = (*given, "type=docker")
+    return given
 
 
 def _spec(values: dict[str, str]) -> OutputSpec:
@@ -133,6 +143,8 @@ def _check(kind: str, values: dict[str, str], docker_types: bool) -> None:
     for key, reason in _REFUSED.items():
         if truth(values, key, False):
             raise OutputFault(f"{key}=true is not supported", reason)
+    if values.get("dangling-name-prefix"):
+        raise OutputFault("dangling-name-prefix is not supported", _REFUSED["name-canonical"])
     if docker_types and values.get("compression") == "zstd":
         raise OutputFault('exporter option "compression=zstd" conflicts with "oci-mediatypes=false"')
     if truth(values, "oci-artifact", False) and docker_types:

@@ -128,3 +128,25 @@ def test_a_text_that_was_parsed_before_needs_no_grammar(lapstrake: Lapstrake, tm
     context = folder(tmp_path / "context", {"Dockerfile": "FROM base\n"})
     lapstrake.built(context, "--check")
     assert "lark" not in lapstrake.build(context, "--check", env={"PYTHONVERBOSE": "1"}).err.replace("lapstrake", "")
+
+
+def test_an_answer_in_the_metadata(lapstrake: Lapstrake, tmp_path: Path) -> None:
+    context = folder(tmp_path / "context", {"Dockerfile": "FROM scratch AS one\nLABEL a <b>\n"})
+    files = ("--metadata-file", str(tmp_path / "m"), "--iidfile", str(tmp_path / "i"))
+    found = {}
+    for call in ("check", "check,format=json,ignorestatus=true", "targets", "outline", "subrequests.describe"):
+        done = lapstrake.build(context, f"--print={call}", *files)
+        assert done.status == (call == "check"), done.err
+        assert (tmp_path / "i").read_bytes() == b""
+        found[call] = json.loads((tmp_path / "m").read_text())
+        assert done.out.endswith(found[call]["result.txt"]) or json.loads(done.out) == found[call]["result.json"]
+    check = found["check"]
+    assert list(check) == ["result.json", "result.statuscode", "result.txt", "version"]
+    assert (check["result.statuscode"], check["version"]) == ("1", "1.0.0")
+    assert check["result.txt"].startswith("\nWARNING: LegacyKeyValueFormat - ")
+    assert check == found["check,format=json,ignorestatus=true"]
+    assert found["outline"]["result.txt"] == "TARGET: one\n\n"
+    folder(context, {"Dockerfile": "FROM scratch\n"})
+    lapstrake.build(context, "--check", *files)
+    check = json.loads((tmp_path / "m").read_text())
+    assert (check["result.statuscode"], check["result.txt"]) == ("0", "")

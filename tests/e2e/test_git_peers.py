@@ -151,10 +151,15 @@ def test_ssh_with_an_agent_that_is_forwarded(lapstrake: Lapstrake, ssh: Ssh, tmp
     with tempfile.TemporaryDirectory(dir="/tmp") as short, agent(ssh.keys / "user", Path(short)) as socket:
         environment = ssh.environment(SSH_AUTH_SOCK=socket)
         context = f"{ssh.url}?branch=main&subdir=sub"
-        repository_says = lapstrake.run("build", "-f", "none", context, env=environment)
-        assert "forward an agent with --ssh default" in repository_says.err  # it is there, and not given unasked
-        done = lapstrake.run("build", "--ssh=default", "-f", "none", context, env=environment)
+        line = lines(tmp_path, f"ADD {ssh.url} /a/")
+        done = lapstrake.build(line, env=environment)
+        assert "forward an agent with --ssh default" in done.err  # it is there, and not given unasked
+        lapstrake.built(line, "--ssh=default", env=environment)
+        # To a context it is given unasked, as buildx does.
+        done = lapstrake.run("build", "-f", "none", context, env=environment)
         assert "failed to read dockerfile: open none: no such file" in done.err
+        done = lapstrake.run("build", context, env=ssh.environment())
+        assert "invalid empty ssh agent socket" in done.err
 
 
 @needs_sshd

@@ -43,3 +43,12 @@ def test_refused(args: list[str], message: str) -> None:
     with pytest.raises(Fault) as caught:
         CliRunner().invoke(command, args, catch_exceptions=False)
     assert caught.value.message == message
+
+
+def test_said_to_do_nothing() -> None:
+    args = ["--squash", "--isolation=x", "--security-opt", "a", "--security-opt", "b"]
+    done = CliRunner().invoke(command, args, catch_exceptions=False)
+    assert done.exit_code == 0
+    assert [line.partition(" ")[0] for line in done.stderr.splitlines()] == ["WARNING:"] * 3
+    assert "isolation flag is deprecated with BuildKit." in done.stderr
+    assert CliRunner().invoke(command, [], catch_exceptions=False).stderr == ""

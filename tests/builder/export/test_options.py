@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 
 from builder.errors import OutputFault
-from builder.export.options import OutputSpec, parse_output
+from builder.export.options import OutputSpec, parse_output, with_shorthands
 
 
 @pytest.mark.parametrize(
@@ -59,6 +59,7 @@ def test_outputs(text, spec):
         ("type=docker,source-date-epoch=now", "invalid source-date-epoch: now"),
         ("type=docker,prefer-nondist-layers=true", "prefer-nondist-layers=true is not supported"),
         ("type=image,name-canonical=true", "name-canonical=true is not supported"),
+        ("type=image,dangling-name-prefix=a", "dangling-name-prefix is not supported"),
         ("type=image,annotation-layer.a=b", "unrecognized annotation type layer"),
         ("type=local,dest=x,mode=mirror", 'invalid local exporter mode "mirror"'),
         ("type=local,dest=x,mode=move", 'invalid local exporter mode "move"'),
@@ -69,3 +70,23 @@ def test_outputs(text, spec):
 def test_bad_outputs(text, words):
     with pytest.raises(OutputFault, match=words):
         parse_output(text)
+
+
+@pytest.mark.parametrize(
+    ("given", "push", "load", "found"),
+    [
+        ((), False, False, ()),
+        ((), True, False, ("type=registry",)),
+        ((), False, True, ("type=docker",)),
+        ((), True, True, ("type=registry", "type=docker")),
+        (("type=local,dest=x",), True, False, ("type=local,dest=x", "type=registry")),
+        (("type=image,name=a,push=false", "x"), True, False, ("type=image,name=a,push=false,push=true", "x")),
+        (("type=registry",), True, False, ("type=registry",)),
+        (("type=docker",), False, True, ("type=docker",)),
+        (("type=docker,dest=x",), False, True, ("type=docker,dest=x", "type=docker")),
+    ],
+)
+def test_push_and_load(given, push, load, found):
+    assert with_shorthands(given, push, load) == found
+    assert all(parse_output(text) for text in found)
+    assert not push or any(parse_output(text).push for text in found)
