@@ -105,6 +105,7 @@ Examples:
 @click.option("--annotation", "annotations", multiple=True, metavar="NAME=VALUE", help="Set metadata of the manifest.")
 @click.option("--iidfile", default="", metavar="FILE", help="Write the image id to this file.")
 @click.option("--metadata-file", default="", metavar="FILE", help="Write facts about the build to this file, as JSON.")
+@click.option("--summary", is_flag=True, help="Print a table of the steps below the build: cached or why not, ….")
 @click.option(
     "--call", default="build", metavar="METHOD", help="check, outline or targets, with ,format=json: build nothing."
 )
@@ -162,6 +163,7 @@ def command(
     annotations: tuple[str, ...],
     iidfile: str,
     metadata_file: str,
+    summary: bool,
     call: str,
     check: bool,
     context_modes: str,
@@ -215,7 +217,7 @@ def command(
     from builder.cli.building import Shown, run
 
     shown = Shown(
-        _mode(progress, quiet), quiet or progress == "quiet", debug or os.environ.get("LAPSTRAKE_DEBUG") == "1"
+        _mode(progress, quiet), quiet or progress == "quiet", debug or os.environ.get("LAPSTRAKE_DEBUG") == "1", summary
     )
     run(request, store_root(given, os.environ, os.geteuid()), shown, parse_call("check" if check else call))
 

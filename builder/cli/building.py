@@ -15,7 +15,7 @@ from builder.cli.calls import Call
 from builder.cli.cap import Cap
 from builder.cli.definition import opened_definition
 from builder.cli.delivery import Delivery, check_files, check_iidfile, write_answer
-from builder.cli.reading import Answer, Reading
+from builder.cli.reading import Answer
 from builder.cli.remotes import opened_remotes
 from builder.cli.reporter import Reporter
 from builder.cli.request import BuildRequest
@@ -36,17 +36,24 @@ T = TypeVar("T")
 
 
 class Shown(NamedTuple):
-    """progress: --progress. quiet: print the image id at the end. expanded: warnings with all that is known of them."""
+    """progress: --progress. quiet: print the image id at the end. expanded: warnings with all that is known of them.
+
+    summary: a table of the steps is wanted.
+    """
 
     progress: str = "auto"
     quiet: bool = False
     expanded: bool = False
+    summary: bool = False
 
     @property
-    def summary(self) -> bool:
+    def mode(self) -> str:
+        return self.progress if self.progress != "auto" else os.environ.get("BUILDKIT_PROGRESS", "")
+
+    @property
+    def warnings(self) -> bool:
         """Whether warnings are summed up below the build."""
-        mode = self.progress if self.progress != "auto" else os.environ.get("BUILDKIT_PROGRESS", "")
-        return mode not in ("quiet", "none", "rawjson")
+        return self.mode not in ("quiet", "none", "rawjson")
 
 
 def run(request: BuildRequest, root: str, shown: Shown, call: Call | None = None) -> None:
@@ -106,11 +113,11 @@ def _work(request: BuildRequest, store: Store, deliveries: list[Delivery], shown
 
     def work(session: Session) -> _Built:
         if not request.verify:
-            return _Built(session.run(), _notes(session.reading, shown))
+            return _Built(session.run(), _notes(session, shown))
         from builder.cli.verify import verified
 
         image, differences = verified(session, store, [delivery.spec for delivery in deliveries])
-        return _Built(image, _notes(session.reading, shown), differences)
+        return _Built(image, _notes(session, shown), differences)
 
     return work
 
@@ -135,9 +142,15 @@ def _give(answer: Answer) -> None:
         raise click.exceptions.Exit(answer.status)
 
 
-def _notes(reading: Reading, shown: Shown) -> str:
+def _notes(session: Session, shown: Shown) -> str:
     color = sys.stderr.isatty() and not os.environ.get("NO_COLOR")
-    return reading.summary(expanded=shown.expanded, color=color) if shown.summary else ""
+    warnings = session.reading.summary(expanded=shown.expanded, color=color) if shown.warnings else ""
+    if not shown.summary or shown.mode == "rawjson":  # what reads that has the same in its lines
+        return warnings
+    from builder.cli.steptable import step_table
+
+    table = step_table(session.outcomes())
+    return f"{warnings}\n{table}" if table else warnings
 
 
 def _session(
@@ -177,7 +190,7 @@ def _session(
     except Fault as error:
         renderer.close(None)
         if session is not None:
-            click.echo(_notes(session.reading, shown), nl=False, err=True)
+            click.echo(_notes(session, shown), nl=False, err=True)
         _explain(error, session.reading.excerpt(error) if session is not None else "")
         raise
 

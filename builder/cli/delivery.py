@@ -37,6 +37,7 @@ from cache.wholefile import is_special, replace_file
 
 if TYPE_CHECKING:
     from builder.export.loaded import EngineExporter
+    from builder.trace.trace import Outcome
 
 
 class Delivery:
@@ -194,10 +195,20 @@ def write_id(path: str, image: AnyImage) -> None:
 
 
 def write_metadata(
-    path: str, request: BuildRequest, image: AnyImage, epoch: int | None, warned: Sequence[Warned] = ()
+    path: str,
+    request: BuildRequest,
+    image: AnyImage,
+    epoch: int | None,
+    outcomes: Sequence[Outcome] = (),
+    warned: Sequence[Warned] = (),
 ) -> None:
-    """--metadata-file: facts of the build under BuildKit's keys. warned: of the lint rules, if they are wanted."""
+    """--metadata-file: facts of the build under BuildKit's keys, and of its steps under one of ours.
+
+    warned: of the lint rules, if they are wanted.
+    """
     import json
+
+    from builder.trace.trace import plain
 
     descriptor = msgspec.to_builtins(image.descriptor, enc_hook=str)
     created = max(one.config.created for one in image.images)
@@ -213,6 +224,7 @@ def write_metadata(
         from builder.progress.jsonl import vertex_warning
 
         data["buildx.build.warnings"] = [vertex_warning(event) for event in warned]
+    data["lapstrake.steps"] = [plain(outcome) for outcome in outcomes]
     if request.tags:
         data["image.name"] = ",".join(str(tag) for tag in request.tags)
     _write(path, json.dumps(data, indent=2, sort_keys=True).encode() + b"\n")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Callable, Iterable, Sequence
+from typing import TYPE_CHECKING
 
 from msgspec.structs import replace
 
@@ -22,6 +23,9 @@ from builder.oci.reference import Reference
 from builder.solve.assemble import CACHE, make_image, rfc3339
 from builder.source.remotebases import RemoteBases
 from cache.store import Store
+
+if TYPE_CHECKING:
+    from builder.trace.trace import Outcome
 
 
 class Publisher:
@@ -59,12 +63,13 @@ class Publisher:
         programs: Sequence[Program],
         parts: tuple[Part, ...],
         told: Sequence[Warned],
+        outcomes: Callable[[], Sequence[Outcome]] = lambda: (),
         delivered: Callable[[], None] = lambda: None,
     ) -> AnyImage:
         """Gives the image of the last output that is one, which is what the build is said to have made.
 
-        programs, parts: one of each for a platform. told: the lint findings. delivered: called before the files that
-        speak of the build are written. Raises OutputFault, RegistryFault.
+        programs, parts: one of each for a platform. told: the lint findings. outcomes: of the steps. delivered: called
+        before the files that speak of the build are written. Raises OutputFault, RegistryFault.
         """
         request, image = self._request, self._result(parts)
         step = self._report.begin("exporting to image")
@@ -87,7 +92,7 @@ class Publisher:
         if request.iidfile:
             write_id(request.iidfile, image)
         if request.metadata_file:
-            write_metadata(request.metadata_file, request, image, request.epoch, told)
+            write_metadata(request.metadata_file, request, image, request.epoch, outcomes(), told)
         self._report.done(step)
         return image
 

@@ -50,6 +50,7 @@ if TYPE_CHECKING:
     from builder.sandbox.launch import Launcher
     from builder.snapshot.snapshots import Snapshots
     from builder.source.pulled import Pulled
+    from builder.trace.trace import Outcome
 
 
 class Session:
@@ -113,7 +114,11 @@ class Session:
         )
         publisher.complete(parts)
         self.delivering = True
-        return publisher.publish(programs, parts, self.reading.told, lambda: self._share(programs))
+        return publisher.publish(programs, parts, self.reading.told, self.outcomes, lambda: self._share(programs))
+
+    def outcomes(self) -> tuple[Outcome, ...]:
+        """What became of the steps so far."""
+        return self.traced.outcomes() if self.traced is not None else ()
 
     def _connect(self) -> Pulled:
         from builder.cli.registries import opened_registries

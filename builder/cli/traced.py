@@ -81,10 +81,11 @@ class Traced:
             self._report.warn(f"what this build was made of could not be kept: {error.strerror}")
 
     def outcomes(self) -> tuple[Outcome, ...]:
-        """What became of the steps."""
+        """What became of the steps so far."""
         from builder.solve.outcomes import outcomes
 
-        assert self._scheduler is not None
+        if self._scheduler is None:
+            return ()
         return outcomes(self._events, self._graph, self._scheduler, self._begun().masked)
 
     def _again(self, fingerprint: str) -> bool:

@@ -12,9 +12,9 @@ SHOWN = 25  # digits of an id, as many as BuildKit's have
 class Usage(msgspec.Struct, frozen=True, kw_only=True):
     """size: bytes of disk that it takes, which nothing else is said to take.
 
-    id: as it is shown. kind: who can delete it: blob, tree, mounts, git, stats, traces, memos; "" for nobody. name: within its
-    kind. created, used: seconds since 1970, None if not known. shared: an image that has a name needs it. kept: for
-    what it is kept. uses: builds that had it. type: BuildKit's type of record.
+    id: as it is shown. kind: who can delete it: blob, tree, mounts, git, stats, traces, memos; "" for nobody. name:
+    within its kind. created, used: seconds since 1970, None if not known. shared: an image that has a name needs it.
+    kept: for what it is kept. uses: builds that had it. type: BuildKit's type of record.
     """
 
     id: str
