@@ -3,13 +3,10 @@
 from __future__ import annotations
 
 import os
-import threading
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
-
-from builder.errors import Canceled
 
 if TYPE_CHECKING:
     from builder.registry.credentials import Credentials
@@ -48,17 +45,10 @@ def make_transport(environment: Mapping[str, str], insecure: bool = False) -> Tr
     from builder.transport.proxies import Proxies
     from builder.transport.transport import Transport
 
-    stopped = threading.Event()
-
-    def sleep(seconds: float) -> None:
-        if stopped.wait(seconds):
-            raise Canceled("canceled")
-
     home = environment.get("HOME", "")
     folders = (*((f"{home}/.config/containers/certs.d", f"{home}/.docker/certs.d") if home else ()), *_CERTS)
     return Transport(
         agent="lapstrake",
-        sleep=sleep,
         now=time.time,
         tls=lambda origin: tls(folders, origin.name, insecure or is_local(origin.name)),
         proxies=Proxies.of(environment),

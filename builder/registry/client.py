@@ -161,6 +161,10 @@ class Client:
         """As Transport.wait."""
         return self._transport.wait(attempt)
 
+    def cancel(self) -> None:
+        """Whatever is under way, here and elsewhere by the same transport, fails with Canceled."""
+        self._transport.cancel()
+
     def base(self) -> str:
         """`https://host`, or http where the place need not be secure and does not speak TLS."""
         with self._lock:
@@ -249,7 +253,11 @@ class Client:
     def _listed(self, path: str, field: str, scope: str = "") -> Iterator[str]:
         plain = f"{self.base()}/v2/{path}"
         url = f"{plain}?n={_PAGE}"
+        asked: set[str] = set()
         for number in range(_PAGES):
+            if url in asked:
+                raise RegistryFault(f"{self._where('')}: its list begins again")
+            asked.add(url)
             with self.request("GET", url, {"accept": "application/json"}, scope=scope) as response:
                 if response.status == 400 and number == 0:
                     url = plain  # some registries refuse pages that are larger than theirs

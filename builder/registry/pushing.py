@@ -74,9 +74,15 @@ def _push(
         layers = list({layer.digest: layer for layer in manifest.layers}.values())
         for layer in layers:
             moved(layer, PREPARING)
-        with ThreadPoolExecutor(_AT_ONCE, thread_name_prefix="push") as pool:
+        pool = ThreadPoolExecutor(_AT_ONCE, thread_name_prefix="push")
+        try:
             for done in [pool.submit(_layer, layer, reference, blobs, upload, moved, origin) for layer in layers]:
                 done.result()
+        except KeyboardInterrupt:
+            upload.cancel()
+            raise
+        finally:
+            pool.shutdown(wait=True, cancel_futures=True)
         if not upload.has(manifest.config):
             upload.data(manifest.config, blobs.read(manifest.config.digest))
     upload.manifest(raw, descriptor, tag or str(descriptor.digest))

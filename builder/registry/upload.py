@@ -39,6 +39,10 @@ class Upload:
         self._client = client
         self._scope = f"repository:{client.place.repository}:pull,push"
 
+    def cancel(self) -> None:
+        """Whatever is under way fails with Canceled."""
+        self._client.cancel()
+
     def has(self, blob: Descriptor) -> bool:
         """HEAD of a blob."""
         with self._client.request("HEAD", self._path(f"blobs/{blob.digest}"), scope=self._scope) as response:

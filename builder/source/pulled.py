@@ -52,6 +52,9 @@ class Pulled:
             done, _ = wait(work, return_when=FIRST_EXCEPTION)
             for one in done:
                 one.result()
+        except KeyboardInterrupt:
+            self.cancel()
+            raise
         finally:
             stop.set()
             pool.shutdown(wait=True, cancel_futures=True)

@@ -8,6 +8,7 @@ from __future__ import annotations
 import base64
 import threading
 from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import CancelledError, Future, InvalidStateError
 from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -44,13 +45,16 @@ def _default_tls(origin: Origin) -> Tls:
 
 
 class Transport:
-    """tls: how an https origin is trusted. sleep, now: of the clock; sleep may raise Canceled. agent: User-Agent."""
+    """tls: how an https origin is trusted. agent: User-Agent. now: of the clock.
+
+    sleep: waits between two attempts, may raise Canceled; None to wait until cancel() at most.
+    """
 
     def __init__(
         self,
         *,
         agent: str,
-        sleep: Callable[[float], None],
+        sleep: Callable[[float], None] | None = None,
         now: Callable[[], float],
         tls: Callable[[Origin], Tls] = _default_tls,
         proxies: Proxies = Proxies(),  # noqa: B008 (frozen)
@@ -58,12 +62,13 @@ class Transport:
         timeouts: Timeouts = Timeouts(),  # noqa: B008
     ) -> None:
         self._agent = agent
-        self._sleep, self._now = sleep, now
+        self._sleep, self._now = sleep or self._wait, now
         self._tls, self._proxies, self._retries, self._timeouts = tls, proxies, retries, timeouts
         self._lock = threading.Lock()
         self._clients: dict[tuple[Tls | None, str], Client] = {}
         self._open: set[Answer] = set()
-        self._canceled = False
+        self._asking: set[Future[Answer]] = set()
+        self._stopped = threading.Event()
 
     @contextmanager
     def stream(
@@ -94,7 +99,7 @@ class Transport:
         try:
             yield Response(answer, final)
         except TransportFault as error:
-            if self._canceled:
+            if self._stopped.is_set():
                 raise Canceled("canceled") from error
             raise
         finally:
@@ -109,11 +114,13 @@ class Transport:
 
     def cancel(self) -> None:
         """Whatever is being read or asked for fails with Canceled, as soon as it can."""
-        self._canceled = True
+        self._stopped.set()
         with self._lock:
-            answers = list(self._open)
+            answers, asking = list(self._open), list(self._asking)
         for answer in answers:
             answer.abort()
+        for one in asking:
+            one.cancel()
 
     def close(self) -> None:
         with self._lock:
@@ -172,19 +179,61 @@ class Transport:
         self._check()
         client = self._client(origin(url))
         try:
-            answer = client.send(method, url, fields, content() if callable(content) else content)
+            body = self._while_wanted(content) if callable(content) else content
+            answer = self._asked(lambda: client.send(method, url, fields, body))
         except BuildFault:
             self._check()
             raise
         with self._lock:
             self._open.add(answer)
-        if self._canceled:
+        if self._stopped.is_set():
             self._finish(answer)
             self._check()
         return answer
 
+    def _asked(self, send: Callable[[], Answer]) -> Answer:
+        """What send() gives. Looking a name up and connecting end by themselves alone: they get a thread that is left
+        behind when nobody waits for it any more.
+        """
+        turn: Future[Answer] = Future()
+
+        def work() -> None:
+            try:
+                answer = send()
+            except BaseException as error:
+                with suppress(InvalidStateError):
+                    turn.set_exception(error)
+                return
+            try:
+                turn.set_result(answer)
+            except InvalidStateError:
+                with suppress(BuildFault):
+                    answer.close()
+
+        with self._lock:
+            self._asking.add(turn)
+        try:
+            self._check()
+            threading.Thread(target=work, name="request", daemon=True).start()
+            return turn.result()
+        except CancelledError:
+            raise Canceled("canceled") from None
+        finally:
+            with self._lock:
+                self._asking.discard(turn)
+            turn.cancel()
+
+    def _while_wanted(self, content: Callable[[], Iterable[bytes]]) -> Iterator[bytes]:
+        for data in content():
+            self._check()
+            yield data
+
+    def _wait(self, seconds: float) -> None:
+        if self._stopped.wait(seconds):
+            raise Canceled("canceled")
+
     def _check(self) -> None:
-        if self._canceled:
+        if self._stopped.is_set():
             raise Canceled("canceled")
 
     def _client(self, to: Origin) -> Client:

@@ -7,6 +7,7 @@ import subprocess
 import sys
 import threading
 from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 import pytest
@@ -228,6 +229,51 @@ def test_canceled_while_a_body_is_read(transport: Transport) -> None:
         done.set()
         with pytest.raises(Canceled):
             get(transport, server.url)
+
+
+@contextmanager
+def deaf() -> Iterator[str]:
+    """A URL whose host takes no more connections, and refuses none either."""
+    with socket.socket() as server, ExitStack() as held:
+        server.bind(("127.0.0.1", 0))
+        server.listen(0)
+        for _ in range(8):
+            one = held.enter_context(socket.socket())
+            one.setblocking(False)
+            one.connect_ex(server.getsockname())
+        yield f"http://127.0.0.1:{server.getsockname()[1]}"
+
+
+def test_canceled_while_there_is_no_connection(transport: Transport) -> None:
+    with deaf() as url:
+        threading.Timer(0.1, transport.cancel).start()
+        with pytest.raises(Canceled):
+            get(transport, url)
+
+
+def test_canceled_between_two_attempts() -> None:
+    transport = Transport(agent="t", now=lambda: 0.0, retries=Retries(first=600.0, longest=600.0))
+    with serving(lambda e: e.send(503)) as server:
+        threading.Timer(0.1, transport.cancel).start()
+        with pytest.raises(Canceled):
+            get(transport, server.url)
+    transport.close()
+
+
+def test_canceled_while_a_body_is_sent(transport: Transport) -> None:
+    sent = 0
+
+    def body() -> Iterator[bytes]:
+        nonlocal sent
+        while True:
+            sent += 1
+            yield bytes(1 << 20)
+
+    with socket.create_server(("127.0.0.1", 0)) as server:  # nobody reads
+        threading.Timer(0.2, transport.cancel).start()
+        with pytest.raises(Canceled), transport.stream("PUT", f"http://127.0.0.1:{server.getsockname()[1]}", {}, body):
+            pass
+    assert sent < 100
 
 
 def test_through_a_proxy(clock: Clock) -> None:
