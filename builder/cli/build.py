@@ -193,7 +193,7 @@ def command(
         pull=pull,
         **_caches(cache_from, cache_to),
         network=network,
-        hosts=tuple(host_entry(h) for h in hosts),
+        hosts=tuple(host_entry(h) for h in words(hosts)),
         **_contexts(contexts),
         outputs=with_shorthands(outputs, push, load) or (("type=image",) if annotations or reproducible else ()),
         annotations=tuple(one for text in annotations if text for one in from_option(text)),
