@@ -13,6 +13,7 @@ from cache.errors import Fault
 
 _COMMANDS = {
     "build": "builder.cli.build",
+    "cache": "builder.cli.cache",
     "doctor": "builder.cli.doctor",
     "du": "builder.cli.du",
     "history": "builder.cli.history",
@@ -37,6 +38,7 @@ _COMMANDS = {
 }
 _SUMMARIES = {
     "build": "Build an image from a Dockerfile.",
+    "cache": "Commands for parts of the build cache.",
     "doctor": "Check this machine and the store.",
     "du": "Show what the store holds and how much disk it takes.",
     "history": "Show the history of an image.",

@@ -15,7 +15,8 @@ from builder.images.reach import reach
 from builder.images.store import ImageStore
 from builder.images.sweep import DIGESTS, batches
 from builder.snapshot.registry import Registry
-from builder.solve.cachemounts import idle, remove_tree
+from builder.solve.cachefolders import Cache, CacheFolders
+from builder.solve.cachemounts import remove_tree
 from builder.source import gitrepository
 from builder.upkeep.measured import KIND
 from cache import record
@@ -34,6 +35,7 @@ class Evict:
 
     def __init__(self, store: Store, images: ImageStore, registry: Registry) -> None:
         self._store, self._images, self._registry = store, images, registry
+        self._caches = CacheFolders(store.path("caches"), store.path("tmp"))
 
     def delete(self, kind: str, names: Iterable[str]) -> set[str]:
         """Delete things of one kind."""
@@ -84,11 +86,7 @@ class Evict:
         return base is None or not blobs.isdisjoint(reach(self._store.blobs, base))
 
     def _mounts(self, name: str) -> bool:
-        path = self._store.path("caches", name)
-        with idle(path) as unused:
-            if unused:
-                self._take_apart(path)
-            return unused
+        return self._caches.remove(Cache(name, None, ""))
 
     def _git(self, name: str) -> bool:
         path = self._store.path("git", name)

@@ -137,3 +137,31 @@ def test_builds_keep_to_the_cap(lapstrake: Lapstrake, tmp_path: Path) -> None:
     config.write_text("[gc]\nmax-used-space = 0.5\n")
     done = lapstrake.build(context, env=env)
     assert (done.status, f"{config}: line 2" in done.err) == (1, True)
+
+
+def test_a_cache_goes_to_another_store_and_back(lapstrake: Lapstrake, tmp_path: Path) -> None:
+    text = (
+        "FROM base\nARG N\n"
+        "RUN --mount=type=cache,target=/root/.cache --mount=type=cache,id=own,target=/o,uid=1000,mode=0700"
+        " cat /root/.cache/log > /log 2>&1; echo $N >> /root/.cache/log; chown 1000 /root/.cache/log\n"
+    )
+    context = folder(tmp_path / "context", {"Dockerfile": text})
+    lapstrake.built(context, "--build-arg=N=1")
+    listed = lapstrake.run("cache", "mounts", "ls", "--format", "{{.ID}} {{.Owner}} {{.Mode}}").out.splitlines()
+    assert listed == ["/root/.cache 0:0 0755", "own 1000:0 0700"]
+    archive = tmp_path / "cache.tar.zst"
+    assert lapstrake.run("cache", "mounts", "export", "/root/.cache", "-o", str(archive)).status == 0
+    over = lapstrake.run("cache", "mounts", "export", "/root/.cache", "--max-size=1", "-o", str(tmp_path / "none"))
+    assert (over.status, (tmp_path / "none").exists()) == (1, False)
+    elsewhere = Lapstrake(tmp_path / "elsewhere", lapstrake.base)
+    assert elsewhere.run("cache", "mounts", "import", "/root/.cache", str(archive)).status == 0
+    elsewhere.built(context, "--build-arg=N=2", "-o", str(tmp_path / "out"))
+    assert (tmp_path / "out" / "log").read_text() == "1\n"
+    assert elsewhere.run("cache", "mounts", "import", "/root/.cache", "/dev/null").status == 1
+    gone = lapstrake.run("cache", "mounts", "rm", "/root/.cache", "own")
+    assert (gone.status, gone.out) == (0, "/root/.cache\nown\n")
+    assert lapstrake.run("cache", "mounts", "rm", "own").status == 1
+    assert lapstrake.run("cache", "mounts", "ls").out.splitlines() == [
+        "ID        NAME      SIZE      CREATED   LAST USED"
+    ]
+    assert lapstrake.run("cache", "mounts", "rm").status == 2
