@@ -34,20 +34,28 @@ class Definition(msgspec.Struct, frozen=True):
     archive: bool = False
 
     def ignore(self, folder: str) -> Ignore | None:
-        """What a folder's ignore file hides; for the context itself, the one beside the Dockerfile comes first."""
+        """What a folder's ignore file hides."""
+        _, text = self.ignore_text(folder)
+        patterns = read_patterns(text)
+        return Ignore(patterns) if patterns else None
+
+    def ignore_text(self, folder: str) -> tuple[str, bytes]:
+        """A folder's ignore file and what is in it, both empty if there is none.
+
+        For the context itself, the one beside the Dockerfile comes first. Raises SourceFault.
+        """
         paths = [os.path.join(folder, ".dockerignore")]
         if folder == self.context:
             paths = [self.ignore_file, *paths] if self.ignore_file is not None else []
         for path in paths:
             try:
                 with open(path, "rb") as file:
-                    patterns = read_patterns(file.read(_LIMIT))
-                    return Ignore(patterns) if patterns else None
+                    return path, file.read(_LIMIT)
             except FileNotFoundError:
                 continue
             except OSError as error:
                 raise SourceFault(f"failed to read {path}: {error.strerror}") from error
-        return None
+        return "", b""
 
 
 @contextmanager

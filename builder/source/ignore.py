@@ -100,8 +100,14 @@ class Ignore:
 
 def read_patterns(text: bytes) -> tuple[str, ...]:
     """The patterns of an ignore file: comments and blanks dropped, paths cleaned, `!` kept in front."""
+    return tuple(pattern for _, pattern in numbered_patterns(text))
+
+
+def numbered_patterns(text: bytes) -> list[tuple[int, str]]:
+    """The same, each with the number of its line, counted from 1."""
     found = []
-    for line in text.removeprefix(b"\xef\xbb\xbf").decode("utf-8", "surrogateescape").split("\n"):
+    lines = text.removeprefix(b"\xef\xbb\xbf").decode("utf-8", "surrogateescape").split("\n")
+    for number, line in enumerate(lines, 1):
         if line.startswith("#") or not (pattern := line.strip(_SPACE)):
             continue
         sign = "!" if pattern.startswith("!") else ""
@@ -109,8 +115,36 @@ def read_patterns(text: bytes) -> tuple[str, ...]:
         if pattern:
             pattern = clean(pattern)
             pattern = pattern[1:] if len(pattern) > 1 and pattern[0] == "/" else pattern
-        found.append(sign + pattern)
-    return tuple(found)
+        found.append((number, sign + pattern))
+    return found
+
+
+class Rule(msgspec.Struct, frozen=True):
+    """A line of an ignore file, counted from 1, and its pattern."""
+
+    line: int
+    pattern: str
+
+    @property
+    def hides(self) -> bool:
+        """Whether what it decides is hidden by it, and not let in."""
+        return not self.pattern.startswith("!")
+
+
+def deciding(text: bytes, path: str) -> Rule | None:
+    """The rule of an ignore file by which a path is hidden or shown; None if none says anything of it."""
+    rules = [Rule(line, pattern) for line, pattern in numbered_patterns(text)]
+    groups = [next(_groups([_signed(rule.pattern)])) for rule in rules]
+    marks = [False] * len(rules)
+    parts, decides = path.strip("/").split("/"), None
+    for depth in range(1, len(parts) + 1):  # as Ignore.verdict does, from the outermost folder on
+        hidden, decides = False, None
+        for index, group in enumerate(groups):
+            if not marks[index] and group.exception == hidden:
+                marks[index] = group.matches.match("/".join(parts[:depth])) is not None
+            if marks[index]:
+                hidden, decides = not group.exception, rules[index]
+    return decides
 
 
 def match_wildcard(pattern: str, name: str) -> bool:
