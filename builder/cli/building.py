@@ -62,6 +62,8 @@ def run(request: BuildRequest, root: str, shown: Shown, call: Call | None = None
     call: what to answer instead.
     """
     begin = time.monotonic()
+    if call is not None:
+        request = msgspec.structs.replace(request, cache_from=(), cache_to=())
     store = Store(root)
     check_iidfile(request)
     deliveries = [Delivery(_completed(parse_output(text), request), store, request.allow) for text in request.outputs]

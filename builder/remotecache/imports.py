@@ -38,7 +38,7 @@ class Imports:
         self._layers: dict[Digest, list[Layer]] = {}
         self._places: dict[Digest, list[tuple[Storage, Layer]]] = {}
         self._fetching: dict[Digest, threading.Lock] = {}
-        self._waiting: dict[Digest, dict[Digest, Result]] = {}
+        self._waiting: dict[Digest, dict[Digest, tuple[Result, str]]] = {}
         self._bare: dict[Digest, list[Digest]] = {}  # the keys that were given each
         self._missed: dict[Digest, str] = {}
         self._offer_bare = True
@@ -63,14 +63,14 @@ class Imports:
         self._load()
         return self._selected.get(name)
 
-    def used(self, key: Digest, result: Result) -> None:
+    def used(self, key: Digest, result: Result, what: str) -> None:
         """Results are filed once their layers are here, so that later builds need no import for them."""
         blob = result.layer.blob
         if is_bare(result.layer):
             self._bare.setdefault(blob.digest, []).append(key)
             return
         with self._lock:
-            self._waiting.setdefault(blob.digest, {})[key] = result
+            self._waiting.setdefault(blob.digest, {})[key] = (result, what)
         if self._store.blobs.has(blob.digest, blob.size):
             self._file(blob.digest)
 
@@ -206,5 +206,5 @@ class Imports:
     def _file(self, digest: Digest) -> None:
         with self._lock:
             waiting = self._waiting.pop(digest, {})
-        for key, found in waiting.items():
-            result.file(self._store, key, found, self._now)
+        for key, (found, what) in waiting.items():
+            result.file(self._store, key, found, self._now, what)

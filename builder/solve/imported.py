@@ -20,6 +20,6 @@ class Imported(Protocol):
         """What a selection in certain trees holds."""
         ...
 
-    def used(self, key: Digest, result: Result) -> None:
-        """Told which results the build goes by."""
+    def used(self, key: Digest, result: Result, what: str) -> None:
+        """Told which results the build goes by. what: the step's name, for people."""
         ...

@@ -101,7 +101,7 @@ class Lookup:
         on = self.made_on(vertex)
         if self._forget(digest) or key is None or on is None:
             return None
-        found = self._results[digest] = self._find(key, on)
+        found = self._results[digest] = self._find(digest, key, on)
         if found is not None:
             self._chain(digest)  # now, while what it stands on was asked a moment ago: no chain is climbed twice
         return found
@@ -166,7 +166,7 @@ class Lookup:
             if name is not None and digest in self._contents:
                 yield name, self._contents[digest]
 
-    def _find(self, key: Digest, on: tuple[Digest, ...]) -> Result | None:
+    def _find(self, digest: Digest, key: Digest, on: tuple[Digest, ...]) -> Result | None:
         own = result.find(self._store, key)
         if own is not None and own.on == on:
             return own
@@ -174,7 +174,8 @@ class Lookup:
             return None
         found = next((one for one in self._imported.results(key) if one.on == on), None)
         if found is not None:
-            self._imported.used(key, found)
+            info = self._graph.info.get(digest)
+            self._imported.used(key, found, info.name if info is not None else "")
         return found
 
     def made_on(self, vertex: Vertex) -> tuple[Digest, ...] | None:

@@ -268,3 +268,10 @@ def test_a_registry_that_goes_away(lapstrake: Lapstrake, context: Path, tmp_path
         done = machine(tmp_path, "b", lapstrake).built(context, "--cache-from", f"{host}/cache", "-t", "app")
     assert done.err.count("is given up") >= 1 and "no more" in done.err
     assert "RUN echo tools > /tools" in done.steps("DONE")
+
+
+@pytest.mark.e2e
+def test_a_question_makes_and_asks_nothing(lapstrake: Lapstrake, context: Path, tmp_path: Path) -> None:
+    share = ("--cache-from", "127.0.0.1:1/none", "--cache-to", f"type=local,dest={tmp_path}/made")
+    assert "cache" not in lapstrake.built(context, *share, "--check").err
+    assert not (tmp_path / "made").exists()

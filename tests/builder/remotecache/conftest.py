@@ -51,7 +51,7 @@ class Machine:
         """What it is given for a step, which it goes by."""
         found = next(iter(self.imports.results(known.key)))
         assert found.on == known.result.on
-        self.imports.used(known.key, found)
+        self.imports.used(known.key, found, "RUN x")
         return found
 
     def obtain(self, layer: Layer) -> bool:

@@ -32,7 +32,8 @@ class Others:
     def selected(self, name: Digest) -> tuple[Digest, ...] | None:
         return self.contents.get(name)
 
-    def used(self, key: Digest, result: Result) -> None:
+    def used(self, key: Digest, result: Result, what: str) -> None:
+        assert what.startswith(("RUN ", "COPY"))
         self.taken.append(key)
 
 
