@@ -7,13 +7,15 @@ import shutil
 import subprocess
 import sys
 import tempfile
-from contextlib import ExitStack
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 from bench.builders import NAMES, Builder, builder
 from bench.measure import BenchError, Sample, measure
 from bench.report import as_json, as_text
 from bench.workloads import BASE, WORKLOADS, Workload
+from tests.e2e.dockerregistry import docker_registry
 
 TOP = Path(__file__).resolve().parent.parent
 
@@ -81,7 +83,7 @@ def _run(
             workload.make(context)
             archive = folder / "out.tar" if workload.tarball else None
             try:
-                sample = _once(workload, each, context, archive)
+                sample = _once(workload, each, context, archive, folder / "shared")
                 samples[name].append(sample)
                 print(f"{key} {turn + 1}/{runs} {name}: {sample.seconds:.2f} s", file=sys.stderr, flush=True)
             except BenchError as error:
@@ -91,13 +93,41 @@ def _run(
     return samples
 
 
-def _once(workload: Workload, each: Builder, context: Path, archive: Path | None) -> Sample:
+def _once(workload: Workload, each: Builder, context: Path, archive: Path | None, shared: Path) -> Sample:
     each.forget()
+    if workload.share:
+        with _place(workload.share, shared) as place:
+            return _elsewhere(workload, each, context, archive, place)
     if workload.warm:
         each.build(context, archive)
         if workload.change:
             workload.change(context)
     return each.build(context, archive)
+
+
+def _elsewhere(workload: Workload, each: Builder, context: Path, archive: Path | None, place: str) -> Sample:
+    """A build that fills a cache elsewhere, and one of a machine that has nothing else."""
+    filled = each.build(context, None, each.shared(workload.share, place, False))
+    if not workload.imports:
+        return filled
+    each.forget()
+    return each.build(context, archive, each.shared(workload.share, place, True))
+
+
+@contextmanager
+def _place(kind: str, folder: Path) -> Iterator[str]:
+    """An empty folder, or a repository of an empty registry."""
+    folder.mkdir()
+    try:
+        if kind == "folder":
+            yield str(folder / "cache")
+            return
+        if not shutil.which("docker-registry"):
+            raise BenchError("docker-registry is not installed")
+        with docker_registry(folder) as registry:
+            yield f"{registry.host}/bench/cache"
+    finally:
+        shutil.rmtree(folder)
 
 
 if __name__ == "__main__":

@@ -6,6 +6,7 @@ import os
 import shutil
 import subprocess
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Protocol
 
@@ -17,12 +18,16 @@ _IMAGE = "lapstrake-bench"
 
 
 class Builder(Protocol):
-    """name: its column. build() measures one build; forget() makes the next one cold, the base at hand."""
+    """name: its column. build() measures one build; forget() makes the next one cold, the base at hand.
+
+    cache: what shared() gave for a place; BenchError where the builder keeps none in such a place.
+    """
 
     name: str
 
     def forget(self) -> None: ...
-    def build(self, context: Path, archive: Path | None) -> Sample: ...
+    def build(self, context: Path, archive: Path | None, cache: Sequence[str] = ()) -> Sample: ...
+    def shared(self, kind: str, place: str, imports: bool) -> Sequence[str]: ...
     def close(self) -> None: ...
 
 
@@ -43,9 +48,18 @@ class Lapstrake:
         shutil.rmtree(self._store, ignore_errors=True)
         subprocess.run(["cp", "-a", str(self._fresh), str(self._store)], check=True)
 
-    def build(self, context: Path, archive: Path | None) -> Sample:
+    def build(self, context: Path, archive: Path | None, cache: Sequence[str] = ()) -> Sample:
         output = ["-o", f"type=docker,dest={archive}"] if archive else []
-        return measure([[*self._command, "-t", _IMAGE, *output, str(context)]], {}, self._log)
+        return measure([[*self._command, "-t", _IMAGE, *cache, *output, str(context)]], {}, self._log)
+
+    def shared(self, kind: str, place: str, imports: bool) -> Sequence[str]:
+        if kind == "registry":
+            return ("--cache-from", place) if imports else ("--cache-to", f"type=registry,ref={place},mode=max")
+        return (
+            ("--cache-from", f"type=local,src={place}")
+            if imports
+            else ("--cache-to", f"type=local,dest={place},mode=max")
+        )
 
     def close(self) -> None:
         pass
@@ -66,12 +80,17 @@ class Buildah:
         pull = [*self._start, "pull", f"docker-archive:{self._base}"]
         measure([pull, [*self._start, "tag", local, BASE]], {}, self._log)
 
-    def build(self, context: Path, archive: Path | None) -> Sample:
-        build = [*self._start, "bud", "--layers", "--network=host", "--pull-never", "-t", _IMAGE, str(context)]
+    def build(self, context: Path, archive: Path | None, cache: Sequence[str] = ()) -> Sample:
+        build = [*self._start, "bud", "--layers", "--network=host", "--pull-never", "-t", _IMAGE, *cache, str(context)]
         push = [*self._start, "push", _IMAGE, f"docker-archive:{archive}"]
         if archive:
             archive.unlink(missing_ok=True)
         return measure([build, push] if archive else [build], {}, self._log)
+
+    def shared(self, kind: str, place: str, imports: bool) -> Sequence[str]:
+        if kind != "registry":
+            raise BenchError("buildah keeps caches in registries only")
+        return ("--tls-verify=false", "--cache-from" if imports else "--cache-to", place)
 
     def close(self) -> None:
         for line in reversed(Path("/proc/self/mounts").read_text().splitlines()):
@@ -114,8 +133,11 @@ class Docker:
             except BenchError:
                 continue
 
-    def build(self, context: Path, archive: Path | None) -> Sample:
-        build = [self._client, "build", "--network=host", "-t", _IMAGE, str(context)]
+    def shared(self, kind: str, place: str, imports: bool) -> Sequence[str]:
+        raise BenchError(f"{self.name} keeps no cache elsewhere")
+
+    def build(self, context: Path, archive: Path | None, cache: Sequence[str] = ()) -> Sample:
+        build = [self._client, "build", "--network=host", "-t", _IMAGE, *cache, str(context)]
         save = [self._client, "save", "-o", str(archive), _IMAGE]
         forget_peak(self._pid)
         sample = measure([build, save] if archive else [build], self._env, self._log)

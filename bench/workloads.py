@@ -16,6 +16,8 @@ class Workload(NamedTuple):
 
     tarball: the result is written as one; else it stays where the builder keeps images.
     mark: the most that lapstrake may take of buildah's time, or None where none is set.
+    share: where a cache is kept that another machine, which has nothing, takes its steps from: "folder" or "registry".
+    imports: what is measured is that machine's build; else the one that fills the cache.
     """
 
     title: str
@@ -24,6 +26,8 @@ class Workload(NamedTuple):
     change: Callable[[Path], None] | None = None
     tarball: bool = True
     mark: float | None = None
+    share: str = ""
+    imports: bool = False
 
 
 def _write(context: Path, *lines: str) -> None:
@@ -76,6 +80,12 @@ def one_gigabyte(context: Path) -> None:
     _write(context, "COPY big /big")
 
 
+def gigabyte_in_steps(context: Path) -> None:
+    """The same in four layers, and what a step makes of them."""
+    one_gigabyte(context)
+    _write(context, *(f"COPY big/{name} /big/{name}" for name in range(4)), "RUN cat /big/* | wc -c > /size")
+
+
 def writing_step(context: Path) -> None:
     _write(
         context,
@@ -93,5 +103,9 @@ WORKLOADS: dict[str, Workload] = {
     "copy50k": Workload("COPY 50,000 files, cold", small_files, mark=0.10),
     "copy50k-again": Workload("COPY 50,000 files, one changed", small_files, warm=True, change=change_one_file),
     "copy1g": Workload("COPY 1 GB, cold", one_gigabyte, mark=0.22),
+    "export-folder": Workload("1 GB, cold, cache to a folder", gigabyte_in_steps, tarball=False, share="folder"),
+    "import-folder": Workload("1 GB, cache from a folder", gigabyte_in_steps, share="folder", imports=True),
+    "export-registry": Workload("1 GB, cold, cache to a registry", gigabyte_in_steps, tarball=False, share="registry"),
+    "import-registry": Workload("1 GB, cache from a registry", gigabyte_in_steps, share="registry", imports=True),
     "write": Workload("RUN that writes 20,000 files and 300 MB", writing_step, mark=0.21),
 }
