@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import click
 from msgspec.structs import replace
 
+from builder.cli.bounds import unpack_limits
 from builder.cli.opened import opened
 from builder.errors import ImageFault
 from builder.oci.platform import Platform, host
@@ -52,10 +53,12 @@ def command(
     wanted = Platform.parse(platform) if platform else host()
     with opened(ctx) as (store, images), store.using(), opened_registries(os.environ) as registries:
         store.tidy()
-        pulled = Pulled(registries, store.blobs)
-        tags = sorted(registries.tags(reference)) if all_tags else [reference.tag]
-        for tag in tags:
-            one = Reference.parse(f"{reference.registry}/{reference.repository}:{tag}") if all_tags else reference
+        pulled = Pulled(registries, store.blobs, unpack_limits(os.environ))
+        names = [reference]
+        if all_tags:
+            place = f"{reference.registry}/{reference.repository}"
+            names = [Reference.parse(f"{place}:{tag}") for tag in sorted(registries.tags(reference))]
+        for one in names:
             _pull(one, wanted, pulled, images, quiet)
 
 

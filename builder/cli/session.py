@@ -124,7 +124,8 @@ class Session:
         from builder.cli.registries import opened_registries
         from builder.source.pulled import Pulled
 
-        return Pulled(self._opened.enter_context(opened_registries(os.environ)), self._store.blobs)
+        registries = self._opened.enter_context(opened_registries(os.environ))
+        return Pulled(registries, self._store.blobs, self._unpack)
 
     def _solve(self, programs: tuple[Program, ...]) -> tuple[Part, ...]:
         targets = [program.target for program in programs if program.target is not None]

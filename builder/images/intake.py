@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import hashlib
 
-from builder.errors import Canceled, ImageFault, RegistryFault, SourceFault, TransportFault
+from builder.errors import Canceled, GrowthFault, ImageFault, RegistryFault, SourceFault, TransportFault
 from builder.images.files import Files, Part
 from builder.layer.layer import Layer
+from builder.layer.limits import HINT, Limits
 from builder.layer.plain import open_plain
 from builder.layer.tarread import Readable
 from builder.oci.descriptor import OCI_LAYER, OCI_LAYER_GZIP, OCI_LAYER_ZSTD, Descriptor
@@ -50,10 +51,11 @@ def take_stream(
     blobs: BlobStore,
     diff_id: Digest | None = None,
     descriptor: Descriptor | None = None,
+    limits: Limits = Limits(),  # noqa: B008 (frozen)
 ) -> Layer:
     """The same from any stream; where: its name for errors. Nothing is stored unless both digests are right."""
     with blobs.writer() as writer:
-        found, form = _prove(_Tee(stream, writer), diff_id, where)
+        found, form = _prove(_Tee(stream, writer), diff_id, where, limits)
         if form not in _MEDIA_TYPES:
             raise SourceFault(f"{where}: a layer compressed with {form} is not supported", "use gzip or zstd")
         try:
@@ -72,17 +74,24 @@ def _open(files: Files, name: str, size: int | None) -> Part:
     return part
 
 
-def _prove(stream: _Tee | BlobReader, diff_id: Digest | None, where: str) -> tuple[Digest, str]:
+def _prove(
+    stream: _Tee | BlobReader,
+    diff_id: Digest | None,
+    where: str,
+    limits: Limits = Limits(),  # noqa: B008 (frozen)
+) -> tuple[Digest, str]:
     """Read all of a layer; SourceFault where its plain bytes are not those of diff_id. Their digest, and its form."""
     hashed = hashlib.sha256()
     try:
-        plain = open_plain(stream)
+        plain = open_plain(stream, limit=limits.size, ratio=limits.ratio, grace=limits.grace)
         while data := plain.read(_CHUNK):
             hashed.update(data)
         while stream.read(_CHUNK):
             pass
     except (DigestMismatch, TransportFault, RegistryFault, Canceled):
         raise
+    except GrowthFault as error:
+        raise SourceFault(f"{where} is too large: {error.message}", HINT) from error
     except Fault as error:
         raise SourceFault(f"{where}: {error.message}", error.hint) from error
     found = Digest(hashed.hexdigest())

@@ -95,7 +95,7 @@ def granted(
         return (yield from _bearer(known["bearer"].parameters, login, scope, secure, offline))
     if "basic" in known:
         if login is None or not login.username:
-            raise Denied("authentication required", "log in: lapstrake login SERVER")
+            raise Denied("authentication required")
         return Grant(basic(login.username, login.password))
     raise RegistryFault("the registry wants to know who asks, in no way that we know (Basic, Bearer)")
 

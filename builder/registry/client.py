@@ -73,7 +73,10 @@ class Client:
         wanted = reference if ":" in reference else said if said.startswith("sha256:") else str(digest)
         if wanted != str(digest):
             raise RegistryFault(f"{self._where(reference)}: the manifest is {digest}, not {wanted:.80}")
-        return Fetched(raw, Descriptor(_media_type(raw, kind), digest, len(raw)))
+        try:
+            return Fetched(raw, Descriptor(_media_type(raw, kind), digest, len(raw)))
+        except RegistryFault as error:
+            raise RegistryFault(f"{self._where(reference)}: {error.message}", error.hint) from error
 
     def head(self, reference: str) -> Descriptor | None:
         """What a manifest is, without its bytes; None if it is not there, or the registry does not say."""
@@ -226,6 +229,8 @@ class Client:
             return grant
         except Denied as error:
             raise Denied(f"{self.place.registry}: {error.message}", error.hint or self._login_hint()) from error
+        except RegistryFault as error:
+            raise RegistryFault(f"{self.place.registry}: {error.message}", error.hint) from error
 
     def _refused(self, response: Response, about: tuple[str, int]) -> None:
         """Raise what an answer means that lets nothing be done. about: of what, and a status that is expected."""

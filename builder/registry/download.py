@@ -8,8 +8,9 @@ from contextlib import ExitStack
 from builder.errors import Interrupted, RegistryFault, TimedOut
 from builder.oci.descriptor import Descriptor
 from builder.registry.client import Client
+from builder.transport.response import Response
 
-_BREAKS = 20  # how often one blob may break off, as long as each try brings something
+_BREAKS = 20  # how often one blob may break off, if each try brings something
 
 
 class Download:
@@ -25,7 +26,8 @@ class Download:
         self._chunks: Iterator[bytes] | None = None
         self._data = memoryview(b"")
         self._at = 0
-        self._breaks = 0
+        self._opened = 0  # where we were when the answer began that is being read
+        self._breaks = self._fruitless = 0
 
     def __enter__(self) -> Download:
         return self
@@ -42,15 +44,14 @@ class Download:
     def _next(self) -> bytes:
         while True:
             began = self._at
+            if self._chunks is None:
+                self._chunks, self._opened = self._open(), began
             try:
-                if self._chunks is None:
-                    self._chunks = self._open()
                 data = next(self._chunks, b"")
             except (Interrupted, TimedOut):
-                self._breaks += 1
-                if self._breaks > _BREAKS:
-                    raise
                 self._reset()
+                if not self._may_go_on():
+                    raise
                 continue
             self._at += len(data)
             if self._at > self._blob.size:
@@ -60,9 +61,20 @@ class Download:
             self._moved(self._at)
             return data
 
+    def _may_go_on(self) -> bool:
+        """After a break. Tries that bring nothing are made as often, and as far apart, as requests are."""
+        self._breaks += 1
+        self._fruitless = 0 if self._at > self._opened else self._fruitless + 1
+        if self._fruitless and not self._client.wait(self._fruitless):
+            return False
+        return self._breaks <= _BREAKS
+
     def _open(self) -> Iterator[bytes]:
         """From where we are; a server that knows no ranges sends all again, and what we have is passed over."""
         response = self._stack.enter_context(self._client.blob(self._blob.digest, self._at))
+        return self._rest(response)
+
+    def _rest(self, response: Response) -> Iterator[bytes]:
         skip = self._at if response.status == 200 else 0
         for data in response.chunks():
             if skip:

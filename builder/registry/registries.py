@@ -77,7 +77,10 @@ class Registries:
     def top(self, reference: Reference) -> Fetched:
         """The manifest or index that a name stands for."""
         wanted = str(reference.digest) if reference.digest else reference.tag or DEFAULT_TAG
-        return self._first(reference, lambda client: client.manifest(wanted))
+        try:
+            return self._first(reference, lambda client: client.manifest(wanted))
+        except NotThere as error:
+            raise NotThere(f"{reference}: not found", error.hint) from error
 
     def locate(self, reference: Reference, platform: Platform) -> Located:
         """The manifest for a platform. Raises NotThere, Denied, ImageFault where no platform fits."""
@@ -140,10 +143,7 @@ class Registries:
             except BuildFault as error:
                 if isinstance(error, Unreachable):
                     self._down.add(place)
-        try:
-            return ask(self.client(places[-1]))
-        except NotThere as error:
-            raise NotThere(f"{reference}: not found", error.hint) from error
+        return ask(self.client(places[-1]))
 
 
 def choose(entries: tuple[Descriptor, ...], platform: Platform, name: str) -> Descriptor:

@@ -5,10 +5,11 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Iterable
 
-from builder.errors import RegistryFault, SourceFault
+from builder.errors import ImageFault, RegistryFault, SourceFault
 from builder.images.image import Image, parse
 from builder.images.intake import take_stream
 from builder.layer.layer import Layer
+from builder.layer.limits import Limits
 from builder.oci.descriptor import Descriptor
 from builder.oci.manifest import read_manifest
 from builder.oci.platform import Platform
@@ -29,13 +30,23 @@ WAITING, THERE, COMING, DONE = "Pulling fs layer", "Already exists", "Downloadin
 class Pulled:
     """Safe for many threads. Blobs are stored under their names once both their digests were right."""
 
-    def __init__(self, registries: Registries, blobs: BlobStore) -> None:
-        self._registries, self._blobs = registries, blobs
+    def __init__(
+        self,
+        registries: Registries,
+        blobs: BlobStore,
+        limits: Limits = Limits(),  # noqa: B008 (frozen)
+    ) -> None:
+        """limits: of each layer, unpacked."""
+        self._registries, self._blobs, self._limits = registries, blobs, limits
 
     def locate(self, reference: Reference, platform: Platform) -> tuple[Descriptor, Image]:
         """Store an image's documents; returns what its name stands for, and the image for the platform."""
-        found = self._registries.locate(reference, platform)
-        return found.top.descriptor, self._keep(reference, found, platform)
+        try:
+            found = self._registries.locate(reference, platform)
+            return found.top.descriptor, self._keep(reference, found, platform)
+        except ImageFault as error:
+            named = error.message if str(reference) in error.message else f"{reference}: {error.message}"
+            raise ImageFault(named, error.hint) from error
 
     def fetch(self, reference: Reference, layers: Iterable[Layer], moved: Moved) -> None:
         """Store the layers that the store lacks, some at once. The first failure ends the others."""
@@ -70,7 +81,7 @@ class Pulled:
         def take(client: Client) -> None:
             where = f"{client.place.registry}/{client.place.repository}: blob {layer.blob.digest}"
             with Download(client, layer.blob, note) as stream:
-                take_stream(stream, where, self._blobs, layer.diff_id, layer.blob)
+                take_stream(stream, where, self._blobs, layer.diff_id, layer.blob, self._limits)
 
         self._registries.blob(reference, take)
         moved(layer, DONE, layer.blob.size)

@@ -166,6 +166,11 @@ def no_http(registry: MemoryRegistry, exchange: Exchange, data: bytes) -> None:
     exchange.cut()
 
 
+def cut_at_once(registry: MemoryRegistry, exchange: Exchange, data: bytes) -> None:
+    exchange.send(200, b"", content_length=str(len(data)))
+    exchange.cut()
+
+
 HOSTILE: dict[str, Callable[[MemoryRegistry, Exchange, bytes], None]] = {
     "one wrong bit": lambda r, e, data: e.send(200, data[:5000] + bytes([data[5000] ^ 1]) + data[5001:]),
     "wrong last bit": lambda r, e, data: e.send(200, data[:-1] + bytes([data[-1] ^ 1])),
@@ -183,6 +188,7 @@ HOSTILE: dict[str, Callable[[MemoryRegistry, Exchange, bytes], None]] = {
     "redirects to a file": lambda r, e, data: e.send(307, Location="file:///etc/passwd"),
     "another range": lambda r, e, data: e.send(206, data, Content_Range="bytes 7-9/10"),
     "no HTTP": no_http,
+    "cut at once": cut_at_once,
 }
 
 
@@ -196,6 +202,15 @@ def test_a_hostile_layer_leaves_nothing(store: Store, what: str) -> None:
     if what in ("one wrong bit", "wrong last bit", "short", "long", "empty"):
         layer = json.loads(next(iter(registry.manifests.values()))[1])["layers"][0]
         assert layer["digest"] in caught.value.message
+
+
+@pytest.mark.parametrize("what", ["cut at once", "no HTTP"])
+def test_what_brings_nothing_is_given_up(store: Store, what: str) -> None:
+    registry = wrong(HOSTILE[what])
+    with pytest.raises(TransportFault):
+        pull(registry, store)
+    layer = json.loads(next(iter(registry.manifests.values()))[1])["layers"][0]
+    assert 1 < sum(layer["digest"] in seen.path for seen in registry.server.seen) <= 9
 
 
 def test_being_asked_too_often_is_told_as_such(store: Store) -> None:
