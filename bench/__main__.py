@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
-from bench.builders import NAMES, Builder, builder
+from bench.builders import NAMES, ON_REQUEST, Builder, builder
 from bench.measure import BenchError, Sample, measure
 from bench.report import as_json, as_text
 from bench.workloads import BASE, WORKLOADS, Workload
@@ -47,12 +47,14 @@ def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser("python -m bench", description="Measure this builder beside the others.")
     parser.add_argument("workloads", nargs="*", metavar="WORKLOAD", help=f"of: {', '.join(WORKLOADS)}; default all")
     parser.add_argument("--runs", type=int, default=3, help="builds of each; the median counts (default 3)")
-    parser.add_argument("--builders", type=lambda text: text.split(","), default=list(NAMES), help=", ".join(NAMES))
+    parser.add_argument(
+        "--builders", type=lambda text: text.split(","), default=list(NAMES), help=", ".join(NAMES + ON_REQUEST)
+    )
     parser.add_argument("--work", type=Path, help="folder to build in, on a real disk (default: the system's)")
     parser.add_argument("--out", type=Path, default=TOP / ".bench", help="where result.json and result.txt go")
     options = parser.parse_args()
     options.workloads = options.workloads or list(WORKLOADS)
-    for given, known in ((options.workloads, WORKLOADS), (options.builders, NAMES)):
+    for given, known in ((options.workloads, WORKLOADS), (options.builders, NAMES + ON_REQUEST)):
         for name in given:
             if name not in known:
                 parser.error(f"no such name: {name} (of {', '.join(known)})")
