@@ -78,6 +78,18 @@ class BlobStore:
     def _supplied(self, digest: Digest) -> bool:
         return any(supply(digest) for supply in self.suppliers)
 
+    def settle(self) -> None:
+        """Make the names last of what this object wrote, which a power loss could take away before a name given later.
+
+        For those who are about to say that something is here and do not look again.
+        """
+        if self.written:
+            fd = os.open(self._blobs, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+            try:
+                os.fsync(fd)
+            finally:
+                os.close(fd)
+
     def _holds(self, digest: Digest, data: bytes) -> bool:
         self.hold(digest)
         try:

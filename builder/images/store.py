@@ -211,6 +211,7 @@ class ImageStore:
     def _save(self, entries: _Entries) -> None:
         entries = sorted(entries, key=lambda e: (e.annotations.get(REF_NAME, ""), e.digest.hex))
         raw = encode(Index(tuple(entries)))
+        self._blobs.settle()
         self._write(INDEX_FILE, raw)
         self._write(_BACKUP, raw)
 
