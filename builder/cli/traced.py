@@ -22,6 +22,7 @@ from builder.graph.operation import FileSource
 from builder.oci.platform import host
 from builder.solve.executor import Task
 from cache.digest import Digest
+from cache.errors import Fault
 from cache.store import Store
 
 if TYPE_CHECKING:
@@ -70,15 +71,15 @@ class Traced:
         return self._begun().why(task.digest)
 
     def finish(self) -> None:
-        """Keep what is worth keeping. Says so where the store has no room for it."""
+        """Keep what is worth keeping. Says so where the store cannot: that is no reason for a build to fail."""
         assert self._scheduler is not None
-        fingerprint = _fingerprint(self._graph, self._targets, self._scheduler.lookup)
-        if not any(isinstance(event, Missed | Failed) for event in self._events) and self._again(fingerprint):
-            return
         try:
-            self._begun().save(fingerprint, self.outcomes())
-        except OSError as error:
-            self._report.warn(f"what this build was made of could not be kept: {error.strerror}")
+            fingerprint = _fingerprint(self._graph, self._targets, self._scheduler.lookup)
+            if any(isinstance(event, Missed | Failed) for event in self._events) or not self._again(fingerprint):
+                self._begun().save(fingerprint, self.outcomes())
+        except (OSError, Fault) as error:
+            why = error.message if isinstance(error, Fault) else error.strerror
+            self._report.warn(f"what this build was made of could not be kept: {why}")
 
     def outcomes(self) -> tuple[Outcome, ...]:
         """What became of the steps so far."""

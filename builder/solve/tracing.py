@@ -119,7 +119,7 @@ class Tracing:
         steps = [v for v in needed if not isinstance(self._graph.vertices[v].operation, FileSource)]
         loaded = ((name, self._traces.load(name)) for name in self._traces.names())
         return Reasons(
-            [Earlier(trace, self._traces.outcomes(name)) for name, trace in loaded if trace is not None],
+            [Earlier.of(trace, self._traces.outcomes(name)) for name, trace in loaded if trace is not None],
             {v: (self._name(v), self._lookup.key(v)) for v in steps},
             {v: step for v, step in images.items() if step is not None},
             self._words.what,

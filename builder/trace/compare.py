@@ -7,7 +7,6 @@ from typing import Any
 
 import msgspec
 
-from builder.trace.mask import shown
 from builder.trace.step import Step
 from builder.trace.trace import Trace
 
@@ -22,6 +21,7 @@ class Difference(msgspec.Struct, frozen=True):
 
 def flat(step: Step, trace: Trace) -> dict[str, str]:
     """Every field by its name, in a fixed order: `env PATH`, `mounts 1`, `parent 1`, `contents 1`, …; as text."""
+    steps = trace.by_key()
     found: dict[str, str] = {}
     for name, value in step.fields.items():
         if name == "env":
@@ -31,7 +31,7 @@ def flat(step: Step, trace: Trace) -> dict[str, str]:
         else:
             found[name] = _text(value)
     for number, parent in enumerate(step.parents, 1):
-        known = trace.step_of(parent)
+        known = steps.get(parent)
         found[f"parent {number}"] = f"{parent}{f' {known.name}' if known is not None else ''}"
     for number, digest in enumerate(step.contents, 1):
         read = step.reads[number - 1].name if number <= len(step.reads) else ""
@@ -44,10 +44,6 @@ def differences(before: dict[str, str], now: dict[str, str]) -> list[Difference]
     """Between two flat keys, in the order of the present one, what is gone last."""
     names = [*now, *(name for name in before if name not in now)]
     return [Difference(n, before.get(n), now.get(n)) for n in names if before.get(n) != now.get(n)]
-
-
-def for_people(text: str | None) -> str | None:
-    return None if text is None else shown(text)
 
 
 def _text(value: Any) -> str:

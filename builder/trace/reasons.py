@@ -41,10 +41,15 @@ _INSTRUCTION = ("type", "argv", "files", "sources", "dest", "path")
 
 
 class Earlier(msgspec.Struct, frozen=True):
-    """An earlier build. outcomes: of its steps, () if all was in the cache."""
+    """An earlier build. steps: by their keys. states: what became of them, by key; {} if all was in the cache."""
 
     trace: Trace
-    outcomes: tuple[Outcome, ...] = ()
+    steps: dict[Digest, Step]
+    states: dict[str, str]
+
+    @classmethod
+    def of(cls, trace: Trace, outcomes: Sequence[Outcome]) -> Earlier:
+        return cls(trace, trace.by_key(), {outcome.key: outcome.state for outcome in outcomes})
 
 
 class Reasons:
@@ -69,6 +74,7 @@ class Reasons:
         self._earlier, self._names, self._images, self._what = earlier, now, images, what
         self._changed, self._variable, self._secret = changed, variable, secret
         self._nearest, self._pairs = _nearest(earlier, now)
+        self._kept = {step.key for step in self._pairs.values()}
         self._origins: dict[Digest, str] = {}
 
     def why(self, vertex: Digest, step: Step, parents: Sequence[Digest]) -> str:
@@ -94,8 +100,8 @@ class Reasons:
         if self._nearest is None:
             text = f"no earlier build of {self._what}"
             return text, text
-        if self._nearest.keys != KEY_VERSION:
-            text = f"the form of keys changed (version {self._nearest.keys} -> {KEY_VERSION})"
+        if self._nearest.trace.keys != KEY_VERSION:
+            text = f"the form of keys changed (version {self._nearest.trace.keys} -> {KEY_VERSION})"
             return text, text
         before = self._pairs.get(vertex)
         if before is None:
@@ -109,12 +115,12 @@ class Reasons:
     def _of_key(self, key: Digest) -> str:
         """Why a step that was there before is not there now; "" if it was not."""
         for earlier in self._earlier:
-            if earlier.trace.step_of(key) is None:
+            if key not in earlier.steps:
                 continue
-            state = next((o.state for o in earlier.outcomes if o.key == str(key)), "")
+            state = earlier.states.get(str(key), "")
             if state in ("failed", "canceled"):
                 return f"it {'failed' if state == 'failed' else 'was canceled'} in an earlier build"
-            if not state and any(o.state in ("failed", "canceled") for o in earlier.outcomes):
+            if not state and not {"failed", "canceled"}.isdisjoint(earlier.states.values()):
                 return "it was not reached in an earlier build"
             return "its result was evicted from the cache"
         return ""
@@ -162,13 +168,13 @@ class Reasons:
 
     def _bases_differ(self) -> bool:
         assert self._nearest is not None
-        old = {str(step.fields.get("manifest")) for step in self._nearest.steps if step.kind == "image"}
+        old = {str(step.fields.get("manifest")) for step in self._nearest.trace.steps if step.kind == "image"}
         return old != {str(step.fields.get("manifest")) for step in self._images.values()}
 
-    def _inherited(self, nearest: Trace, before: Step, now: Step, parents: Sequence[Digest]) -> str:
+    def _inherited(self, nearest: Earlier, before: Step, now: Step, parents: Sequence[Digest]) -> str:
         """What it stands on: the first tree that is another one."""
         for index, (parent, key) in enumerate(zip(parents, now.parents, strict=True)):
-            was = nearest.step_of(before.parents[index]) if index < len(before.parents) else None
+            was = nearest.steps.get(before.parents[index]) if index < len(before.parents) else None
             if was is not None and was.key == key:
                 continue
             image, mine = self._images.get(parent), self._pairs.get(parent)
@@ -179,8 +185,7 @@ class Reasons:
                 return _base(was, image)
             if mine is was or (mine is None and image is None):
                 return self.of_parent(parent, name)
-            gone = all(one is not was for one in self._pairs.values())
-            return f"because {quoted(was.name)} is {'gone' if gone else 'no longer below it'}"
+            return f"because {quoted(was.name)} is {'no longer below it' if was.key in self._kept else 'gone'}"
         return "because it stands on nothing now" if len(before.parents) > len(now.parents) else ""
 
 
@@ -197,15 +202,15 @@ def quoted(text: str) -> str:
 
 def _nearest(
     earlier: Sequence[Earlier], now: Mapping[Digest, tuple[str, Digest | None]]
-) -> tuple[Trace | None, dict[Digest, Step]]:
+) -> tuple[Earlier | None, dict[Digest, Step]]:
     """The build that shares most keys with this one, of equals the last; and its steps by the vertices they became."""
     if not earlier:
         return None, {}
     keys = {key for _, key in now.values()}
-    nearest = max((one.trace for one in earlier), key=lambda trace: sum(step.key in keys for step in trace.steps))
-    vertices = list(now)
-    pairs = aligned([step.place for step in nearest.steps], [place(now[vertex][0]) for vertex in vertices])
-    return nearest, {vertices[new]: nearest.steps[old] for new, old in pairs.items()}
+    nearest = max(earlier, key=lambda one: len(keys & one.steps.keys()))
+    vertices, steps = list(now), nearest.trace.steps
+    pairs = aligned([step.place for step in steps], [place(now[vertex][0]) for vertex in vertices])
+    return nearest, {vertices[new]: steps[old] for new, old in pairs.items()}
 
 
 def _selects(fields: dict[str, Any]) -> list[Any]:

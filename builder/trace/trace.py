@@ -29,9 +29,8 @@ class Trace(msgspec.Struct, frozen=True, kw_only=True):
     keys: int = KEY_VERSION
     version: int = TRACE_VERSION
 
-    def step_of(self, key: Digest) -> Step | None:
-        """The step with a key."""
-        return next((step for step in self.steps if step.key == key), None)
+    def by_key(self) -> dict[Digest, Step]:
+        return {step.key: step for step in self.steps}
 
 
 class Outcome(msgspec.Struct, frozen=True, kw_only=True):
