@@ -14,7 +14,7 @@ from builder.sandbox.launch import Attached, ExitStatus
 _CHUNK = 1 << 16
 _FORWARDED = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT, signal.SIGUSR1, signal.SIGUSR2)
 
-Start = Callable[[tuple[int, int, int]], Attached]
+Start = Callable[[tuple[int, ...]], Attached]
 
 
 def with_pipes(start: Start, interactive: bool) -> ExitStatus:
@@ -32,13 +32,13 @@ def with_pipes(start: Start, interactive: bool) -> ExitStatus:
 
 def with_terminal(start: Start, interactive: bool) -> ExitStatus:
     """A terminal of the command's own. Ours, if there is one, hands on every key as it is and tells its size."""
-    import pty
     import tty
 
-    ours, theirs = pty.openpty()
+    attached = start(())
+    if attached.terminal < 0:
+        return attached.wait()
+    ours = attached.terminal
     raw = interactive and os.isatty(0)
-    _resize(ours)
-    attached = start((theirs, os.dup(theirs), os.dup(theirs)))
     before = None
     if raw:
         import termios
@@ -54,6 +54,15 @@ def with_terminal(start: Start, interactive: bool) -> ExitStatus:
     finally:
         if before is not None:
             termios.tcsetattr(0, termios.TCSADRAIN, before)
+
+
+def window() -> tuple[int, int]:
+    """Rows and columns of our terminal, (0, 0) where there is none."""
+    try:
+        size = os.get_terminal_size(1)
+    except OSError:
+        return 0, 0
+    return size.lines, size.columns
 
 
 def _feed(source: int, sink: int, close: bool) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import os
+import re
 import secrets
 from collections.abc import Mapping
 
@@ -10,14 +10,18 @@ import msgspec
 
 from builder.errors import ImageFault, SourceFault
 from builder.oci.config import RuntimeConfig
-from builder.sandbox.spec import BindMount
+from builder.sandbox.spec import BindMount, TmpfsMount
 
 _PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 _LARGEST = 1 << 20
+_NAME = re.compile(r"/?[a-zA-Z0-9][a-zA-Z0-9_.-]+\Z")
 
 
 class Wish(msgspec.Struct, frozen=True, kw_only=True):
-    """The options of one `run`. env: NAME=value. entrypoint: None for the image's own; "" for none."""
+    """The options of one `run`. env: NAME=value. entrypoint: None for the image's own; "" for none.
+
+    hosts: names and addresses of --add-host. mounts: of -v and --tmpfs.
+    """
 
     command: tuple[str, ...] = ()
     env: tuple[str, ...] = ()
@@ -25,6 +29,11 @@ class Wish(msgspec.Struct, frozen=True, kw_only=True):
     user: str = ""
     entrypoint: str | None = None
     terminal: bool = False
+    hostname: str
+    network: str = "host"
+    hosts: tuple[tuple[str, str], ...] = ()
+    mounts: tuple[BindMount | TmpfsMount, ...] = ()
+    readonly: bool = False
 
 
 def argv(config: RuntimeConfig, wish: Wish) -> tuple[str, ...]:
@@ -38,9 +47,9 @@ def argv(config: RuntimeConfig, wish: Wish) -> tuple[str, ...]:
     return words
 
 
-def environment(config: RuntimeConfig, wish: Wish, hostname: str) -> tuple[str, ...]:
+def environment(config: RuntimeConfig, wish: Wish) -> tuple[str, ...]:
     """The image's, then what was asked for; HOME is the sandbox's to find."""
-    found = {"PATH": _PATH, "HOSTNAME": hostname}
+    found = {"PATH": _PATH, "HOSTNAME": wish.hostname}
     if wish.terminal:
         found["TERM"] = "xterm"
     for pair in (*config.env, *wish.env):
@@ -75,18 +84,16 @@ def _lines(path: str) -> list[str]:
     return [line for raw in text.splitlines() if (line := raw.lstrip()) and not line.startswith("#")]
 
 
-def bind(text: str) -> BindMount:
-    """`SRC:DST[:ro|rw]`: a file or folder of this machine, links in its name followed, as whoever typed it trusts."""
-    source, _, rest = text.partition(":")
-    target, _, mode = rest.partition(":")
-    if not target.startswith("/") or mode not in ("", "ro", "rw"):
-        raise SourceFault(f'invalid volume specification: "{text}"', "want SRC:DST[:ro], with an absolute DST")
-    if "/" not in source and source not in (".", ".."):
-        raise SourceFault(f"{source} is the name of a volume, and there are only folders here", "write ./NAME for one")
-    path = os.path.realpath(source)
-    if not os.path.exists(path):
-        raise SourceFault(f"bind source path does not exist: {source}")
-    return BindMount(path, target, readonly=mode == "ro")
+def hosts_file(wish: Wish) -> str:
+    """/etc/hosts, as Docker begins it."""
+    given = "".join(f"{address}\t{name}\n" for name, address in wish.hosts)
+    return f"127.0.0.1\tlocalhost {wish.hostname}\n::1\tlocalhost ip6-localhost ip6-loopback\n{given}"
+
+
+def check_name(name: str) -> None:
+    """Docker's rule for the names of containers."""
+    if name and not _NAME.match(name):
+        raise SourceFault(f"Invalid container name ({name}), only [a-zA-Z0-9][a-zA-Z0-9_.-] are allowed")
 
 
 def new_hostname() -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import sys
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TextIO
 
 import click
 from msgspec.structs import replace
@@ -59,27 +59,31 @@ def command(
             place = f"{reference.registry}/{reference.repository}"
             names = [Reference.parse(f"{place}:{tag}") for tag in sorted(registries.tags(reference))]
         for one in names:
-            _pull(one, wanted, pulled, images, quiet)
+            pull(one, wanted, pulled, images, sys.stdout, quiet)
+            click.echo(str(one))
 
 
-def _pull(reference: Reference, platform: Platform, pulled: Pulled, images: ImageStore, quiet: bool) -> None:
+def pull(
+    reference: Reference, platform: Platform, pulled: Pulled, images: ImageStore, out: TextIO, quiet: bool
+) -> None:
+    """Take one image, and say so in Docker's words."""
     from builder.cli.pulling import progress
+
+    def say(text: str) -> None:
+        if not quiet:
+            print(text, file=out, flush=True)
 
     had = images.resolve(reference.familiar)
     top, image = pulled.locate(reference, platform)
-    label = reference.tag if not reference.digest else str(reference.digest)
-    if not quiet:
-        click.echo(f"{label}: Pulling from {reference.repository}")
-    with progress(sys.stderr if quiet else sys.stdout, quiet) as moved:
+    say(f"{reference.digest or reference.tag}: Pulling from {reference.repository}")
+    with progress(out, quiet) as moved:
         pulled.fetch(reference, image.layers, moved)
     created = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
     if reference.digest:
         images.keep(top, created)
     else:
         images.tag(replace(reference, digest=None), top, created)
-    if not quiet:
-        new = had is None or had.descriptor.digest != top.digest
-        click.echo(f"Digest: {top.digest}")
-        what = "Downloaded newer image for" if new else "Image is up to date for"
-        click.echo(f"Status: {what} {clean(reference.familiar)}")
-    click.echo(str(reference))
+    say(f"Digest: {top.digest}")
+    new = had is None or had.descriptor.digest != top.digest
+    what = "Downloaded newer image for" if new else "Image is up to date for"
+    say(f"Status: {what} {clean(reference.familiar)}")

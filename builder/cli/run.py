@@ -3,20 +3,27 @@
 from __future__ import annotations
 
 import os
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING, Any
 
 import click
 import msgspec
 
 from builder.cli import container
+from builder.cli import volumes as volume
+from builder.cli.attach import window
 from builder.cli.opened import opened
+from builder.cli.request import host_entry
 from builder.cli.resolvconf import resolv_conf
-from builder.errors import Canceled, ImageFault, SourceFault
+from builder.cli.runimage import POLICIES, Wanted, image_for
+from builder.errors import Canceled, SourceFault
 from builder.images.image import Image
 from builder.images.reach import reach
 from builder.images.uses import mark_used
+from builder.layer.entry import Kind
+from builder.oci.platform import Platform
 from builder.progress.clean import clean
-from builder.sandbox.spec import BindMount, Mount, PlainRoot, SandboxSpec, TmpfsMount
+from builder.sandbox.spec import Mount, OwnMount, PlainRoot, SandboxSpec, TmpfsMount
 from cache.errors import Fault
 
 if TYPE_CHECKING:
@@ -24,10 +31,11 @@ if TYPE_CHECKING:
     from builder.solve.trees import Stack, Trees
 
 _FAILED, _NOT_EXECUTABLE, _NOT_FOUND = 125, 126, 127
-_HELP = """Run a command in an image of the local store, to try it or to test it.
+_HELP = """Run a command in an image, to try it or to test it.
 
 What the command writes is thrown away. Its exit status is ours; 125: it was not started, 126: it cannot be executed,
-127: it is not there. It shares this machine's network unless --network=none.
+127: it is not there. It shares this machine's network unless --network=none: what it listens on is reached as it is,
+and no port need be published. An image that is not here is pulled.
 
 A folder given with -v is as writable as it is to you: whatever runs in the image may change it, unless :ro is given.
 
@@ -35,8 +43,26 @@ A folder given with -v is as writable as it is to you: whatever runs in the imag
 Examples:
   lapstrake run app:1
   lapstrake run -it --entrypoint sh app:1
+  lapstrake run --read-only --tmpfs /run --env-file test.env app:1
   lapstrake run --network none -v ./data:/data:ro -e MODE=check app:1 /bin/check
 """
+
+
+def _refused(why: str) -> Callable[[click.Context, click.Parameter, Any], None]:
+    """For options of Docker's that would have to do what cannot be done here."""
+
+    def refuse(ctx: click.Context, parameter: click.Parameter, value: Any) -> None:
+        if value and value != "no":
+            fault = SourceFault(f"{parameter.opts[0]} is not supported: {why}", "leave it out")
+            fault.exit_code = _FAILED
+            raise fault
+
+    return refuse
+
+
+_NO_NETWORK = _refused("the command shares this machine's network, and what it listens on is reached as it is")
+_NO_DAEMON = _refused("there is no daemon that the command could be left with")
+_NO_MORE = _refused("the sandbox gives no command more than a build step has")
 
 
 @click.command("run", help=_HELP, context_settings={"allow_interspersed_args": False})
@@ -46,14 +72,33 @@ Examples:
 @click.option("-e", "--env", "env", multiple=True, metavar="NAME[=VALUE]", help="Set an environment variable.")
 @click.option("--env-file", "env_files", multiple=True, metavar="FILE", help="Set those of a file.")
 @click.option("-v", "--volume", "volumes", multiple=True, metavar="SRC:DST[:ro]", help="Show a file or folder inside.")
+@click.option("--tmpfs", "tmpfs", multiple=True, metavar="DST[:OPTIONS]", help="An empty folder in memory.")
+@click.option("--read-only", "readonly", is_flag=True, help="Only volumes and folders in memory can be written to.")
 @click.option("-w", "--workdir", default="", metavar="FOLDER", help="Working directory.")
 @click.option("-u", "--user", default="", metavar="USER[:GROUP]", help="User by name or number.")
 @click.option("--entrypoint", default=None, metavar="WORD", help="Instead of the image's entrypoint and command.")
 @click.option("--network", type=click.Choice(["host", "none"]), default="host", show_default=True, help="Which one.")
+@click.option("--add-host", "hosts", multiple=True, metavar="NAME:IP", help="Add a line to /etc/hosts.")
 @click.option("-h", "--hostname", default="", metavar="NAME", help="Name of the machine inside.")
+@click.option("--name", "label", default="", metavar="NAME", help="Taken; nothing here is found by a container's name.")
 @click.option("-i", "--interactive", is_flag=True, help="Hand on standard input.")
 @click.option("-t", "--tty", "terminal", is_flag=True, help="Give the command a terminal.")
 @click.option("--init", is_flag=True, help="Always so: zombies are reaped.")
+@click.option(
+    "--pull", "policy", type=click.Choice(POLICIES), default="missing", show_default=True, help="Whether to pull first."
+)
+@click.option("-q", "--quiet", is_flag=True, help="Say nothing of a pull.")
+@click.option(
+    "--platform", default=lambda: os.environ.get("DOCKER_DEFAULT_PLATFORM", ""), metavar="OS/ARCH[/VARIANT]",
+    help="Which image to take (default: this machine's).",
+)  # fmt: skip
+@click.option("-p", "--publish", multiple=True, hidden=True, expose_value=False, callback=_NO_NETWORK)
+@click.option("-P", "--publish-all", is_flag=True, hidden=True, expose_value=False, callback=_NO_NETWORK)
+@click.option("-d", "--detach", is_flag=True, hidden=True, expose_value=False, callback=_NO_DAEMON)
+@click.option("--restart", hidden=True, expose_value=False, callback=_NO_DAEMON)
+@click.option("--privileged", is_flag=True, hidden=True, expose_value=False, callback=_NO_MORE)
+@click.option("--cap-add", multiple=True, hidden=True, expose_value=False, callback=_NO_MORE)
+@click.option("--device", multiple=True, hidden=True, expose_value=False, callback=_NO_MORE)
 @click.pass_context
 def command(
     ctx: click.Context,
@@ -63,18 +108,26 @@ def command(
     env: tuple[str, ...],
     env_files: tuple[str, ...],
     volumes: tuple[str, ...],
+    tmpfs: tuple[str, ...],
+    readonly: bool,
     workdir: str,
     user: str,
     entrypoint: str | None,
     network: str,
+    hosts: tuple[str, ...],
     hostname: str,
+    label: str,
     interactive: bool,
     terminal: bool,
     init: bool,
+    policy: str,
+    quiet: bool,
+    platform: str,
 ) -> int:
     try:
         if interactive and terminal and not os.isatty(0):
             raise SourceFault("the input device is not a TTY", "leave out -t")
+        container.check_name(label)
         wish = container.Wish(
             command=words,
             env=container.given_env(env, env_files, os.environ),
@@ -82,9 +135,14 @@ def command(
             user=user,
             entrypoint=entrypoint,
             terminal=terminal,
+            hostname=hostname or container.new_hostname(),
+            network=network,
+            hosts=tuple(host_entry(host) for host in hosts),
+            mounts=(*(volume.bind(text) for text in volumes), *(volume.tmpfs(text) for text in tmpfs)),
+            readonly=readonly,
         )
-        binds = tuple(container.bind(text) for text in volumes)
-        return _run(ctx, name, wish, binds, network, hostname or container.new_hostname(), interactive)
+        wanted = Wanted(name, policy, Platform.parse(platform) if platform else None, quiet)
+        return _run(ctx, wanted, wish, interactive)
     except Canceled:
         raise
     except Fault as error:
@@ -92,15 +150,7 @@ def command(
         raise
 
 
-def _run(
-    ctx: click.Context,
-    name: str,
-    wish: container.Wish,
-    binds: tuple[BindMount, ...],
-    network: str,
-    hostname: str,
-    interactive: bool,
-) -> int:
+def _run(ctx: click.Context, wanted: Wanted, wish: container.Wish, interactive: bool) -> int:
     from builder.cli.attach import with_pipes, with_terminal
     from builder.cli.bounds import unpack_limits
     from builder.sandbox import namespace
@@ -113,23 +163,19 @@ def _run(
 
     namespace.enter()
     with opened(ctx) as (store, images), store.using():
-        stored = images.resolve(name)
-        if stored is None:
-            raise ImageFault(f"No such image: {name}", "lapstrake images lists what there is")
+        stored, image = image_for(wanted, store, images)
         mark_used(store.leases, stored.descriptor.digest)
         store.blobs.hold(*reach(store.blobs, stored.descriptor))
-        image = images.load(stored.descriptor)
         trees = Trees(
             lambda: open_snapshots(store.root, make_stub, _warn), store.blobs, _warn, unpack_limits(os.environ)
         )
         stack = tuple(Stratum(layer) for layer in image.layers)
         try:
-            missing = [path for path in image.config.runtime.volumes if _is_missing(trees, stack, path)]
+            volumes = tuple(_volumes(trees, stack, image.config.runtime.volumes, wish.readonly))
             draft = trees.begin(stack)
             launcher = Launcher(compiled(store.root), _warn)
             try:
-                mounts: tuple[Mount, ...] = (*(TmpfsMount(path, mode=0o755) for path in missing), *binds)
-                spec = msgspec.structs.replace(_spec(image, wish, network, hostname), root=draft.root, mounts=mounts)
+                spec = msgspec.structs.replace(_spec(image, wish), root=draft.root, mounts=(*volumes, *wish.mounts))
                 talk = with_terminal if wish.terminal else with_pipes
                 status = talk(lambda streams: launcher.attach(spec, streams), interactive)
             finally:
@@ -143,24 +189,31 @@ def _run(
     return _status_of(status)
 
 
-def _spec(image: Image, wish: container.Wish, network: str, hostname: str) -> SandboxSpec:
+def _spec(image: Image, wish: container.Wish) -> SandboxSpec:
     config = image.config.runtime
     return SandboxSpec(
         root=PlainRoot("/"),
         argv=container.argv(config, wish),
-        env=container.environment(config, wish, hostname),
+        env=container.environment(config, wish),
         cwd=wish.workdir or config.workdir or "/",
         user=wish.user or config.user,
-        hostname=hostname,
-        network=network,
-        hosts=f"127.0.0.1\tlocalhost {hostname}\n::1\tlocalhost ip6-localhost ip6-loopback\n",
+        hostname=wish.hostname,
+        network=wish.network,
+        hosts=container.hosts_file(wish),
         resolv_conf=resolv_conf(),
-        terminal=wish.terminal,
+        terminal=window() if wish.terminal else None,
+        readonly=wish.readonly,
     )
 
 
-def _is_missing(trees: Trees, stack: Stack, path: str) -> bool:
-    return not stack or trees.view(stack).lookup(os.fsencode(os.path.normpath(path)).strip(b"/")) is None
+def _volumes(trees: Trees, stack: Stack, paths: tuple[str, ...], readonly: bool) -> Iterator[Mount]:
+    """A VOLUME is the image's folder, thrown away like all else and always writable; an empty one if it has none."""
+    for path in paths:
+        entry = trees.view(stack).lookup(os.fsencode(os.path.normpath(path)).strip(b"/")) if stack else None
+        if entry is None:
+            yield TmpfsMount(path, mode=0o755)
+        elif readonly and entry.kind is Kind.DIR:
+            yield OwnMount(path)
 
 
 def _status_of(status: ExitStatus) -> int:

@@ -16,7 +16,7 @@ import msgspec
 from builder.errors import ImageFault
 from builder.images.image import Image, parse
 from builder.images.layoutfile import CREATED, IMAGE_NAME, INDEX_FILE, LAYOUT, LAYOUT_FILE, REF_NAME
-from builder.images.naming import StoredImage, by_name, names_it, shown
+from builder.images.naming import StoredImage, by_name, names_it, parsed, shown
 from builder.images.rebuild import found_images
 from builder.images.uses import is_used
 from builder.oci.descriptor import INDEXES, MANIFESTS, Descriptor
@@ -62,6 +62,9 @@ class ImageStore:
         named = by_name(images, text)
         if named is not None:
             return named
+        reference = parsed(text)
+        if reference is not None and reference.digest is not None:  # pulled by its digest, it has no name
+            return next((i for i in images if i.descriptor.digest == reference.digest and not i.names), None)
         digits = text.removeprefix("sha256:")
         if not digits or set(digits) - _HEX:
             return None

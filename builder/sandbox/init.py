@@ -7,8 +7,9 @@ process that must stay alive. First message: the seccomp program. Then one messa
 output goes, and the step's own stream socket; three more are the command's standard ones, if it is not a step of a
 build. On the socket the builder sends the spec (4 bytes of length, JSON) and
 init answers with lines of JSON: {"warning": text}, then {"exit": code}, {"signal": number} or {"error": text,
-"hint": text}. Each byte that the builder sends after the spec is the number of a signal for the command. Its end of
-file means that the step must end.
+"hint": text}. {"terminal": true} comes before, with the descriptor of a terminal, if the spec asked for one. Each byte
+that the builder sends after the spec is the number of a signal for the command. Its end of file means that the step
+must end.
 
 Standard library only, and no more of it than is needed: start-up is on the hot path. init is PID 1 of a new pid
 namespace, so its end is the end of all that the command left behind. It is not dumpable (prctl(2)): the command, even
@@ -187,6 +188,8 @@ class Step:
         stubs = self._enter(spec)
         user = find_user(spec["user"])
         _make_cwd(spec["cwd"])
+        if spec["readonly"]:
+            linux.restrict("/", linux.MOUNT_ATTR_RDONLY, recursive=False)
         os.chdir(spec["cwd"])
         if not os.getcwd().startswith("/"):
             raise Refused(f"working directory {spec['cwd']} is outside the root", "")
@@ -215,6 +218,8 @@ class Step:
         inroot = InRoot(root)
         os.umask(0)
         mounts.mount_all(inroot, spec)
+        if spec["terminal"]:
+            self._hand_over(spec, *mounts.open_terminal(inroot))
         os.umask(0o022)
         os.fchdir(root)
         linux.pivot_root(".", ".")
@@ -223,15 +228,26 @@ class Step:
         return inroot.stubs
 
     def _bare(self, spec: dict[str, Any]) -> list[Stub]:
-        if spec["root"]["type"] != "plain" or spec["network"] == "none" or spec["mounts"]:
+        if spec["root"]["type"] != "plain" or spec["network"] == "none" or spec["mounts"] or spec["readonly"]:
             raise Refused(
                 "namespaces are not permitted here, and this step cannot do without",
                 "run as root, or allow user namespaces (sysctl user.max_user_namespaces)",
             )
         _send(self._stream, {"warning": _FORBIDDEN})
+        if spec["terminal"]:
+            ours = os.open("/dev/ptmx", os.O_RDWR | os.O_NOCTTY | os.O_CLOEXEC)
+            self._hand_over(spec, ours, mounts.peer(ours))
         os.chroot(spec["root"]["path"])
         os.chdir("/")
         return []
+
+    def _hand_over(self, spec: dict[str, Any], ours: int, theirs: int) -> None:
+        """The builder gets its side of the terminal, the command the other one as all of its streams."""
+        rows, columns = spec["terminal"]
+        fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", rows, columns, 0, 0))
+        socket.send_fds(self._stream, [b'{"terminal": true}\n'], [ours])
+        os.close(ours)
+        self._streams = [theirs, os.dup(theirs), os.dup(theirs)]
 
     def _start(self, spec: dict[str, Any], environment: dict[str, str], user: User) -> tuple[int, int]:
         """Fork the command: its pid, and a pipe that ends, or says why, when it has become what it should."""
@@ -256,6 +272,7 @@ class Step:
             os.dup2(fd, number)
         if spec["terminal"]:
             fcntl.ioctl(0, termios.TIOCSCTTY, 0)
+            _give(0, user.uid)
         linux.cloexec_from(3)
         for number in range(1, signal.NSIG):
             if number not in (signal.SIGKILL, signal.SIGSTOP) and signal.getsignal(number) is not None:
@@ -308,6 +325,13 @@ def _outcome(status: int, failure: str) -> dict[str, Any]:
     if os.WIFSIGNALED(status):
         return {"signal": os.WTERMSIG(status)}
     return {"exit": os.WEXITSTATUS(status)}
+
+
+def _give(terminal: int, uid: int) -> None:
+    try:
+        os.fchown(terminal, uid, -1)
+    except OSError:
+        pass  # a user namespace with a single id
 
 
 def _join(folder: str) -> None:

@@ -81,8 +81,8 @@ class Launcher:
                 self._running.discard(near)
                 near.close()
 
-    def attach(self, spec: SandboxSpec, streams: tuple[int, int, int]) -> Attached:
-        """Start one command with standard descriptors of its own; they are closed here."""
+    def attach(self, spec: SandboxSpec, streams: tuple[int, ...]) -> Attached:
+        """Start one command with standard descriptors of its own, which are closed here, or a terminal of its own."""
         near, far = socket.socketpair()
         null = os.open(os.devnull, os.O_RDWR | os.O_CLOEXEC)
         try:
@@ -90,13 +90,14 @@ class Launcher:
                 self._begin(near, null, far, streams)
             data = record.encode(spec)
             near.sendall(struct.pack("<I", len(data)) + data)
+            said, terminal = _terminal(near) if spec.terminal else (b"", -1)
         except OSError as error:
             near.close()
             raise SandboxFault(f"the sandbox helper is gone: {error.strerror}") from error
         finally:
             for fd in set(streams):
                 os.close(fd)
-        return Attached(near, lambda: self._answer(near))
+        return Attached(near, lambda: self._answer(near, said), terminal)
 
     def kill_all(self) -> None:
         """End every running command; run() of later ones raises Canceled."""
@@ -125,8 +126,9 @@ class Launcher:
         finally:
             os.close(write)
 
-    def _answer(self, near: socket.socket) -> ExitStatus:
-        data = b"".join(iter(lambda: near.recv(_READ), b""))
+    def _answer(self, near: socket.socket, said: bytes = b"") -> ExitStatus:
+        """said: what came before."""
+        data = said + b"".join(iter(lambda: near.recv(_READ), b""))
         if self._closed:
             raise Canceled("canceled")
         for line in data.splitlines():
@@ -146,11 +148,21 @@ class Launcher:
         )
 
 
-class Attached:
-    """A command that runs with streams of its own."""
+def _terminal(near: socket.socket) -> tuple[bytes, int]:
+    """What init says up to the terminal that it hands over, and that; -1 if it says why there is none."""
+    said = b""
+    while True:
+        data, descriptors, _, _ = socket.recv_fds(near, _READ, 1, socket.MSG_CMSG_CLOEXEC)
+        said += data
+        if descriptors or not data:
+            return said, descriptors[0] if descriptors else -1
 
-    def __init__(self, stream: socket.socket, answer: Callable[[], ExitStatus]) -> None:
-        self._stream, self._answer = stream, answer
+
+class Attached:
+    """A command that runs with streams of its own. terminal: our side of its terminal, -1 if it has none."""
+
+    def __init__(self, stream: socket.socket, answer: Callable[[], ExitStatus], terminal: int = -1) -> None:
+        self._stream, self._answer, self.terminal = stream, answer, terminal
 
     def signal(self, number: int) -> None:
         """Send the command a signal; nothing happens if it has ended."""

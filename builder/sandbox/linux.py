@@ -28,6 +28,8 @@ MS_PRIVATE = 1 << 18
 MNT_DETACH = 2
 UMOUNT_NOFOLLOW = 8
 
+TIOCSPTLCK, TIOCGPTPEER = 0x40045431, 0x5441
+
 PR_SET_PDEATHSIG = 1
 PR_SET_DUMPABLE = 4
 PR_CAPBSET_DROP = 24
@@ -97,11 +99,12 @@ class _MountAttr(ctypes.Structure):
     _fields_ = [(name, ctypes.c_uint64) for name in ("attr_set", "attr_clr", "propagation", "userns_fd")]
 
 
-def restrict(target: str, attributes: int) -> None:
-    """mount_setattr(2): a mount and all mounts below it get these MOUNT_ATTR_* too."""
+def restrict(target: str, attributes: int, *, recursive: bool = True) -> None:
+    """mount_setattr(2): a mount, and all mounts below it if recursive, get these MOUNT_ATTR_* too."""
     attr = _MountAttr(attributes, 0, 0, 0)
     size = ctypes.c_size_t(ctypes.sizeof(attr))
-    result = _libc.syscall(_SYS_MOUNT_SETATTR, -100, os.fsencode(target), _AT_RECURSIVE, ctypes.byref(attr), size)
+    flags = _AT_RECURSIVE if recursive else 0
+    result = _libc.syscall(_SYS_MOUNT_SETATTR, -100, os.fsencode(target), flags, ctypes.byref(attr), size)
     check(result, f"mount_setattr {target}")
 
 

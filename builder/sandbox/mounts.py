@@ -9,8 +9,10 @@ from __future__ import annotations
 
 import binascii
 import errno
+import fcntl
 import os
 import stat
+import struct
 from typing import Any
 
 from builder.sandbox import linux
@@ -61,6 +63,24 @@ def mount_all(inroot: InRoot, spec: dict[str, Any]) -> None:
         _mask(inroot)
     for mount in spec["mounts"]:
         _GIVEN[mount["type"]](inroot, mount)
+
+
+def open_terminal(inroot: InRoot) -> tuple[int, int]:
+    """A new terminal of the root's own devpts (pts(4)), also shown as /dev/console: our side of it, and its peer."""
+    ptmx, dev = inroot.existing("dev/pts/ptmx"), inroot.existing("dev")
+    if ptmx is None or dev is None:
+        raise OSError(errno.ENOENT, "is not there, since something else is mounted on /dev", "/dev/pts/ptmx")
+    ours = os.open(_at(ptmx), os.O_RDWR | os.O_NOCTTY | os.O_CLOEXEC)
+    theirs = peer(ours)
+    os.close(os.open("console", os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o620, dir_fd=dev))
+    linux.mount(_at(theirs), f"{_at(dev)}/console", flags=linux.MS_BIND)
+    return ours, theirs
+
+
+def peer(ours: int) -> int:
+    """The other side of a terminal (ioctl_tty(2)), found without its name."""
+    fcntl.ioctl(ours, linux.TIOCSPTLCK, struct.pack("i", 0))
+    return fcntl.ioctl(ours, linux.TIOCGPTPEER, os.O_RDWR | os.O_NOCTTY | os.O_CLOEXEC)
 
 
 def _at(fd: int) -> str:
@@ -212,10 +232,17 @@ def _mask(inroot: InRoot) -> None:
 def _tmpfs(inroot: InRoot, mount: dict[str, Any]) -> None:
     fd = inroot.target(mount["target"], is_dir=True)
     size = f",size={mount['size']}" if mount["size"] else ""
-    linux.mount("tmpfs", _at(fd), "tmpfs", linux.MS_NOSUID | linux.MS_NODEV, f"mode={mount['mode']:o}{size}")
+    flags = linux.MS_NOSUID | linux.MS_NODEV | (linux.MS_NOEXEC if mount["noexec"] else 0)
+    linux.mount("tmpfs", _at(fd), "tmpfs", flags, f"mode={mount['mode']:o},uid={mount['uid']},gid={mount['gid']}{size}")
     os.close(fd)
     if mount["readonly"]:
         _restrict(inroot, mount["target"], linux.MOUNT_ATTR_RDONLY, is_dir=True)
+
+
+def _own(inroot: InRoot, mount: dict[str, Any]) -> None:
+    fd = inroot.target(mount["target"], is_dir=True)
+    linux.mount(_at(fd), _at(fd), flags=linux.MS_BIND)
+    os.close(fd)
 
 
 def _bind(inroot: InRoot, mount: dict[str, Any]) -> None:
@@ -285,4 +312,4 @@ def _restrict(inroot: InRoot, path: str, attributes: int, *, is_dir: bool) -> No
     os.close(fd)
 
 
-_GIVEN = {"tmpfs": _tmpfs, "bind": _bind, "tree": _tree, "file": _given_file, "device": _device}
+_GIVEN = {"tmpfs": _tmpfs, "own": _own, "bind": _bind, "tree": _tree, "file": _given_file, "device": _device}

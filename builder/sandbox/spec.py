@@ -51,12 +51,21 @@ class TreeMount(msgspec.Struct, frozen=True, tag="tree"):
 
 
 class TmpfsMount(msgspec.Struct, frozen=True, tag="tmpfs"):
-    """size: bytes, 0 for the kernel's default. mode: permission bits of its root."""
+    """size: bytes, 0 for the kernel's default. mode, uid, gid: of its root. noexec: no program in it can be started."""
 
     target: str
     size: int = 0
     mode: int = 0o1777
     readonly: bool = False
+    noexec: bool = False
+    uid: int = 0
+    gid: int = 0
+
+
+class OwnMount(msgspec.Struct, frozen=True, tag="own"):
+    """A folder of the root itself, which stays writable where the root is not."""
+
+    target: str
 
 
 class FileMount(msgspec.Struct, frozen=True, tag="file"):
@@ -92,7 +101,7 @@ class Given(msgspec.Struct, frozen=True):
     env: tuple[str, ...] = ()
 
 
-Mount = BindMount | DeviceNode | TreeMount | TmpfsMount | FileMount
+Mount = BindMount | DeviceNode | TreeMount | TmpfsMount | OwnMount | FileMount
 
 
 DEFAULT_SHM_SIZE = 64 << 20
@@ -133,7 +142,8 @@ class SandboxSpec(msgspec.Struct, frozen=True, kw_only=True):
     and never reach the layer. shm_size: bytes. ulimits: (name in lower case, soft, hard), -1 for no limit.
     cgroups: those that the command runs in, which it also sees at /sys/fs/cgroup.
     insecure: all capabilities, no filter of system calls, nothing masked, loop devices (RUN --security=insecure).
-    terminal: its standard input is a terminal, which becomes the one that controls it.
+    terminal: rows and columns of a terminal in the root's own /dev/pts, which becomes its standard streams and the one
+    that controls it; None for none. readonly: the root, but for what is mounted in it.
     """
 
     root: OverlayRoot | PlainRoot
@@ -150,4 +160,5 @@ class SandboxSpec(msgspec.Struct, frozen=True, kw_only=True):
     ulimits: tuple[tuple[str, int, int], ...] = ()
     cgroups: tuple[Cgroup, ...] = ()
     insecure: bool = False
-    terminal: bool = False
+    terminal: tuple[int, int] | None = None
+    readonly: bool = False

@@ -1,0 +1,53 @@
+"""Options of `run` that put something into the container's tree: -v and --tmpfs."""
+
+from __future__ import annotations
+
+import os
+
+from builder.cli.request import byte_count
+from builder.errors import SourceFault
+from builder.sandbox.spec import BindMount, TmpfsMount
+
+_FLAGS = ("rw", "ro", "exec", "noexec", "nosuid", "nodev")  # the last two hold in any case
+
+
+def bind(text: str) -> BindMount:
+    """`SRC:DST[:ro|rw]`: a file or folder of this machine, links in its name followed, as whoever typed it trusts."""
+    source, _, rest = text.partition(":")
+    target, _, mode = rest.partition(":")
+    if not target.startswith("/") or mode not in ("", "ro", "rw"):
+        raise SourceFault(f'invalid volume specification: "{text}"', "want SRC:DST[:ro], with an absolute DST")
+    if "/" not in source and source not in (".", ".."):
+        raise SourceFault(f"{source} is the name of a volume, and there are only folders here", "write ./NAME for one")
+    path = os.path.realpath(source)
+    if not os.path.exists(path):
+        raise SourceFault(f"bind source path does not exist: {source}")
+    return BindMount(path, target, readonly=mode == "ro")
+
+
+def tmpfs(text: str) -> TmpfsMount:
+    """`DST[:OPTION,…]`, with those of mount(8) for tmpfs as far as they say who may do what, and how much."""
+    target, _, rest = text.partition(":")
+    if not target.startswith("/") or target.strip("/") == "":
+        raise SourceFault(f'invalid mount path: "{target}"', "want an absolute path, and not the root")
+    flags, values = {"noexec"}, {"size": 0, "mode": 0o1777, "uid": 0, "gid": 0}
+    for option in filter(None, rest.split(",")):
+        name, equals, value = option.partition("=")
+        if not equals and name in _FLAGS:
+            flags = flags - {{"exec": "noexec", "rw": "ro"}.get(name, "")} | {name}
+        elif equals and name in values:
+            values[name] = _number(name, value, text)
+        else:
+            raise SourceFault(
+                f'invalid tmpfs option "{option}"', f"options: {', '.join((*_FLAGS, *(f'{n}=…' for n in values)))}"
+            )
+    return TmpfsMount(target, readonly="ro" in flags, noexec="noexec" in flags, **values)
+
+
+def _number(name: str, value: str, text: str) -> int:
+    if name == "size":
+        return byte_count("--tmpfs size", value)
+    digits = "01234567" if name == "mode" else "0123456789"
+    if not value or len(value) > 10 or set(value) - set(digits):
+        raise SourceFault(f"invalid tmpfs option {name}={value} in {text}", "want a number")
+    return int(value, 8 if name == "mode" else 10) & (0o7777 if name == "mode" else (1 << 32) - 1)
