@@ -170,7 +170,8 @@ class Session:
     def _share(self, programs: tuple[Program, ...]) -> None:
         """Write the caches that are elsewhere."""
         if self._lookup is not None:
-            self._sharing.finish(self._lookup, tuple(p.target for p in programs if p.target is not None))
+            targets = tuple(program.target for program in programs if program.target is not None)
+            self._sharing.finish(self._store, self._lookup, programs[-1].graph, targets)
 
     def _part(self, program: Program, scheduler: Scheduler | None) -> Part:
         stack = scheduler.stack(program.target) if scheduler is not None and program.target is not None else ()
@@ -204,6 +205,7 @@ class Session:
             warn=self.report.warn,
             devices=self._devices.given,
             unpack=self._unpack,
+            restore=self._sharing.restore,
         )
         return LocalExecutor(
             self._store,

@@ -8,11 +8,14 @@ from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from typing import TYPE_CHECKING, Any
 
+from builder.cli.bounds import unpack_limits
 from builder.cli.reporter import Reporter
 from builder.cli.request import BuildRequest
 from builder.errors import LostResult, OutputFault
+from builder.graph.graph import BuildGraph
 from builder.layer.layer import Layer
 from builder.oci.reference import Reference
+from cache.blobs import BlobStore
 from cache.digest import Digest
 from cache.errors import Fault
 from cache.store import Store
@@ -80,12 +83,18 @@ class Sharing:
 
         return to_config(make_records(lookup.known(target), lookup.selected(target)))
 
-    def finish(self, lookup: Lookup, targets: tuple[Digest, ...]) -> None:
+    def restore(self, name: str, path: str) -> bool:
+        """Fill an empty folder with what is shared of a cache mount; False for nothing."""
+        return self.imports is not None and self.imports.restore(name, path, unpack_limits(os.environ))
+
+    def finish(self, store: Store, lookup: Lookup, graph: BuildGraph, targets: tuple[Digest, ...]) -> None:
         """Write what --cache-to asks for. Raises OutputFault, LostResult."""
         for spec, export in self._exports:
             step = self._report.begin(f"exporting cache to {_PLACE[spec.kind]} {export.storage.name}")
             try:
-                export.finish(lookup.known(*targets), lookup.selected(*targets), self._chain)
+                with self._mounts(spec, store, graph, targets) as (mounts, archives):
+                    known, selected = lookup.known(*targets), lookup.selected(*targets)
+                    export.finish(known, selected, self._chain, mounts, archives)
                 _reset(spec, export, self._report)
             except (LostResult, KeyboardInterrupt):
                 raise
@@ -95,6 +104,22 @@ class Sharing:
                     raise OutputFault(words, error.hint or "with ignore-error=true the build goes on") from error
                 self._report.warn(words)
             self._report.done(step)
+
+    @contextmanager
+    def _mounts(
+        self, spec: CacheSpec, store: Store, graph: BuildGraph, targets: tuple[Digest, ...]
+    ) -> Iterator[tuple[dict[str, Layer], BlobStore | None]]:
+        """The cache mounts of the build's steps as archives, if they are wanted, and where these are."""
+        if not spec.mounts:
+            yield {}, None
+            return
+        from builder.remotecache.sharedmounts import aside, packed
+        from builder.solve.cachefolders import CacheFolders
+        from builder.solve.cachemounts import cache_names
+
+        folders = CacheFolders(store.path("caches"), store.path("tmp"), lambda: True)
+        with aside(store.path("tmp")) as archives:
+            yield packed(folders, cache_names(graph, targets), spec.mounts_limit, archives, self._report.warn), archives
 
 
 _PLACE = {"registry": "registry", "local": "client directory", "s3": "Amazon S3"}
@@ -113,7 +138,9 @@ def opened_sharing(request: BuildRequest, store: Store, report: Reporter) -> Ite
         opener = _Opener(stack)
         imports = None
         if request.cache_from:
-            imports = Imports([opener.storage(spec) for spec in request.cache_from], store, report, time.time())
+            storages = [opener.storage(spec) for spec in request.cache_from]
+            mounts = [one for one, spec in zip(storages, request.cache_from, strict=True) if spec.mounts]
+            imports = Imports(storages, store, report, time.time(), mounts)
         exports = []
         for spec in request.cache_to:
             if spec.kind == "inline":

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 
 import msgspec
@@ -15,10 +15,10 @@ from builder.oci.descriptor import DOCKER_INDEX, OCI_INDEX, OCI_MANIFEST, Descri
 from builder.oci.manifest import Index, Manifest, encode
 from builder.oci.reference import Reference
 from builder.remotecache import records
-from builder.remotecache.records import CACHE_CONFIG, Record, Records, Selected, is_bare
+from builder.remotecache.records import CACHE_CONFIG, MountRecord, Record, Records, Selected, is_bare
 from builder.remotecache.storage import Storage
 from builder.solve.lookup import Known
-from cache.blobs import DOCUMENT_LIMIT
+from cache.blobs import DOCUMENT_LIMIT, BlobStore
 from cache.digest import Digest
 from cache.store import Store
 
@@ -55,20 +55,32 @@ class CacheExport:
             self._send(layer)
 
     def finish(
-        self, known: Iterable[Known], selected: Iterable[tuple[Digest, tuple[Digest, ...]]], chain: frozenset[Digest]
+        self,
+        known: Iterable[Known],
+        selected: Iterable[tuple[Digest, tuple[Digest, ...]]],
+        chain: frozenset[Digest],
+        mounts: Mapping[str, Layer] | None = None,
+        archives: BlobStore | None = None,
     ) -> None:
         """Send what was not offered, then what tells of it. Raises the first Fault of anything; nothing is named then.
 
         known: all steps, those with a bare layer too. selected: as in Lookup. chain: the steps whose layers are
-        the image's.
+        the image's. mounts: cache mounts by name; archives: where those are.
         """
         steps = tuple(known)
         wanted = [step.result.layer for step in steps if self._everything or step.vertex in chain]
         sent = [self._send(layer) for layer in wanted if not is_bare(layer)]
         layers = {layer.diff_id: layer for layer in (future.result() for future in sent)}
         told = make_records(steps, selected)
-        if told.results:
-            self._publish(msgspec.structs.replace(told, diff_ids=tuple(layers)), tuple(layers.values()))
+        if not told.results:
+            return
+        for mount in (mounts or {}).values():
+            assert archives is not None
+            if not self.storage.has(mount.blob):
+                self.storage.send(mount.blob, archives)
+        named = tuple(MountRecord(name, layer.diff_id) for name, layer in (mounts or {}).items())
+        told = msgspec.structs.replace(told, diff_ids=tuple(layers), mounts=named)
+        self._publish(told, (*layers.values(), *(mounts or {}).values()))
 
     def source(self, blob: Digest) -> Reference | None:
         """The repository that has a blob by now."""

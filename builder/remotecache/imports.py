@@ -8,6 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 from builder.errors import Canceled, Denied, LostResult, RateLimited, TransportFault
 from builder.layer.layer import Layer
+from builder.layer.limits import Limits
 from builder.oci.reference import Reference
 from builder.remotecache.load import load
 from builder.remotecache.records import Shared, bare, is_bare
@@ -29,10 +30,14 @@ class Imports:
     the layer finds that out, and from then on no such result is given.
     """
 
-    def __init__(self, storages: Sequence[Storage], store: Store, report: Report, now: float) -> None:
+    def __init__(
+        self, storages: Sequence[Storage], store: Store, report: Report, now: float, mounts: Sequence[Storage] = ()
+    ) -> None:
+        """mounts: those of the storages that cache mounts are taken from, too."""
         self._storages, self._store, self._report, self._now = storages, store, report, now
         self._lock = threading.Lock()
         self._loaded = False
+        self._mounting, self._mounts = mounts, dict[str, tuple[Storage, Layer]]()
         self._results: dict[Digest, list[tuple[Digest, tuple[Digest, ...]]]] = {}
         self._selected: dict[Digest, tuple[Digest, ...]] = {}
         self._layers: dict[Digest, list[Layer]] = {}
@@ -93,6 +98,28 @@ class Imports:
                 self._fetch(digest)
         self._file(digest)
         return True
+
+    def restore(self, name: str, path: str, limits: Limits) -> bool:
+        """Fill an empty folder with what is shared of a cache mount; whether there was anything, and it was whole."""
+        from builder.remotecache.sharedmounts import fill
+
+        if not self._mounting:
+            return False
+        self._load()
+        if name not in self._mounts:
+            return False
+        storage, layer = self._mounts[name]
+        step = self._report.begin(f"fetching cache mount {layer.blob.digest} from {storage.name}")
+        try:
+            fill(storage, layer, path, limits, self._store.path("tmp"))
+            return True
+        except Canceled:
+            raise
+        except Fault as error:
+            self._report.warn(f"cache {storage.name}: a cache mount begins without it: {error.message}")
+            return False
+        finally:
+            self._report.done(step)
 
     def complete(self, layers: Iterable[Layer]) -> None:
         """See to it that those of the layers that are elsewhere are here. Raises LostResult."""
@@ -169,6 +196,9 @@ class Imports:
                 continue  # what is said of a blob first counts
             self._layers.setdefault(layer.diff_id, []).append(layer)
             self._places.setdefault(layer.blob.digest, []).append((storage, layer))
+        if storage in self._mounting:
+            for name, layer in shared.mounts.items():
+                self._mounts.setdefault(name, (storage, layer))
         for one in shared.records.results:
             self._results.setdefault(one.key, []).append((one.diff_id, one.on))
         for selected in shared.records.selected:

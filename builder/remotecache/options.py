@@ -12,7 +12,7 @@ from builder.oci.reference import Reference
 from cache.digest import Digest
 
 _COMPRESSION = ("compression", "compression-level", "force-compression")
-_EXPORT = ("mode", "ignore-error", *_COMPRESSION)
+_EXPORT = ("mode", "ignore-error", "mounts", "mounts-max-size", *_COMPRESSION)
 _FORM = ("image-manifest", "oci-mediatypes")
 _S3 = (
     "bucket", "region", "prefix", "name", "blobs_prefix", "manifests_prefix", "endpoint_url", "use_path_style",
@@ -30,6 +30,8 @@ _REFUSED = {
     "gha": "keep the cache in a folder that actions/cache restores (type=local), or in a registry (type=registry)",
     "azblob": "use type=registry, or type=s3 by a gateway that speaks S3",
 }
+_MOUNTS_LIMIT = 2 << 30  # bytes
+_SIZE = re.compile(r"(\d{1,15}) ?([kmgt]?)(?:i?b)?\Z")
 _DURATION = re.compile(r"(?:(\d{1,6})h)?(?:(\d{1,6})m)?(?:(\d{1,9})s)?\Z")
 
 
@@ -63,6 +65,7 @@ class CacheSpec(msgspec.Struct, frozen=True, kw_only=True):
     path: the folder (local). digest: of the manifest to read instead of the tag's. everything: results of all steps
     with their layers (mode=max), else the layers of the image only. manifest: as an image manifest, else as an index.
     docker_types: the index's media type is Docker's. reset: blobs of the folder that no tag names go.
+    mounts: cache mounts are taken or given, too, which BuildKit never does; mounts_limit: bytes of all that are given.
     """
 
     kind: str
@@ -79,6 +82,8 @@ class CacheSpec(msgspec.Struct, frozen=True, kw_only=True):
     compression: str = ""
     level: int | None = None
     ignore_error: bool = False
+    mounts: bool = False
+    mounts_limit: int = _MOUNTS_LIMIT
 
 
 def parse_cache_from(texts: tuple[str, ...]) -> tuple[CacheSpec, ...]:
@@ -141,6 +146,8 @@ def _spec(values: dict[str, str], export: bool) -> CacheSpec:
         compression=compression(values.get("compression", "")),
         level=level(values),
         ignore_error=truth(values, "ignore-error", False),
+        mounts=truth(values, "mounts", False),
+        mounts_limit=_size(values),
     )
 
 
@@ -171,6 +178,16 @@ def _everything(values: dict[str, str]) -> bool:
     if mode not in ("min", "max"):
         raise OutputFault(f"invalid cache export mode {mode!r}", "use mode=min or mode=max")
     return mode == "max"
+
+
+def _size(values: dict[str, str]) -> int:
+    text = values.get("mounts-max-size")
+    if text is None:
+        return _MOUNTS_LIMIT
+    found = _SIZE.match(text.lower())
+    if found is None:
+        raise OutputFault(f"invalid mounts-max-size {text!r}", "want a number of bytes, or one with k, m or g")
+    return int(int(found[1]) * 1024 ** " kmgt".index(found[2] or " "))
 
 
 def _s3(values: dict[str, str]) -> S3Options:

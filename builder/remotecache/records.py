@@ -35,16 +35,24 @@ class Selected(msgspec.Struct, frozen=True):
     contents: tuple[Digest, ...]
 
 
+class MountRecord(msgspec.Struct, frozen=True):
+    """A cache mount: the name of its folder, and the diff_id of its archive."""
+
+    name: str
+    diff_id: Digest
+
+
 class Records(msgspec.Struct, frozen=True):
     """results: also of steps whose layers are not there; their keys and trees lead to those of others.
 
     diff_ids: of the layers that are there, in the order of the manifest's; empty in an image, whose config names its
-    own.
+    own. mounts: cache mounts, whose archives follow the layers in the manifest.
     """
 
     results: tuple[Record, ...] = ()
     selected: tuple[Selected, ...] = ()
     diff_ids: tuple[Digest, ...] = ()
+    mounts: tuple[MountRecord, ...] = ()
     version: int = 1
 
 
@@ -58,10 +66,11 @@ def is_bare(layer: Layer) -> bool:
 
 
 class Shared(msgspec.Struct, frozen=True):
-    """Records with the layers that are there."""
+    """Records with the layers and archives of cache mounts that are there."""
 
     records: Records
     layers: tuple[Layer, ...]
+    mounts: dict[str, Layer]
 
 
 def encode(records: Records) -> bytes:
@@ -87,9 +96,13 @@ def to_config(records: Records) -> Any:
 def _shared(records: Records, diff_ids: tuple[Digest, ...], blobs: tuple[Descriptor, ...]) -> Shared:
     if records.version != 1:
         raise CacheFault(f"its records are of version {records.version}", "a newer lapstrake can read them")
-    if len(diff_ids) != len(blobs):
-        raise ImageFault(f"it has {len(blobs)} layers, and names {len(diff_ids)}")
+    ids = (*diff_ids, *(mount.diff_id for mount in records.mounts))
+    if len(ids) != len(blobs):
+        raise ImageFault(f"it has {len(blobs)} layers, and names {len(ids)}")
     if not all(blob.size for blob in blobs):
         raise ImageFault("it has a layer of no bytes")
-    plain = (Descriptor(blob.media_type, blob.digest, blob.size) for blob in blobs)
-    return Shared(records, tuple(Layer(diff_id, blob) for diff_id, blob in zip(diff_ids, plain, strict=True)))
+    layers = [Layer(i, Descriptor(b.media_type, b.digest, b.size)) for i, b in zip(ids, blobs, strict=True)]
+    own = len(diff_ids)
+    return Shared(
+        records, tuple(layers[:own]), {m.name: layer for m, layer in zip(records.mounts, layers[own:], strict=True)}
+    )

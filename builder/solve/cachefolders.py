@@ -41,10 +41,13 @@ class Cache(msgspec.Struct, frozen=True):
 
 
 class CacheFolders:
-    """root: the folder for all caches. scratch: a folder on the same disk, for what is being taken apart."""
+    """root: the folder for all caches. scratch: a folder on the same disk, for what is being taken apart.
 
-    def __init__(self, root: str, scratch: str) -> None:
-        self._root, self._scratch = root, scratch
+    canceled: whether to stop waiting for a cache that a step uses, which is then Canceled.
+    """
+
+    def __init__(self, root: str, scratch: str, canceled: Callable[[], bool] = lambda: False) -> None:
+        self._root, self._scratch, self._canceled = root, scratch, canceled
 
     def all(self) -> list[Cache]:
         """In the order of their ids."""
@@ -82,7 +85,7 @@ class CacheFolders:
         """
         if cache.about is None:
             raise SourceFault(f"what the cache {cache.name} is, is not known", "remove it")
-        with CacheMounts(self._root).locked(cache.about) as path:
+        with CacheMounts(self._root, self._canceled).locked(cache.about) as path:
             if not os.path.isdir(path):
                 raise SourceFault(f"no such cache: {cache.id}")
             tree = MergedTree([FolderLayer(path, False)])
@@ -105,7 +108,7 @@ class CacheFolders:
             fcntl.flock(fd, fcntl.LOCK_EX)  # says to Store.tidy that it is still written
             os.fchmod(fd, _MODE)
             roots: list[Entry] = []
-            unpacked = apply_plain(_noted(open_archive(_Given(stream, what), limits, what), roots), fd, devices=False)
+            unpacked = apply_plain(noted(open_archive(_Given(stream, what), limits, what), roots), fd, devices=False)
             about = self._about(id, roots, os.fstat(fd))
             if not roots:
                 os.fchown(fd, about.uid, about.gid)
@@ -158,7 +161,7 @@ def _with_about(tree: MergedTree, about: About) -> Iterator[Item]:
     yield from all_of(tree)
 
 
-def _noted(items: Iterable[Item], roots: list[Entry]) -> Iterator[Item]:
+def noted(items: Iterable[Item], roots: list[Entry]) -> Iterator[Item]:
     """The same, the root as it comes put into roots, and on without what we said of it."""
     for entry, content in items:
         if not entry.path and entry.kind is Kind.DIR:

@@ -15,13 +15,14 @@ import fcntl
 import itertools
 import os
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
 
 import msgspec
 
 from builder.errors import Canceled
-from builder.graph.operation import Mount
+from builder.graph.graph import BuildGraph
+from builder.graph.operation import Exec, Mount
 from builder.layer.remove import remove
 from cache import record
 from cache.digest import Digest
@@ -56,10 +57,18 @@ class About(msgspec.Struct, frozen=True):
 
 
 class CacheMounts:
-    """root: absolute path of the folder for all caches, made when needed. canceled: whether to stop waiting."""
+    """root: absolute path of the folder for all caches, made when needed. canceled: whether to stop waiting.
 
-    def __init__(self, root: str, canceled: Callable[[], bool] = lambda: False) -> None:
-        self._root, self._canceled = root, canceled
+    restore(name, path): fills an empty folder with what a cache of this name has elsewhere; False if it is nowhere.
+    """
+
+    def __init__(
+        self,
+        root: str,
+        canceled: Callable[[], bool] = lambda: False,
+        restore: Callable[[str, str], bool] = lambda name, path: False,
+    ) -> None:
+        self._root, self._canceled, self._restore = root, canceled, restore
 
     @staticmethod
     def name(mount: Mount, base: Digest | None) -> str:
@@ -72,9 +81,15 @@ class CacheMounts:
 
         Waits where sharing says so. Raises Canceled while waiting, OSError.
         """
-        with self.locked(About.of(mount, base), mount.sharing) as path:
+        about = About.of(mount, base)
+
+        def begin(temp: str) -> None:
+            if not self._restore(about.name, temp):
+                fill(temp)
+
+        with self.locked(about, mount.sharing) as path:
             if not os.path.isdir(path):
-                make_whole(path, lambda temp: _begin(temp, mount, fill))
+                make_whole(path, lambda temp: _begin(temp, mount, begin))
             yield path
 
     @contextmanager
@@ -109,6 +124,17 @@ class CacheMounts:
             if sharing != "private":
                 time.sleep(_POLL)
         raise AssertionError("endless")
+
+
+def cache_names(graph: BuildGraph, targets: Iterable[Digest]) -> frozenset[str]:
+    """The names of all caches that the steps of the targets have."""
+    names = set()
+    for digest in graph.needed(targets):
+        vertex = graph.vertices[digest]
+        for mount in vertex.operation.mounts if isinstance(vertex.operation, Exec) else ():
+            if mount.kind == "cache":
+                names.add(About.of(mount, None if mount.input is None else vertex.inputs[mount.input]).name)
+    return frozenset(names)
 
 
 def make_whole(path: str, fill: Callable[[str], None]) -> None:

@@ -44,7 +44,7 @@ class Commands:
         self._canceled = canceled
         self._emit, self._clock = emit, clock
         self._temp = store.path("tmp")
-        self._caches = CacheMounts(store.path("caches"), canceled)
+        self._caches = CacheMounts(store.path("caches"), canceled, surroundings.restore)
         self._cgroups = _cgroups(surroundings)
 
     def cancel(self) -> None:

@@ -21,6 +21,10 @@ def _nothing(name: str) -> None:
     return None
 
 
+def _nowhere(name: str, path: str) -> bool:
+    return False
+
+
 def _no_devices(wanted: tuple[Device, ...]) -> Given:
     return Given()
 
@@ -30,7 +34,7 @@ class Surroundings(msgspec.Struct, frozen=True, kw_only=True):
     of /etc/resolv.conf. mtime: seconds, of every file that the builder itself makes or takes from a client folder.
     secrets: values of --secret. agents: sockets of --ssh. shm_size: bytes of /dev/shm. limits: --resource and
     --cgroup-parent. warn: of limits that cannot be kept. devices: what those of RUN --device add to a step.
-    unpack: limits of each archive that ADD extracts.
+    unpack: limits of each archive that ADD extracts. restore: as for CacheMounts.
     """
 
     proxy: tuple[str, ...] = ()
@@ -44,3 +48,4 @@ class Surroundings(msgspec.Struct, frozen=True, kw_only=True):
     warn: Callable[[str], None] = _nothing
     devices: Callable[[tuple[Device, ...]], Given] = _no_devices
     unpack: UnpackLimits = UnpackLimits()
+    restore: Callable[[str, str], bool] = _nowhere

@@ -275,3 +275,28 @@ def test_a_question_makes_and_asks_nothing(lapstrake: Lapstrake, context: Path, 
     share = ("--cache-from", "127.0.0.1:1/none", "--cache-to", f"type=local,dest={tmp_path}/made")
     assert "cache" not in lapstrake.built(context, *share, "--check").err
     assert not (tmp_path / "made").exists()
+
+
+@pytest.mark.e2e
+def test_cache_mounts(lapstrake: Lapstrake, tmp_path: Path) -> None:
+    """They go and come where both sides ask for it, for a step that is run."""
+    step = "FROM base\nRUN --mount=type=cache,target=/c,uid=1000,mode=750 {}\n"
+    more = "stat -c '%u %a' /c > /own; cat /c/f > /got 2>&1; echo text > /c/f; head -c 3000 /dev/zero > /c/g"
+    context = folder(tmp_path / "context", {"Dockerfile": step.format(more)})
+    place = tmp_path / "cache"
+    to = f"type=local,dest={place},mode=max,mounts=true"
+    lapstrake.built(context, "--cache-to", to, "-o", "type=cacheonly")
+    (context / "Dockerfile").write_text(step.format(f"true; {more}"))
+    for number, attribute in enumerate(("mounts=true", "mounts=false")):
+        other = machine(tmp_path, f"b{number}", lapstrake)
+        source = f"type=local,src={place},{attribute}"
+        done = other.built(context, "--cache-from", source, "-o", f"type=local,dest={tmp_path}/out{number}")
+        assert ("fetching cache mount" in done.err) is (number == 0)
+    assert (tmp_path / "out0/got").read_text() == "text\n"
+    assert "No such file" in (tmp_path / "out1/got").read_text()
+    assert (tmp_path / "out0/own").read_text() == (tmp_path / "out1/own").read_text() == "1000 750\n"
+    capped = lapstrake.built(context, "--cache-to", f"{to},mounts-max-size=1k", "-o", "type=cacheonly")
+    assert "cache mount /c is not exported" in capped.err
+    last = machine(tmp_path, "last", lapstrake)
+    done = last.built(context, "--cache-from", f"type=local,src={place},mounts=true", "-o", "type=cacheonly")
+    assert done.cached == 1 and "fetching cache mount" not in done.err

@@ -36,6 +36,13 @@ def test_a_folder() -> None:
     assert parse_cache_to(('type=local,"dest=a,b"',))[0].path == "a,b"
 
 
+def test_cache_mounts() -> None:
+    (spec,) = parse_cache_to(("type=local,dest=c,mounts=true,mounts-max-size=3m",))
+    assert spec.mounts and spec.mounts_limit == 3 << 20
+    (spec,) = parse_cache_from(("type=local,src=c",))
+    assert not spec.mounts and spec.mounts_limit == 2 << 30
+
+
 def test_s3() -> None:
     text = "type=s3,bucket=b,region=r,name=a;b,prefix=p/,touch_refresh=1h30m,upload_parallelism=2,use_path_style=true"
     (spec,) = parse_cache_to((text + ",access_key_id=AKIA,secret_access_key=hidden,session_token=too",))
@@ -81,6 +88,7 @@ def test_s3() -> None:
         ("type=s3,retry_max_attempts=-1", True, "retry_max_attempts must be a positive integer"),
         ("type=s3,access_key_id=x", True, "belong together"),
         ("type=s3,touch_refresh=soon", True, "invalid touch_refresh"),
+        ("type=local,dest=x,mounts-max-size=-1", True, "invalid mounts-max-size"),
         ('type=local,"dest=x', True, "invalid value"),
     ],
 )
