@@ -15,13 +15,14 @@ from builder.cli.calls import Call
 from builder.cli.cap import Cap
 from builder.cli.definition import opened_definition
 from builder.cli.delivery import Delivery, check_files, check_iidfile, write_answer
+from builder.cli.passing import passing
 from builder.cli.reading import Answer
 from builder.cli.remotes import opened_remotes
 from builder.cli.reporter import Reporter
 from builder.cli.request import BuildRequest
 from builder.cli.session import Session
 from builder.cli.sharing import check_exports, opened_sharing
-from builder.errors import Canceled, LostResult
+from builder.errors import Canceled
 from builder.export.options import OutputSpec, parse_output
 from builder.images.index import AnyImage
 from builder.progress.choose import choose
@@ -182,7 +183,7 @@ def _session(
                     with session:
                         return work(session)
                 except Fault as error:
-                    cause = _cause(error)
+                    cause = passing(error)
                     if cause is None or (piped and session is not None and session.delivering):
                         raise
                     if isinstance(cause, DamagedBlob):
@@ -195,13 +196,6 @@ def _session(
             click.echo(_notes(session, shown), nl=False, err=True)
         _explain(error, session.reading.excerpt(error) if session is not None else "")
         raise
-
-
-def _cause(error: BaseException | None) -> DamagedBlob | LostResult | None:
-    """What an error comes from, if it is one that does not come again."""
-    while error is not None and not isinstance(error, DamagedBlob | LostResult):
-        error = error.__cause__
-    return error
 
 
 def _explain(error: Fault, text: str) -> None:

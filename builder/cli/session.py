@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
@@ -13,6 +14,7 @@ from builder.cli.definition import Definition
 from builder.cli.delivery import Delivery
 from builder.cli.devices import Granted
 from builder.cli.folders import Folders
+from builder.cli.passing import passing
 from builder.cli.publisher import Publisher
 from builder.cli.reading import Reading
 from builder.cli.reporter import Reporter
@@ -161,7 +163,8 @@ class Session:
         try:
             scheduler.run(*targets)
         finally:
-            traced.finish()
+            if passing(sys.exception()) is None:
+                traced.finish()
             executor.close()
             self.folders.save_stats()
         self._lookup = scheduler.lookup

@@ -15,7 +15,7 @@ from msgspec.structs import replace
 from builder.graph.graph import BuildGraph, Vertex
 from builder.graph.inputs import keyed_by, selections, shaped_by
 from builder.graph.key import Key
-from builder.graph.operation import Exec, FileSource, ImageSource, LocalSource
+from builder.graph.operation import Exec, FileSource, GitSource, HttpSource, ImageSource, LocalSource
 from builder.solve.lookup import Lookup
 from builder.solve.result import Result
 from builder.trace import listing
@@ -174,8 +174,14 @@ class Tracing:
         for selection in selections(vertex.operation):
             source = vertex.inputs[selection.input]
             operation = self._graph.vertices[source].operation
-            local = isinstance(operation, LocalSource)
-            yield Read(operation.name if isinstance(operation, LocalSource) else self._name(source), local)
+            if isinstance(operation, LocalSource):
+                yield Read(operation.name, local=True)
+            elif isinstance(operation, HttpSource):
+                yield Read(self._mask.text(operation.url))
+            elif isinstance(operation, GitSource):
+                yield Read(self._mask.text("#".join(filter(None, (operation.remote, operation.ref)))))
+            else:
+                yield Read(self._name(source))
 
     def _name(self, vertex: Digest) -> str:
         info = self._graph.info.get(vertex)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import shutil
 import sqlite3
 import zlib
 from collections.abc import Callable
@@ -13,6 +14,7 @@ from pathlib import Path
 import pytest
 
 from tests.e2e.lapstrake import Done, Lapstrake, folder
+from tests.e2e.webserver import Page, serving
 
 pytestmark = pytest.mark.e2e
 
@@ -208,3 +210,45 @@ def test_damage_costs_words_only(lapstrake: Lapstrake, context: Path) -> None:
         path.write_bytes(os.urandom(100))
     folder(context, {"src/a": "new"})
     assert reasons(lapstrake.built(context))[COPY] == "files of the context changed"
+
+
+def test_pruned(lapstrake: Lapstrake, context: Path) -> None:
+    lapstrake.built(context)
+    assert lapstrake.run("prune", "--force").status == 0
+    assert set(reasons(lapstrake.built(context)).values()) == {"its result was evicted from the cache"}
+    assert lapstrake.run("prune", "--all", "--force").status == 0
+    assert set(reasons(lapstrake.built(context)).values()) == {"no earlier build of Dockerfile"}
+
+
+def test_a_damaged_layer(lapstrake: Lapstrake, tmp_path: Path) -> None:
+    context = folder(tmp_path / "context", {"Dockerfile": "FROM base\nCOPY a /\nRUN cat /a\n", "a": "a" * 5000})
+    meta = ("--metadata-file", str(tmp_path / "meta"))
+    lapstrake.built(context, *meta)
+    layer = json.loads((tmp_path / "meta").read_text())["lapstrake.steps"][0]["layer"]
+    blob = lapstrake.store / "blobs" / "sha256" / layer.removeprefix("sha256:")
+    blob.chmod(0o600)
+    blob.write_bytes(bytes(blob.stat().st_size))
+    shutil.rmtree(lapstrake.store / "snapshots")
+    (lapstrake.store / "snapshots.db").unlink()
+    (context / "Dockerfile").write_text("FROM base\nCOPY a /\nRUN cat /a >&2\n")
+    found = reasons(lapstrake.built(context))
+    assert found["COPY a /"] == f"its layer {layer[:19]} is missing or damaged"
+    assert found["RUN cat /a >&2"] == "instruction changed, was RUN cat /a"
+
+
+def test_a_url(lapstrake: Lapstrake, tmp_path: Path) -> None:
+    with serving(tmp_path) as web:
+        web.pages["/f"] = Page(b"one")
+        context = folder(tmp_path / "context", {"Dockerfile": f"FROM base\nADD {web.url}/f /f\n"})
+        lapstrake.built(context)
+        web.pages["/f"] = Page(b"two")
+        assert reasons(lapstrake.built(context)) == {f"ADD {web.url}/f /f": f"f of {web.url}/f changed (content)"}
+
+
+def test_platforms_are_compared_each_with_itself(lapstrake: Lapstrake, tmp_path: Path) -> None:
+    context = folder(tmp_path / "context", {"Dockerfile": "FROM scratch\nARG TARGETARCH\nCOPY $TARGETARCH /\n"})
+    folder(context, {"amd64": "", "arm64": ""})
+    both = ("--platform", "linux/amd64,linux/arm64")
+    assert len(reasons(lapstrake.built(context, *both))) == 2
+    folder(context, {"arm64": "new"})
+    assert reasons(lapstrake.built(context, *both)) == {"COPY arm64 /": "arm64 changed (content)"}
