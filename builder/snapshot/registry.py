@@ -43,6 +43,7 @@ ALTER TABLE folders ADD COLUMN uses INTEGER NOT NULL DEFAULT 0;
 )
 _SYNCED = ""
 _DIGITS = "0123456789abcdefghijklmnopqrstuvwxyz"
+_SHORT = (".stub-", ".trial-")  # names of what lives for a moment
 _SETTLED = 600 * 10**9  # ns after which the kernel has long written most of a folder, so that a sync takes little
 
 
@@ -190,8 +191,14 @@ class Registry:
             linux.syncfs(self._owner_fd)
             with self._transaction() as db:
                 db.executemany("UPDATE folders SET boot = ? WHERE key = ?", settled)
-        for name in dead:
+        for name in (*dead, *(name for name in names if name.startswith(_SHORT) and self._is_old(name))):
             self.remove_folder(name)
+
+    def _is_old(self, name: str) -> bool:
+        try:
+            return time.time_ns() - os.stat(os.path.join(self.folder, name)).st_mtime_ns > _SETTLED
+        except FileNotFoundError:
+            return False
 
     def _owner_lock(self, owner: int) -> str:
         return os.path.join(self.folder, base36(owner) + ".lock")

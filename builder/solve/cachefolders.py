@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import os
 from collections.abc import Callable, Iterable, Iterator
@@ -111,7 +112,7 @@ class CacheFolders:
             unpacked = apply_plain(noted(open_archive(_Given(stream, what), limits, what), roots), fd, devices=False)
             about = self._about(id, roots, os.fstat(fd))
             if not roots:
-                os.fchown(fd, about.uid, about.gid)
+                unpacked = replace(unpacked, owners=unpacked.owners + _lost_owner(fd, about))
                 os.fchmod(fd, about.mode)
             with CacheMounts(self._root).locked(about) as path:
                 self._take_apart(path)
@@ -168,6 +169,17 @@ def noted(items: Iterable[Item], roots: list[Entry]) -> Iterator[Item]:
             roots.append(entry)
             entry = replace(entry, xattrs=tuple(pair for pair in entry.xattrs if pair[0] != _ABOUT))
         yield entry, content
+
+
+def _lost_owner(fd: int, about: About) -> bool:
+    """Give a folder its first owner; whether this user namespace does not have that one."""
+    try:
+        os.fchown(fd, about.uid, about.gid)
+    except OSError as error:
+        if error.errno not in (errno.EPERM, errno.EINVAL):
+            raise
+        return True
+    return False
 
 
 class _Given:

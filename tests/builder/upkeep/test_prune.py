@@ -9,7 +9,9 @@ from builder.images.store import ImageStore
 from builder.oci.chain import EMPTY
 from builder.oci.reference import Reference
 from builder.snapshot.registry import Registry
+from builder.solve import result
 from builder.solve.cachemounts import About, CacheMounts
+from builder.upkeep.doctor import Doctor
 from builder.upkeep.filters import parse_filter
 from builder.upkeep.inventory import Inventory
 from builder.upkeep.policy import Policy
@@ -186,3 +188,49 @@ def test_what_builds_were_made_of_is_internal(store, images, registry, prune):
     assert folder.exists()
     assert usage.description in prune(everything=True)
     assert os.listdir(folder.parent) == []
+
+
+def test_a_crash_at_any_point_leaves_a_whole_store(store, images, registry, step, make_image, monkeypatch):
+    """What a process that was killed while it pruned leaves is no damage, and the next prune takes the rest."""
+    named = make_image({"n": b""})
+    images.tag(Reference.parse("app"), named.descriptor, "")
+    calls = [0]
+    for owner, name in ((os, "unlink"), (os, "rmdir"), (os, "rename"), (os, "replace"), (type(store.index), "_ask")):
+        real = getattr(owner, name)
+
+        def crashing(*args, real=real, **kwargs):
+            calls[0] -= 1
+            if calls[0] == 0:
+                raise KeyboardInterrupt
+            return real(*args, **kwargs)
+
+        monkeypatch.setattr(owner, name, crashing)
+    points = 0
+    while True:
+        below = step("first", used=5.0)
+        step("second", used=6.0)
+        images.keep(make_image({"u": b""}, cmd="u").descriptor, "")
+        result.file(store, Digest.of(b"shared"), result.Result(named.layers[0]), 5.0, "shared step")
+        tree(registry, "tree")
+        with CacheMounts(store.path("caches")).locked(About("c")) as path:
+            os.makedirs(path, exist_ok=True)
+        registry.close()
+        points += 1
+        calls[0] = points
+        try:
+            Pruner(store, images, registry, NOW).prune(Policy(everything=True))
+            break
+        except KeyboardInterrupt:
+            calls[0] = 0
+        registry.close()
+        left = list(Doctor(store, images, registry, fix=False, quick=False).examine())
+        assert [finding for finding in left if finding.damage] == []
+        assert images.load(images.resolve("app").descriptor).id == named.id
+    assert points > 20
+    assert below not in store.blobs.digests()
+    calls[0] = 0
+    store.tidy()
+    Pruner(store, images, registry, NOW).prune(Policy(everything=True))
+    assert set(store.blobs.digests()) == blobs_of(named)
+    assert store.index.results() == []
+    assert os.listdir(store.path("caches")) == []
