@@ -19,14 +19,15 @@ _NAMES = {
     "save": "save",
     "tag": "tag",
 }
-_MODULES = {"import": "importimage"}
+_MODULES = {"import": "importimage", "prune": "imageprune"}
 
 
 @click.group(
     "image",
     cls=Commands,
     modules={name: f"builder.cli.{_MODULES.get(word, word)}" for name, word in _NAMES.items()},
-    summaries={name: f"As lapstrake {word}." for name, word in _NAMES.items()},
+    summaries={name: f"As lapstrake {word}." for name, word in _NAMES.items()}
+    | {"prune": "Remove images without a name, or all that nobody uses."},
 )
 def command() -> None:
     """Commands for images, by the names that Docker groups them under."""

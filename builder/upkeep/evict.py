@@ -14,6 +14,7 @@ from builder.images.naming import BASE_MEMO
 from builder.images.reach import reach
 from builder.images.store import ImageStore
 from builder.images.sweep import DIGESTS, batches
+from builder.oci.descriptor import Descriptor
 from builder.snapshot.registry import Registry
 from builder.solve.cachefolders import Cache, CacheFolders
 from builder.solve.cachemounts import remove_tree
@@ -80,8 +81,6 @@ class Evict:
         index.delete_memos(BASE_MEMO, [key for key, value, _ in index.memos_of(BASE_MEMO) if self._leads(value, blobs)])
 
     def _leads(self, memo: bytes, blobs: set[Digest]) -> bool:
-        from builder.oci.descriptor import Descriptor
-
         base = record.recall(memo, Descriptor)
         return base is None or not blobs.isdisjoint(reach(self._store.blobs, base))
 
