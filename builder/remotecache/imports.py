@@ -127,8 +127,12 @@ class Imports:
         if not wanted:
             return
         with ThreadPoolExecutor(_AT_ONCE, thread_name_prefix="cache") as pool:
-            for done in [pool.submit(self._store.blobs.obtain, one.blob.digest, one.blob.size) for one in wanted]:
-                done.result()
+            try:
+                for done in [pool.submit(self._store.blobs.obtain, one.blob.digest, one.blob.size) for one in wanted]:
+                    done.result()
+            except KeyboardInterrupt:
+                self.cancel()
+                raise
 
     def check(self, layers: Iterable[Layer]) -> None:
         """Raises LostResult if one of an image's layers is nowhere: nothing may name it."""

@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 import os
 import re
+import signal
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -12,6 +14,7 @@ import pytest
 
 from tests.e2e.dockerregistry import DockerRegistry, docker_registry
 from tests.e2e.lapstrake import Done, Lapstrake, folder
+from tests.e2e.running import PATIENCE
 from tests.memoryregistry import MemoryRegistry, running
 from tests.s3server import KEY, SECRET, s3_server
 from tests.webserver import Exchange
@@ -300,3 +303,47 @@ def test_cache_mounts(lapstrake: Lapstrake, tmp_path: Path) -> None:
     last = machine(tmp_path, "last", lapstrake)
     done = last.built(context, "--cache-from", f"type=local,src={place},mounts=true", "-o", "type=cacheonly")
     assert done.cached == 1 and "fetching cache mount" not in done.err
+
+
+@pytest.mark.e2e
+@pytest.mark.parametrize("where", ["layers", "manifest", "upload"])
+def test_ctrl_c(lapstrake: Lapstrake, context: Path, tmp_path: Path, where: str) -> None:
+    """While a registry lets us wait."""
+
+    class Waiting(MemoryRegistry):
+        asked, go = threading.Event(), threading.Event()
+        stop = ""
+
+        def wait(self, now: str) -> None:
+            if self.stop == now:
+                self.asked.set()
+                self.go.wait(PATIENCE)
+
+        def body(self, exchange: Exchange, status: int, data: bytes, start: int) -> None:
+            if data.startswith(b"\x1f\x8b"):
+                self.wait("layers")
+            super().body(exchange, status, data, start)
+
+        def manifest(self, exchange: Exchange, name: str, what: str) -> None:
+            self.wait("manifest")
+            super().manifest(exchange, name, what)
+
+        def upload(self, exchange: Exchange, name: str, session: str, query: dict[str, list[str]]) -> None:
+            self.wait("upload")
+            super().upload(exchange, name, session, query)
+
+    memory = Waiting()
+    with running(memory) as host:
+        share = ("--cache-from", f"{host}/cache", "--cache-to", f"type=registry,ref={host}/cache,mode=max")
+        lapstrake.built(context, *share, "-o", "type=cacheonly")
+        if where == "upload":
+            memory.blobs.clear()
+            share = share[2:]
+        memory.stop = where
+        process = machine(tmp_path, "b", lapstrake).start(context, *share, "-t", "app")
+        assert memory.asked.wait(PATIENCE)
+        process.send_signal(signal.SIGINT)
+        _, err = process.communicate(timeout=PATIENCE / 2)
+        memory.go.set()
+    assert process.returncode == 130, err.decode()
+    assert not list((tmp_path / "b" / "tmp").iterdir())
