@@ -138,8 +138,12 @@ def opened_sharing(request: BuildRequest, store: Store, report: Reporter) -> Ite
         opener = _Opener(stack)
         imports = None
         if request.cache_from:
-            storages = [opener.storage(spec) for spec in request.cache_from]
-            mounts = [one for one, spec in zip(storages, request.cache_from, strict=True) if spec.mounts]
+            for spec in request.cache_from:
+                if spec.problem:
+                    report.warn(f"cache import skipped: {spec.problem}")
+            sources = [spec for spec in request.cache_from if not spec.problem]
+            storages = [opener.storage(spec) for spec in sources]
+            mounts = [one for one, spec in zip(storages, sources, strict=True) if spec.mounts]
             imports = Imports(storages, store, report, time.time(), mounts)
         exports = []
         for spec in request.cache_to:

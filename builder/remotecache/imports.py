@@ -169,7 +169,7 @@ class Imports:
         with self._lock:
             if self._loaded:
                 return
-            with ThreadPoolExecutor(len(self._storages), thread_name_prefix="cache") as pool:
+            with ThreadPoolExecutor(len(self._storages) or 1, thread_name_prefix="cache") as pool:
                 try:
                     read = list(pool.map(self._read, self._storages))
                 except BaseException:

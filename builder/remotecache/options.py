@@ -66,6 +66,7 @@ class CacheSpec(msgspec.Struct, frozen=True, kw_only=True):
     with their layers (mode=max), else the layers of the image only. manifest: as an image manifest, else as an index.
     docker_types: the index's media type is Docker's. reset: blobs of the folder that no tag names go.
     mounts: cache mounts are taken or given, too, which BuildKit never does; mounts_limit: bytes of all that are given.
+    problem: why nothing can be taken, which is a warning as for any import, and no other field counts.
     """
 
     kind: str
@@ -84,6 +85,7 @@ class CacheSpec(msgspec.Struct, frozen=True, kw_only=True):
     ignore_error: bool = False
     mounts: bool = False
     mounts_limit: int = _MOUNTS_LIMIT
+    problem: str = ""
 
 
 def parse_cache_from(texts: tuple[str, ...]) -> tuple[CacheSpec, ...]:
@@ -116,9 +118,11 @@ def _spec(values: dict[str, str], export: bool) -> CacheSpec:
     way = "exporter" if export else "importer"
     if kind in _REFUSED:
         raise OutputFault(f"cache {way} {kind} is not supported", _REFUSED[kind])
-    if kind not in _KEYS or (kind == "inline" and not export):
-        hint = "what type=inline wrote is read by type=registry, with the image's name" if kind == "inline" else ""
-        raise OutputFault(f'unknown cache {way}: "{kind}"', hint or f"want type= one of: {', '.join(_KEYS)}")
+    if not export and (kind not in _KEYS or kind == "inline"):
+        hint = ": what it wrote is read by type=registry, with the image's name" if kind == "inline" else ""
+        return CacheSpec(kind=kind, problem=f"unknown cache importer: {kind}{hint}")
+    if kind not in _KEYS:
+        raise OutputFault(f'unknown cache exporter: "{kind}"', f"want type= one of: {', '.join(_KEYS)}")
     for key in values:
         if key not in _KEYS[kind]:
             known = ", ".join(sorted({"type", *_KEYS[kind]}))
