@@ -28,7 +28,7 @@ from builder.images.image import Image, assemble
 from builder.images.index import AnyImage, ImageIndex, join
 from builder.layer.codec import Codec, codec
 from builder.layer.layer import Layer
-from builder.oci.descriptor import OCI_LAYER, OCI_LAYER_ZSTD
+from builder.oci.descriptor import OCI_LAYER, OCI_LAYER_ZSTD, Descriptor
 from builder.oci.platform import Platform
 from builder.oci.reference import Reference
 from builder.solve.assemble import rfc3339
@@ -201,10 +201,11 @@ def write_metadata(
     epoch: int | None,
     outcomes: Sequence[Outcome] = (),
     warned: Sequence[Warned] = (),
+    cache: Descriptor | None = None,
 ) -> None:
     """--metadata-file: facts of the build under BuildKit's keys, and of its steps under one of ours.
 
-    warned: of the lint rules, if they are wanted.
+    warned: of the lint rules, if they are wanted. cache: the manifest of what --cache-to wrote.
     """
     import json
 
@@ -225,6 +226,8 @@ def write_metadata(
 
         data["buildx.build.warnings"] = [vertex_warning(event) for event in warned]
     data["lapstrake.steps"] = [plain(outcome) for outcome in outcomes]
+    if cache is not None:
+        data["cache.manifest"] = msgspec.json.encode(cache, enc_hook=str).decode()  # a text, as buildx has it
     if request.tags:
         data["image.name"] = ",".join(str(tag) for tag in request.tags)
     _write(path, json.dumps(data, indent=2, sort_keys=True).encode() + b"\n")

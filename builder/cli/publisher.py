@@ -19,6 +19,7 @@ from builder.graph.event import Warned
 from builder.graph.program import Program
 from builder.images.index import AnyImage, join
 from builder.images.store import ImageStore
+from builder.oci.descriptor import Descriptor
 from builder.oci.reference import Reference
 from builder.solve.assemble import CACHE, make_image, rfc3339
 from builder.source.remotebases import RemoteBases
@@ -64,7 +65,7 @@ class Publisher:
         parts: tuple[Part, ...],
         told: Sequence[Warned],
         outcomes: Callable[[], Sequence[Outcome]] = lambda: (),
-        delivered: Callable[[], None] = lambda: None,
+        delivered: Callable[[], Descriptor | None] = lambda: None,
     ) -> AnyImage:
         """Gives the image of the last output that is one, which is what the build is said to have made.
 
@@ -88,11 +89,11 @@ class Publisher:
                 self._keep(image, delivery.names(request.tags), created)
             if delivery.spec.push:
                 self._push(image, delivery)
-        delivered()
+        cache = delivered()
         if request.iidfile:
             write_id(request.iidfile, image)
         if request.metadata_file:
-            write_metadata(request.metadata_file, request, image, request.epoch, outcomes(), told)
+            write_metadata(request.metadata_file, request, image, request.epoch, outcomes(), told, cache)
         self._report.done(step)
         return image
 

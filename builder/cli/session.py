@@ -34,6 +34,7 @@ from builder.images.store import ImageStore
 from builder.layer.codec import Codec, codec
 from builder.layer.entry import Item
 from builder.oci.config import DEFAULT_EPOCH
+from builder.oci.descriptor import Descriptor
 from builder.sandbox.spec import DEFAULT_SHM_SIZE
 from builder.solve.assemble import make_image
 from builder.solve.local import LocalExecutor
@@ -170,11 +171,12 @@ class Session:
         self._lookup = scheduler.lookup
         return tuple(self._part(program, scheduler) for program in programs)
 
-    def _share(self, programs: tuple[Program, ...]) -> None:
-        """Write the caches that are elsewhere."""
-        if self._lookup is not None:
-            targets = tuple(program.target for program in programs if program.target is not None)
-            self._sharing.finish(self._store, self._lookup, programs[-1].graph, targets)
+    def _share(self, programs: tuple[Program, ...]) -> Descriptor | None:
+        """Write the caches that are elsewhere; the manifest of the last one."""
+        if self._lookup is None:
+            return None
+        targets = tuple(program.target for program in programs if program.target is not None)
+        return self._sharing.finish(self._store, self._lookup, programs[-1].graph, targets)
 
     def _part(self, program: Program, scheduler: Scheduler | None) -> Part:
         stack = scheduler.stack(program.target) if scheduler is not None and program.target is not None else ()

@@ -14,6 +14,7 @@ from builder.cli.request import BuildRequest
 from builder.errors import LostResult, OutputFault
 from builder.graph.graph import BuildGraph
 from builder.layer.layer import Layer
+from builder.oci.descriptor import Descriptor
 from builder.oci.reference import Reference
 from cache.blobs import BlobStore
 from cache.digest import Digest
@@ -87,14 +88,15 @@ class Sharing:
         """Fill an empty folder with what is shared of a cache mount; False for nothing."""
         return self.imports is not None and self.imports.restore(name, path, unpack_limits(os.environ))
 
-    def finish(self, store: Store, lookup: Lookup, graph: BuildGraph, targets: tuple[Digest, ...]) -> None:
-        """Write what --cache-to asks for. Raises OutputFault, LostResult."""
+    def finish(self, store: Store, lookup: Lookup, graph: BuildGraph, targets: tuple[Digest, ...]) -> Descriptor | None:
+        """Write what --cache-to asks for; the manifest of the last one. Raises OutputFault, LostResult."""
+        manifest: Descriptor | None = None
         for spec, export in self._exports:
             step = self._report.begin(f"exporting cache to {_PLACE[spec.kind]} {export.storage.name}")
             try:
                 with self._mounts(spec, store, graph, targets) as (mounts, archives):
                     known, selected = lookup.known(*targets), lookup.selected(*targets)
-                    export.finish(known, selected, self._chain, mounts, archives)
+                    manifest = export.finish(known, selected, self._chain, mounts, archives) or manifest
                 _reset(spec, export, self._report)
             except (LostResult, KeyboardInterrupt):
                 raise
@@ -104,6 +106,7 @@ class Sharing:
                     raise OutputFault(words, error.hint or "with ignore-error=true the build goes on") from error
                 self._report.warn(words)
             self._report.done(step)
+        return manifest
 
     @contextmanager
     def _mounts(

@@ -61,8 +61,10 @@ class CacheExport:
         chain: frozenset[Digest],
         mounts: Mapping[str, Layer] | None = None,
         archives: BlobStore | None = None,
-    ) -> None:
-        """Send what was not offered, then what tells of it. Raises the first Fault of anything; nothing is named then.
+    ) -> Descriptor | None:
+        """Send what was not offered, then what tells of it, whose descriptor it gives; None where there is nothing.
+
+        Raises the first Fault of anything; nothing is named then.
 
         known: all steps, those with a bare layer too. selected: as in Lookup. chain: the steps whose layers are
         the image's. mounts: cache mounts by name; archives: where those are.
@@ -73,14 +75,14 @@ class CacheExport:
         layers = {layer.diff_id: layer for layer in (future.result() for future in sent)}
         told = make_records(steps, selected)
         if not told.results:
-            return
+            return None
         for mount in (mounts or {}).values():
             assert archives is not None
             if not self.storage.has(mount.blob):
                 self.storage.send(mount.blob, archives)
         named = tuple(MountRecord(name, layer.diff_id) for name, layer in (mounts or {}).items())
         told = msgspec.structs.replace(told, diff_ids=tuple(layers), mounts=named)
-        self._publish(told, (*layers.values(), *(mounts or {}).values()))
+        return self._publish(told, (*layers.values(), *(mounts or {}).values()))
 
     def source(self, blob: Digest) -> Reference | None:
         """The repository that has a blob by now."""
@@ -117,7 +119,7 @@ class CacheExport:
         self.storage.send(blob, blobs)
         return layer
 
-    def _publish(self, told: Records, layers: Sequence[Layer]) -> None:
+    def _publish(self, told: Records, layers: Sequence[Layer]) -> Descriptor:
         raw = records.encode(told)
         blobs = tuple(layer.blob for layer in layers)
         config = Descriptor(CACHE_CONFIG, Digest.of(raw), len(raw))
@@ -129,7 +131,9 @@ class CacheExport:
             raise OutputFault(f"the cache has more than the {DOCUMENT_LIMIT} bytes of records that are read back")
         if not self.storage.has(config) or self._again(config.digest):
             self.storage.put(config, raw)
-        self.storage.publish(Descriptor(kind, Digest.of(data), len(data)), data)
+        manifest = Descriptor(kind, Digest.of(data), len(data))
+        self.storage.publish(manifest, data)
+        return manifest
 
 
 def index_type(manifest: bool, docker: bool) -> str:

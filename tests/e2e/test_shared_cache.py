@@ -130,8 +130,10 @@ def test_only_what_is_wanted_moves(lapstrake: Lapstrake, context: Path, tmp_path
 def test_the_layers_of_the_image_only(lapstrake: Lapstrake, context: Path, tmp_path: Path) -> None:
     """mode=min: what is unchanged is a hit all the same; a stage whose layers are wanted is made anew."""
     place = tmp_path / "cache"
-    lapstrake.built(context, "--cache-to", f"type=local,dest={place}", "-o", "type=cacheonly")
-    manifest = json.loads(next(place.glob("index.json")).read_text())["manifests"][0]["digest"]
+    about = ("--metadata-file", f"{tmp_path}/about")
+    lapstrake.built(context, "--cache-to", f"type=local,dest={place}", "-o", "type=cacheonly", *about)
+    manifest = json.loads((place / "index.json").read_text())["manifests"][0]["digest"]
+    assert json.loads(json.loads((tmp_path / "about").read_text())["cache.manifest"])["digest"] == manifest
     assert len(json.loads((place / "blobs/sha256" / manifest.partition(":")[2]).read_text())["layers"]) == 3
     other = machine(tmp_path, "b", lapstrake)
     share = ("--cache-from", f"type=local,src={place}", "-o", "type=cacheonly")
