@@ -17,7 +17,7 @@ from builder.oci.reference import Reference
 from builder.progress.clean import clean
 from builder.template.listing import IDS, TABLE, listing
 from builder.template.record import Record
-from builder.template.units import human_size, local_time, since
+from builder.template.units import human_size, local_time, moment, since
 from cache.errors import Fault
 
 if TYPE_CHECKING:
@@ -66,7 +66,8 @@ class _Row(msgspec.Struct, frozen=True):
 @click.option("-q", "--quiet", is_flag=True, help="Show ids only.")
 @click.option(
     "-f", "--filter", "filters", multiple=True, metavar="KEY=VALUE",
-    help="Show what fits: reference=PATTERN, before=IMAGE, since=IMAGE, dangling=true|false, label=KEY[=VALUE].",
+    help="Show what fits: reference=PATTERN, before=IMAGE, since=IMAGE, until=TIME|AGE,"
+    " dangling=true|false, label=KEY[=VALUE].",
 )  # fmt: skip
 @click.option("--format", "form", default="", metavar="TEMPLATE", help="table, table TEMPLATE, json, or a template.")
 @click.pass_context
@@ -88,7 +89,7 @@ def command(
     rows.sort(key=lambda row: row.created, reverse=True)
     now = time.time()
     form = _form(form, quiet, digests)
-    with_digest = digests or "{{.Digest}}" in form or form == "json"
+    with_digest = digests or "{{.Digest}}" in form
     records = (_record(row, no_trunc, with_digest, form not in (IDS, TABLE), now) for row in rows)
     click.echo(listing(form, records, _HEADERS, _columns(digests)), nl=False)
 
@@ -157,7 +158,20 @@ def _in_time(rows: list[_Row], wanted: Filters, images: ImageStore) -> list[_Row
             rows = [row for row in rows if row.created < image.created]
         if text in wanted.since:
             rows = [row for row in rows if row.created > image.created]
+    for text in wanted.until:
+        limit = _instant(text, time.time())
+        rows = [row for row in rows if (made := moment(row.created)) is not None and made.timestamp() < limit]
     return rows
+
+
+def _instant(text: str, now: float) -> float:
+    """Seconds since 1970 of a time, of such seconds, or of a duration before now (moby's timestamp.Parse)."""
+    from builder.upkeep.filters import duration
+
+    if text.isascii() and text.isdigit() and len(text) < 13:
+        return float(text)
+    when = moment(text)
+    return when.timestamp() if when is not None else now - duration(text, '"until" filter')
 
 
 def _record(row: _Row, full: bool, digests: bool, every: bool, now: float) -> Record:

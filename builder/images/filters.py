@@ -9,17 +9,21 @@ import msgspec
 
 from builder.errors import ImageFault
 
-_KEYS = ("before", "dangling", "label", "reference", "since")
+_KEYS = ("before", "dangling", "label", "reference", "since", "until")
 _TRUE, _FALSE = ("1", "t", "T", "TRUE", "true", "True"), ("0", "f", "F", "FALSE", "false", "False")
 
 
 class Filters(msgspec.Struct, frozen=True):
-    """references: patterns, of which one must fit. labels: all must be there. dangling: None for either."""
+    """references: patterns, of which one must fit. labels: all must be there. dangling: None for either.
+
+    until: times before which an image was made or named here, or durations ago.
+    """
 
     references: tuple[str, ...] = ()
     labels: tuple[str, ...] = ()
     before: tuple[str, ...] = ()
     since: tuple[str, ...] = ()
+    until: tuple[str, ...] = ()
     dangling: bool | None = None
 
     @classmethod
@@ -39,6 +43,7 @@ class Filters(msgspec.Struct, frozen=True):
             labels=tuple(found["label"]),
             before=tuple(found["before"]),
             since=tuple(found["since"]),
+            until=tuple(found["until"]),
             dangling=_boolean(found["dangling"]),
         )
 

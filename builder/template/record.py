@@ -10,9 +10,12 @@ import json
 from collections.abc import Callable
 from typing import Any
 
+_SEPARATORS = {0x2028: "\\u2028", 0x2029: "\\u2029"}
+_ESCAPES = {ord(c): f"\\u{ord(c):04x}" for c in "<>&"}
+
 
 class Record(dict[str, Any]):
-    """Fields in the order that JSON shows them. kind: the type's name in errors.
+    """Fields in the order that JSON shows them. kind: the type's name in errors; `*…` is a row of a list.
 
     methods: what takes one string, `.Label "x"`; no field, so not in JSON. lenient: other names have no value, as in
     a map. in_json: fields whose values are others there.
@@ -54,16 +57,16 @@ def _element(values: list[Any]) -> str:
 
 
 def to_json(value: object) -> str:
-    """As Go's encoder without HTML escapes: fields of structs in order, keys of maps sorted."""
-    text = json.dumps(_plain(value), ensure_ascii=False, separators=(",", ":"))
-    return text.replace("\u2028", "\\u2028").replace("\u2029", "\\u2029")
-
-
-def _plain(value: Any) -> Any:
+    """As Go encodes: fields of structs in order, keys of maps sorted, HTML escapes in rows of lists."""
+    if isinstance(value, Record):
+        fields = {name: value.in_json.get(name, value[name]) for name in value}
+        return _object(fields).translate(_ESCAPES if value.kind.startswith("*") else {})
     if isinstance(value, dict):
-        if isinstance(value, Record):
-            return {name: _plain(value.in_json.get(name, value[name])) for name in value}
-        return {name: _plain(value[name]) for name in sorted(value)}
+        return _object({name: value[name] for name in sorted(value)})
     if isinstance(value, list | tuple):
-        return [_plain(one) for one in value]
-    return value
+        return f"[{','.join(map(to_json, value))}]"
+    return json.dumps(value, ensure_ascii=False).translate(_SEPARATORS)
+
+
+def _object(fields: dict[str, Any]) -> str:
+    return f"{{{','.join(f'{to_json(name)}:{to_json(value)}' for name, value in fields.items())}}}"

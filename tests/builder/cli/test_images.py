@@ -116,6 +116,11 @@ def test_tag_and_rmi(run, app, store):
         (["-f", "label=none"], []),
         (["-f", "since=app:1", "-a"], ["<none>:<none>"]),
         (["-f", "before=app:1"], []),
+        (["-f", "until=2020-09-13"], []),
+        (["-f", "until=2020-09-13T12:27:00Z"], ["app:1", "ghcr.io/x/y:2"]),
+        (["-f", "until=1h30m"], ["app:1", "ghcr.io/x/y:2"]),
+        (["-f", "until=1599999999"], []),
+        (["-f", "until=1h", "-f", "until=1600000000", "-a"], ["app:1", "ghcr.io/x/y:2"]),
     ],
 )
 def test_filters_by_key(run, app, images, make_image, args, names):
@@ -126,6 +131,7 @@ def test_filters_by_key(run, app, images, make_image, args, names):
 def test_wrong_filters_and_templates(run, app):
     assert "invalid filter 'x'" in run("images", "-f", "x=y")[2]
     assert "invalid filter 'x'" in run("images", "-f", "x")[2]
+    assert "expects a duration" in run("images", "-f", "until=soon")[2]
     assert "syntax error in pattern" in run("images", "-f", "reference=[")[2]
     status, out, err = run("images", "--format", "{{.Nope}}")
     assert (status, out) == (1, "")
@@ -137,6 +143,14 @@ def test_templates_of_images(run, app):
         run("images", "--format", r"table {{.Repository}}\t{{.Tag}}", "app")[1] == "REPOSITORY   TAG\napp          1\n"
     )
     assert run("images", "--format", "{{upper .Repository}}", "app")[1] == "APP\n"
+
+
+def test_json_is_that_of_go(run, app, images, make_image):
+    images.keep(make_image(cmd="untagged").descriptor, "2021-01-01T00:00:00Z")
+    lines = run("images", "-a", "--format", "json")[1].splitlines()
+    assert lines == run("images", "-a", "--format", "{{json .}}")[1].splitlines()
+    assert '"Repository":"\\u003cnone\\u003e"' in lines[0] and "<" not in lines[0]
+    assert run("inspect", "-f", "{{json .RepoTags}}<>", "app:1")[1] == '["app:1","ghcr.io/x/y:2"]<>\n'
 
 
 def test_labels(run, images, store, make_image):
