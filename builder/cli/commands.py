@@ -30,7 +30,12 @@ class Commands(click.Group):
     ) -> tuple[str | None, click.Command | None, list[str]]:
         if args and args[0] not in self._modules and not args[0].startswith("-"):
             raise click.UsageError(f"unknown command {args[0]!r}{self._suggestion(args[0])}", ctx)
-        return super().resolve_command(ctx, args)
+        name, found, rest = super().resolve_command(ctx, args)
+        if found is not None and not isinstance(found, click.Group):
+            from builder.cli.flagforms import plain_forms
+
+            rest = plain_forms(found, ctx, rest)
+        return name, found, rest
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         with formatter.section("Commands"):
