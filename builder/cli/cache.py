@@ -14,4 +14,9 @@ from builder.cli.commands import Commands
     summaries={"mounts": "Caches of RUN --mount=type=cache."},
 )
 def command() -> None:
-    """Commands for parts of the build cache."""
+    """Commands for parts of the build cache.
+
+    \b
+    Example:
+      lapstrake cache mounts ls
+    """

@@ -9,11 +9,21 @@ import click
 
 
 class Commands(click.Group):
-    """modules: command name to the module that has it as `command`. summaries: a line for the help of each."""
+    """modules: command name to the module that has it as `command`. summaries: a line for the help of each.
 
-    def __init__(self, *args: Any, modules: dict[str, str], summaries: dict[str, str], **attributes: Any) -> None:
+    groups: headings of the help, with the commands below each in this order; the others come last, by name.
+    """
+
+    def __init__(
+        self,
+        *args: Any,
+        modules: dict[str, str],
+        summaries: dict[str, str],
+        groups: dict[str, tuple[str, ...]] | None = None,
+        **attributes: Any,
+    ) -> None:
         super().__init__(*args, **attributes)
-        self._modules, self._summaries = modules, summaries
+        self._modules, self._summaries, self._groups = modules, summaries, groups or {}
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         return sorted(self._modules)
@@ -38,8 +48,12 @@ class Commands(click.Group):
         return name, found, rest
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
-        with formatter.section("Commands"):
-            formatter.write_dl([(name, self._summaries[name]) for name in self.list_commands(ctx)])
+        grouped = {name for names in self._groups.values() for name in names}
+        others = tuple(name for name in self.list_commands(ctx) if name not in grouped)
+        for heading, names in {**self._groups, "Commands": others}.items():
+            if names:
+                with formatter.section(heading):
+                    formatter.write_dl([(name, self._summaries[name]) for name in names])
 
     def _suggestion(self, word: str) -> str:
         import difflib

@@ -14,4 +14,9 @@ from builder.cli.commands import Commands
     summaries={"ls": "List what a build context holds."},
 )
 def command() -> None:
-    """Build contexts, as builds see them."""
+    """Build contexts, as builds see them.
+
+    \b
+    Example:
+      lapstrake context ls .
+    """

@@ -30,4 +30,9 @@ _MODULES = {"import": "importimage", "prune": "imageprune"}
     | {"prune": "Remove images without a name, or all that nobody uses."},
 )
 def command() -> None:
-    """Commands for images, by the names that Docker groups them under."""
+    """Commands for images, by the names that Docker groups them under.
+
+    \b
+    Example:
+      lapstrake image ls --digests
+    """

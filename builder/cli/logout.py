@@ -7,7 +7,15 @@ import os
 import click
 
 
-@click.command("logout", help="Log out from a registry (default: Docker Hub).")
+_HELP = """Log out from a registry (default: Docker Hub).
+
+\b
+Example:
+  lapstrake logout registry.example.com:5000
+"""
+
+
+@click.command("logout", help=_HELP)
 @click.argument("server", metavar="[SERVER]", default="")
 def command(server: str) -> None:
     from builder.cli.registries import credentials

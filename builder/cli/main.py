@@ -65,6 +65,12 @@ _SUMMARIES = {
     "system": "Commands about all of the store.",
     "tag": "Give an image another name.",
 }
+_GROUPS = {
+    "Builds": ("build", "explain", "context", "pin"),
+    "Images": ("images", "run", "inspect", "history", "tag", "rmi", "save", "load", "import", "image"),
+    "Registries": ("pull", "push", "search", "manifest", "login", "logout"),
+    "The store": ("du", "prune", "cache", "system", "doctor"),
+}
 _INTERNAL = 100
 _CANCELED = 130
 _PIPE = 141  # 128 + SIGPIPE, what a shell shows for a program that died of it
@@ -83,6 +89,7 @@ def _version(ctx: click.Context, parameter: click.Parameter, value: bool) -> Non
     cls=Commands,
     modules=_COMMANDS,
     summaries=_SUMMARIES,
+    groups=_GROUPS,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 @click.option("--root", metavar="FOLDER", help="Where lapstrake keeps everything (else $LAPSTRAKE_ROOT).")

@@ -14,4 +14,9 @@ from builder.cli.commands import Commands
     summaries={"inspect": "Show a manifest or an index."},
 )
 def command() -> None:
-    """Manifests and indexes, as they are stored here or in a registry."""
+    """Manifests and indexes, as they are stored here or in a registry.
+
+    \b
+    Example:
+      lapstrake manifest inspect debian:bookworm-slim
+    """

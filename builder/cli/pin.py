@@ -15,7 +15,16 @@ from cache.wholefile import replacing
 _LIMIT = 16 << 20
 
 
-@click.command("pin", help="Print the Dockerfile FILE with each base image named by its digest in the local store.")
+_HELP = """Print the Dockerfile FILE with each base image named by its digest in the local store.
+
+\b
+Examples:
+  lapstrake pin > Dockerfile.pinned
+  lapstrake pin --write ci/Dockerfile
+"""
+
+
+@click.command("pin", help=_HELP)
 @click.argument("file", default="Dockerfile")
 @click.option("-w", "--write", is_flag=True, help="Change FILE instead of printing.")
 @click.pass_context

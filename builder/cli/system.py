@@ -14,4 +14,9 @@ from builder.cli.commands import Commands
     summaries={"df": "Show how much disk images and the build cache take."},
 )
 def command() -> None:
-    """Commands about all of the store."""
+    """Commands about all of the store.
+
+    \b
+    Example:
+      lapstrake system df
+    """

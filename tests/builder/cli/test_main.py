@@ -134,3 +134,24 @@ def test_what_was_printed_is_all_there_at_the_abrupt_end(tmp_path):
         assert out.read().rstrip().endswith("Show this message and exit.")
     wrong = subprocess.run([*command[:-1], "--nonsense"], capture_output=True, text=True, check=False)
     assert wrong.returncode == 2 and "--nonsense" in wrong.stderr
+
+
+def _commands(group, ctx, words=()):
+    for name in group.list_commands(ctx):
+        command = group.get_command(ctx, name)
+        yield (*words, name), command
+        if isinstance(command, click.Group):
+            yield from _commands(command, ctx, (*words, name))
+
+
+def test_every_help_has_an_example():
+    ctx = click.Context(main.cli)
+    for words, command in _commands(main.cli, ctx):
+        text = command.get_help(click.Context(command, info_name=words[-1]))
+        assert f"  lapstrake {words[0]}" in text or words[0] == "image", words
+
+
+def test_every_command_is_in_a_group_of_the_help():
+    out = main.cli.get_help(click.Context(main.cli, info_name="lapstrake"))
+    headings = [line for line in out.splitlines() if line.endswith(":") and not line.startswith(" ")]
+    assert headings == ["Options:", "Builds:", "Images:", "Registries:", "The store:"]
