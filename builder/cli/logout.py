@@ -6,7 +6,6 @@ import os
 
 import click
 
-
 _HELP = """Log out from a registry (default: Docker Hub).
 
 \b

@@ -148,7 +148,8 @@ def test_every_help_has_an_example():
     ctx = click.Context(main.cli)
     for words, command in _commands(main.cli, ctx):
         text = command.get_help(click.Context(command, info_name=words[-1]))
-        assert f"  lapstrake {words[0]}" in text or words[0] == "image", words
+        if len(words) == 1 or not isinstance(command, click.Group):
+            assert "Example" in text and "  lapstrake " in text, words
 
 
 def test_every_command_is_in_a_group_of_the_help():
