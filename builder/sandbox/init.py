@@ -186,11 +186,11 @@ class Step:
     def run(self, spec: dict[str, Any]) -> dict[str, Any]:
         """Prepare, run, wait, clean; the answer for the builder."""
         stubs = self._enter(spec)
+        _close_all_but(self._stream.fileno(), self._log, *self._streams, *(stub.parent for stub in stubs))
         user = find_user(spec["user"])
-        _make_cwd(spec["cwd"])
+        _enter_folder(spec["cwd"])
         if spec["readonly"]:
             linux.restrict("/", linux.MOUNT_ATTR_RDONLY, recursive=False)
-        os.chdir(spec["cwd"])
         if not os.getcwd().startswith("/"):
             raise Refused(f"working directory {spec['cwd']} is outside the root", "")
         environment = _environment(spec["env"], user)
@@ -213,7 +213,7 @@ class Step:
         socket.sethostname(spec["hostname"])
         if spec["network"] == "none":
             _loopback_up()
-        path = mounts.mount_root(spec["root"])
+        path = mounts.mount_root(spec["root"], devices=spec["insecure"])
         root = os.open(path, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
         inroot = InRoot(root)
         os.umask(0)
@@ -402,10 +402,25 @@ def _environment(pairs: list[str], user: User) -> dict[str, str]:
     return found
 
 
-def _make_cwd(path: str) -> None:
+def _close_all_but(*kept: int) -> None:
+    """A path of the image may name any descriptor that is open here, by /proc/self/fd: none of the machine's may be."""
+    first = 3
+    for fd in sorted(kept):
+        os.closerange(first, fd)
+        first = fd + 1
+    os.closerange(first, 1 << 30)
+
+
+def _enter_folder(path: str) -> None:
+    """Make a folder if it is missing, and go there, links followed by us (CVE-2024-21626)."""
     try:
-        os.makedirs(path, 0o755, exist_ok=True)
-    except FileExistsError:
+        procfs = os.stat("/proc").st_dev
+    except OSError:
+        procfs = -1  # a bare root
+    inroot = InRoot(os.open("/", os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC), procfs)
+    try:
+        os.fchdir(inroot.target(path, is_dir=True))
+    except NotADirectoryError:
         raise Refused(f"working directory {path} is not a folder", "") from None
 
 

@@ -6,6 +6,7 @@ Nothing but the standard library and linux.py: init.py imports it.
 
 from __future__ import annotations
 
+import errno
 import os
 import stat
 
@@ -43,10 +44,13 @@ class Stub:
 
 
 class InRoot:
-    """root: descriptor of the root folder. stubs: what was made, in order."""
+    """root: descriptor of the root folder. stubs: what was made, in order.
 
-    def __init__(self, root: int) -> None:
-        self._root = root
+    procfs: st_dev of the one inside, whose absolute links are not followed: they name things outside (proc_pid_fd(5)).
+    """
+
+    def __init__(self, root: int, procfs: int = -1) -> None:
+        self._root, self._procfs = root, procfs
         self.stubs: list[Stub] = []
 
     def target(self, path: str, *, is_dir: bool) -> int:
@@ -86,7 +90,8 @@ class InRoot:
                         os.close(open_folders.pop())
                     continue
                 fd = self._open(open_folders[-1], part, is_dir=is_dir if is_dir is None else is_dir or bool(todo))
-                if not stat.S_ISLNK(os.fstat(fd).st_mode):
+                status = os.fstat(fd)
+                if not stat.S_ISLNK(status.st_mode):
                     open_folders.append(fd)
                     continue
                 links += 1
@@ -95,6 +100,8 @@ class InRoot:
                 text = os.readlink("", dir_fd=fd)
                 os.close(fd)
                 if text.startswith("/"):
+                    if status.st_dev == self._procfs:
+                        raise OSError(errno.ELOOP, "leads through a link of procfs", path)
                     while len(open_folders) > 1:
                         os.close(open_folders.pop())
                 todo.extend(reversed(_parts(text)))

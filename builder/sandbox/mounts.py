@@ -20,6 +20,7 @@ from builder.sandbox.inroot import InRoot
 
 _SAFE = linux.MS_NOSUID | linux.MS_NODEV | linux.MS_NOEXEC
 _NODES = {"null": (1, 3), "zero": (1, 5), "full": (1, 7), "random": (1, 8), "urandom": (1, 9), "tty": (5, 0)}
+_OWN = ".nodes"  # a folder in /dev, there while mounts are made: a file system on which nodes open something
 _LINKS = {
     "fd": "/proc/self/fd",
     "stdin": "/proc/self/fd/0",
@@ -36,10 +37,15 @@ _MASKED = (
 _READONLY = ("proc/bus", "proc/fs", "proc/irq", "proc/sys", "proc/sysrq-trigger")
 
 
-def mount_root(root: dict[str, Any]) -> str:
-    """Mount the spec's root and return its absolute path; the working directory is the spec's base folder."""
+def mount_root(root: dict[str, Any], *, devices: bool = False) -> str:
+    """Mount the spec's root and return its absolute path; the working directory is the spec's base folder.
+
+    devices: whether nodes in it open what they are nodes of.
+    """
     if root["type"] == "plain":
         linux.mount(root["path"], root["path"], flags=linux.MS_BIND)
+        if not devices:
+            linux.restrict(root["path"], linux.MOUNT_ATTR_NODEV)
         return str(root["path"])
     os.chdir(root["base"])
     target = f"{root['base']}/{root['upper']}"
@@ -49,7 +55,7 @@ def mount_root(root: dict[str, Any]) -> str:
         options.remove("redirect_dir=off")  # userxattr turns it off itself, and old kernels refuse both together
         options.remove("metacopy=off")
     options.append(f"lowerdir={':'.join(root['lowers'])},upperdir={root['upper']},workdir={root['work']}")
-    linux.mount("overlay", root["upper"], "overlay", data=",".join(options))
+    linux.mount("overlay", root["upper"], "overlay", 0 if devices else linux.MS_NODEV, ",".join(options))
     return target
 
 
@@ -63,6 +69,7 @@ def mount_all(inroot: InRoot, spec: dict[str, Any]) -> None:
         _mask(inroot)
     for mount in spec["mounts"]:
         _GIVEN[mount["type"]](inroot, mount)
+    _hide_nodes(inroot)
 
 
 def open_terminal(inroot: InRoot) -> tuple[int, int]:
@@ -138,11 +145,16 @@ def _cgroups(inroot: InRoot, cgroups: list[dict[str, Any]]) -> None:
 
 
 def _dev(inroot: InRoot, spec: dict[str, Any]) -> None:
-    linux.mount("tmpfs", _at(_folder(inroot, "dev")), "tmpfs", linux.MS_NOSUID, "mode=755,size=65536k")
+    """Only nodes of ours open anything: a command may make any node, and images have them."""
+    nodev = 0 if spec["insecure"] else linux.MS_NODEV
+    linux.mount("tmpfs", _at(_folder(inroot, "dev")), "tmpfs", linux.MS_NOSUID | nodev, "mode=755,size=65536k")
     dev = inroot.existing("dev")
     assert dev is not None
+    os.mkdir(_OWN, 0o700, dir_fd=dev)
+    linux.mount("tmpfs", f"{_at(dev)}/{_OWN}", "tmpfs", linux.MS_NOSUID | linux.MS_NOEXEC, "mode=700,size=64k")
     for name, numbers in _NODES.items():
-        _node(dev, name, os.makedev(*numbers))
+        target = _empty(dev, name)
+        _node(inroot, target, stat.S_IFCHR | 0o666, os.makedev(*numbers), f"/dev/{name}", (0, 0))
     if spec["insecure"]:
         _loop_devices(dev)
     for name, text in _LINKS.items():
@@ -161,18 +173,39 @@ def _dev(inroot: InRoot, spec: dict[str, Any]) -> None:
     _file(inroot, dev, "etc/resolv.conf", spec["resolv_conf"])
 
 
-def _node(dev: int, name: str, device: int) -> None:
+def _empty(folder: int, name: str) -> int:
+    os.close(os.open(name, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o666, dir_fd=folder))
+    return os.open(name, os.O_PATH | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=folder)
+
+
+def _node(inroot: InRoot, target: int, mode: int, device: int, host: str, owner: tuple[int, int]) -> None:
+    """Bind a node over target, which is closed: a new one if we may make one, else the machine's, once it is proved."""
+    own = inroot.existing(f"dev/{_OWN}")
+    assert own is not None
+    name = f"{os.major(device)}:{os.minor(device)}-{target}"
     try:
-        os.mknod(name, stat.S_IFCHR | 0o666, device, dir_fd=dev)
-        os.chmod(f"{_at(dev)}/{name}", 0o666)
-    except PermissionError:  # in a user namespace: the machine's own node, once it is proved to be one
-        host = os.open(f"/dev/{name}", os.O_PATH | os.O_NOFOLLOW | os.O_CLOEXEC)
-        status = os.fstat(host)
-        if not stat.S_ISCHR(status.st_mode) or status.st_rdev != device:
-            raise OSError(errno.ENODEV, "is not the device it should be", f"/dev/{name}") from None
-        os.close(os.open(name, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o666, dir_fd=dev))
-        linux.mount(_at(host), f"{_at(dev)}/{name}", flags=linux.MS_BIND)
-        os.close(host)
+        os.mknod(name, mode, device, dir_fd=own)
+    except PermissionError:  # in a user namespace
+        source = os.open(host, os.O_PATH | os.O_NOFOLLOW | os.O_CLOEXEC)
+        status = os.fstat(source)
+        if stat.S_IFMT(status.st_mode) != stat.S_IFMT(mode) or status.st_rdev != device:
+            raise OSError(errno.ENODEV, "is not the device it should be", host) from None
+    else:
+        os.chown(name, *owner, dir_fd=own, follow_symlinks=False)
+        os.chmod(f"{_at(own)}/{name}", stat.S_IMODE(mode))
+        source = os.open(name, os.O_PATH | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=own)
+    linux.mount(_at(source), _at(target), flags=linux.MS_BIND)
+    for fd in (own, source, target):
+        os.close(fd)
+
+
+def _hide_nodes(inroot: InRoot) -> None:
+    """What was bound stays."""
+    dev = inroot.existing("dev")
+    assert dev is not None
+    linux.umount2(f"{_at(dev)}/{_OWN}", linux.MNT_DETACH | linux.UMOUNT_NOFOLLOW)
+    os.rmdir(_OWN, dir_fd=dev)
+    os.close(dev)
 
 
 def _loop_devices(dev: int) -> None:
@@ -249,6 +282,7 @@ def _bind(inroot: InRoot, mount: dict[str, Any]) -> None:
     source = os.open(mount["source"], os.O_PATH | os.O_NOFOLLOW | os.O_CLOEXEC)
     if mount["path"]:
         below = InRoot(source).existing(mount["path"])
+        os.close(source)
         if below is None:
             raise OSError(errno.ENOENT, "is not there to be mounted", mount["path"])
         source = below
@@ -259,7 +293,10 @@ def _tree(inroot: InRoot, mount: dict[str, Any]) -> None:
     here = os.open(".", os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
     tree = os.open(mount_root(mount["root"]), os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
     os.fchdir(here)
-    _show(inroot, InRoot(tree).found(mount["path"]), mount)
+    source = InRoot(tree).found(mount["path"])
+    os.close(here)
+    os.close(tree)
+    _show(inroot, source, mount)
 
 
 def _show(inroot: InRoot, source: int, mount: dict[str, Any]) -> None:
@@ -268,8 +305,8 @@ def _show(inroot: InRoot, source: int, mount: dict[str, Any]) -> None:
     linux.mount(_at(source), _at(fd), flags=linux.MS_BIND)
     os.close(fd)
     os.close(source)
-    if mount["readonly"]:
-        _restrict(inroot, mount["target"], linux.MOUNT_ATTR_RDONLY, is_dir=is_dir)
+    readonly = linux.MOUNT_ATTR_RDONLY if mount["readonly"] else 0
+    _restrict(inroot, mount["target"], linux.MOUNT_ATTR_NODEV | readonly, is_dir=is_dir)
 
 
 def _given_file(inroot: InRoot, mount: dict[str, Any]) -> None:
@@ -285,24 +322,8 @@ def _given_file(inroot: InRoot, mount: dict[str, Any]) -> None:
 
 
 def _device(inroot: InRoot, mount: dict[str, Any]) -> None:
-    """A node of its own in our /dev where we may make one, else the machine's, once it is proved to be the one."""
-    folder, _, name = mount["target"].rpartition("/")
-    if mount["target"].startswith("/dev/"):
-        parent = inroot.target(folder, is_dir=True)
-        try:
-            os.mknod(name, mount["mode"], mount["device"], dir_fd=parent)
-        except PermissionError:
-            pass
-        else:
-            os.chown(name, mount["uid"], mount["gid"], dir_fd=parent, follow_symlinks=False)
-            os.chmod(f"{_at(parent)}/{name}", stat.S_IMODE(mount["mode"]))
-            return
-    host = os.open(mount["host"], os.O_PATH | os.O_NOFOLLOW | os.O_CLOEXEC)
-    status = os.fstat(host)
-    if stat.S_IFMT(status.st_mode) != stat.S_IFMT(mount["mode"]) or status.st_rdev != mount["device"]:
-        raise OSError(errno.ENODEV, "is not the device it should be", mount["host"])
     target = inroot.target(mount["target"], is_dir=False)
-    linux.mount(_at(host), _at(target), flags=linux.MS_BIND)
+    _node(inroot, target, mount["mode"], mount["device"], mount["host"], (mount["uid"], mount["gid"]))
 
 
 def _restrict(inroot: InRoot, path: str, attributes: int, *, is_dir: bool) -> None:

@@ -60,7 +60,7 @@ class OverlaySnapshots:
         return Gathered(self._registry, items)
 
     def _draft(self, parents: tuple[Folder, ...], stub: tuple[str, ...]) -> OverlayDraft:
-        parents = self._fitting(parents)
+        parents = self._fitting(_distinct(parents))
         tree = MergedTree(self.layers(parents))
         root = _root_of(tree)
         folder = self._folder(self._registry.new_id())
@@ -149,6 +149,11 @@ class OverlayDraft:
     def discard(self) -> None:
         self._snapshots.remove(self._folder.id + ".w")
         self._snapshots.remove(self._folder.id)
+
+
+def _distinct(parents: tuple[Folder, ...]) -> tuple[Folder, ...]:
+    """Each folder once, topmost, since the kernel takes none twice: there it says all that it says lower down."""
+    return tuple(reversed(dict.fromkeys(reversed(parents))))
 
 
 def _root_of(tree: MergedTree) -> Entry:

@@ -91,6 +91,22 @@ def test_a_step_that_changes_nothing(snapshots: Snapshots, inside: Inside) -> No
         draft.discard()
 
 
+def test_a_layer_that_comes_twice(snapshots: Snapshots, inside: Inside) -> None:
+    """As after COPY f, RUN rm f, COPY f."""
+    layer = [_dir(b"d"), _file(b"d/f", b"f")]
+    removal = [_dir(b"d"), (Entry(path=b"d/f", kind=Kind.WHITEOUT), None), _file(b"d/g", b"g")]
+    parents: tuple[Folder, ...] = ()
+    chain: tuple[Digest, ...] = ()
+    for number, items in ((1, layer), (2, removal), (1, layer)):
+        chain = (*chain, _diff(number))
+        folder = snapshots.find(chain) or snapshots.unpack(chain, items, parents)[0]
+        parents = (*parents, folder)
+    draft = snapshots.begin(parents)
+    assert inside(draft.root, "print(sorted(os.listdir('d')), open('d/f').read())") == "['f', 'g'] f\n"
+    assert _kinds(draft.changes()) == []
+    draft.discard()
+
+
 def test_the_root_itself(snapshots: Snapshots, inside: Inside) -> None:
     draft = snapshots.begin((_base(snapshots),))
     inside(draft.root, "os.chmod('.', 0o711)")
