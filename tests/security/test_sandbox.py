@@ -124,6 +124,7 @@ def test_devices(lapstrake: Lapstrake, tmp_path: Path) -> None:
     )
 
 
+@pytest.mark.root  # nobody else can make one
 def test_only_our_own_device_nodes_open_anything(lapstrake: Lapstrake, tmp_path: Path) -> None:
     """A node stands for the machine's device, its disk for one, wherever it comes from; that of null must do here."""
     folders = ("/", "/dev", "/dev/shm", "/tmp", "/c", "/t", "/b", "/l")
