@@ -62,6 +62,9 @@ class Store:
     @contextmanager
     def using(self) -> Iterator[None]:
         """While the block lasts, no blob that was found, made or asked for in it is deleted by others."""
+        if self.blobs.leases is not None:
+            yield  # an outer block holds on
+            return
         self.blobs.leases = self.leases
         try:
             yield

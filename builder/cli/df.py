@@ -18,7 +18,7 @@ from builder.images.uses import is_used
 from builder.progress.clean import clean
 from builder.template.listing import TABLE, listing
 from builder.template.record import Record
-from builder.template.units import human_size, since
+from builder.template.units import human_size, local_time, since
 from builder.upkeep.inventory import Inventory
 from builder.upkeep.usage import Usage
 from cache.digest import Digest
@@ -138,7 +138,7 @@ def _verbose(store: Whole, space: _Space, form: str, now: float) -> str:
     from builder.template.parse import parse
 
     text = "{{json .}}\n" if form == "json" else form.replace("\\t", "\t").replace("\\n", "\n")
-    everything = {"BuildCache": cache, "Containers": [], "Images": images, "Volumes": []}
+    everything = {"Images": images, "Containers": [], "Volumes": [], "BuildCache": cache}
     return Template(text, parse(text)).render(Record(everything, "*formatter.diskUsageContext"))
 
 
@@ -164,7 +164,9 @@ def _image_records(store: Whole, listed: Iterable[StoredImage], now: float, *, s
         common = bytes_of(part for part in own if owners[part] > 1)
         fields = {
             "Containers": str(int(is_used(store.store.root, image.descriptor.digest))),
+            "CreatedAt": local_time(image.created),
             "CreatedSince": since(image.created, now),
+            "Digest": str(image.descriptor.digest),
             "ID": id.removeprefix("sha256:")[:_DIGITS] if short else id,
             "Repository": clean(repository) or "<none>",
             "SharedSize": size(common),

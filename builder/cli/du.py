@@ -27,7 +27,7 @@ _HEADERS = {
     "UsageCount": "USAGE COUNT",
 }
 _COLUMNS = ("ID", "Reclaimable", "Size", "LastUsedAt")
-_HELP = """Show all that takes disk below the store's folder, the largest first; the total is what du -s says.
+_HELP = """Show all that takes disk below the store's folder, the largest last; the total is what du -s says.
 
 A star means: mutable (at an id), needed by an image that has a name (at a size). What is not reclaimable is in use,
 needed by such an image, or bookkeeping.
@@ -54,7 +54,7 @@ def command(ctx: click.Context, verbose: bool, filters: tuple[str, ...], form: s
     form = "pretty" if verbose else form or TABLE
     wanted, now = parse_filter(filters), time.time()
     usages = [usage for usage in kept(ctx) if wanted.matches(usage, now)]
-    usages.sort(key=lambda usage: (-usage.size, usage.id))
+    usages.sort(key=lambda usage: (usage.size, usage.id))
     if form == "pretty":
         text = "\n".join(pretty(usage, now) for usage in usages)
     else:

@@ -29,21 +29,20 @@ class Owners:
     """What names which blob, read once when made.
 
     named, untagged, bases: blob -> words for the images. results: blob -> results that name it. others: words.
-    listed: blob -> digests of untagged images that need it, as they are listed. based: the same of bases' memos.
+    used: blob -> when a base that needs it was used. layers: diff_id -> blob. parents: blob -> those of the steps that
+    its step stood on.
     """
 
     def __init__(self, store: Store, images: ImageStore) -> None:
         self._store = store
         self.named: dict[Digest, list[str]] = defaultdict(list)
         self.untagged: dict[Digest, list[str]] = defaultdict(list)
-        self.listed: dict[Digest, list[Digest]] = defaultdict(list)
         self.bases: dict[Digest, list[str]] = defaultdict(list)
-        self.based: dict[Digest, list[Digest]] = defaultdict(list)
         self.others: dict[Digest, list[str]] = defaultdict(list)
         self.used: dict[Digest, float] = {}
         self.results: dict[Digest, list[Filed]] = defaultdict(list)
-        self.layers: dict[Digest, Digest] = {}  # diff_id -> blob
-        self.parents: dict[Digest, tuple[Digest, ...]] = {}  # blob -> blobs that its step was made on
+        self.layers: dict[Digest, Digest] = {}
+        self.parents: dict[Digest, tuple[Digest, ...]] = {}
         self._images(images)
         self._memos()
         self._results(images)
@@ -53,17 +52,14 @@ class Owners:
             words = f"image {', '.join(image.names)}" if image.names else f"untagged image {image.descriptor.digest}"
             for digest in reach(self._store.blobs, image.descriptor):
                 (self.named if image.names else self.untagged)[digest].append(words)
-                if not image.names:
-                    self.listed[digest].append(image.descriptor.digest)
 
     def _memos(self) -> None:
         index = self._store.index
-        for key, value, used in index.memos_of(BASE_MEMO):
+        for _, value, used in index.memos_of(BASE_MEMO):
             base = recall(value, Descriptor)
             for digest in reach(self._store.blobs, base) if base is not None else ():
                 name = base.annotations.get(BASE_NAME, "") if base is not None else ""
                 self.bases[digest].append(f"pulled from {name}" if name else "base image")
-                self.based[digest].append(key)
                 self.used[digest] = max(self.used.get(digest, 0), used)
         for kind, words in _OTHERS.items():
             for _, value, _used in index.memos_of(kind):

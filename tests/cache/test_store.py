@@ -54,7 +54,8 @@ def test_what_is_asked_for_while_a_store_is_used_is_held(tmp_path):
     store, other = Store(str(tmp_path)), Store(str(tmp_path))
     digest, _ = store.blobs.put(b"x")
     with store.using():
-        assert not other.leases.is_held(digest)
+        with store.using():
+            assert not other.leases.is_held(digest)
         assert store.blobs.has(digest)
         written, _ = store.blobs.put(b"y")
         for held in (digest, written):
