@@ -12,8 +12,8 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 from bench.builders import NAMES, ON_REQUEST, Builder, builder
-from bench.measure import BenchError, Sample, measure
-from bench.report import as_json, as_text
+from bench.measure import BenchError, Sample, measure, walk
+from bench.report import WALK, as_json, as_text
 from bench.workloads import BASE, WORKLOADS, Workload
 from tests.e2e.dockerregistry import docker_registry
 
@@ -83,6 +83,8 @@ def _run(
             context = folder / "context"
             context.mkdir()
             workload.make(context)
+            if workload.walked:
+                samples.setdefault(WALK, []).append(walk(context, folder / "log"))
             archive = folder / "out.tar" if workload.tarball else None
             try:
                 sample = _once(workload, each, context, archive, folder / "shared")

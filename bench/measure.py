@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import subprocess
+import sys
 import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -15,6 +16,19 @@ class Sample(NamedTuple):
 
     seconds: float
     memory: int
+
+
+# Looks at each file as a builder must: names and stat(2), no content.
+_WALK = """
+import os, sys
+folders = [sys.argv[1]]
+for folder in folders:
+    with os.scandir(folder) as found:
+        for entry in found:
+            entry.stat(follow_symlinks=False)
+            if entry.is_dir(follow_symlinks=False):
+                folders.append(entry.path)
+"""
 
 
 class BenchError(Exception):
@@ -36,6 +50,11 @@ def measure(commands: Sequence[Sequence[str]], env: Mapping[str, str], log: Path
             raise BenchError(f"{' '.join(command)}: {log.read_text(errors='replace')[-1500:]}")
         memory = max(memory, usage.ru_maxrss * 1024)
     return Sample(time.perf_counter() - begin, memory)
+
+
+def walk(folder: Path, log: Path) -> Sample:
+    """A plain walk in Python, with its start."""
+    return measure([[sys.executable, "-I", "-S", "-c", _WALK, str(folder)]], {}, log)
 
 
 def forget_peak(pid: int) -> None:

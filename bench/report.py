@@ -11,6 +11,8 @@ from statistics import median
 from bench.measure import Sample
 from bench.workloads import WORKLOADS
 
+WALK = "walk"  # among the builders of a result: the plain walk of the context
+
 Results = Mapping[str, Mapping[str, Sequence[Sample]]]
 
 
@@ -39,6 +41,11 @@ def as_text(results: Results, names: Sequence[str], absent: Mapping[str, str]) -
         )
     widths = [max(len(row[i]) for row in rows) for i in range(len(rows[0]))]
     lines = ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows]
+    lines += [
+        f"{WORKLOADS[key].title}: a plain walk of the files takes {median(s.seconds for s in builders[WALK]):.2f} s"
+        for key, builders in results.items()
+        if WALK in builders
+    ]
     lines += [f"{name}: left out, {why}" for name, why in absent.items()]
     return "\n".join((f"median seconds, ratio to {reference}, peak memory of the largest process", *lines)) + "\n"
 

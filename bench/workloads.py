@@ -18,6 +18,7 @@ class Workload(NamedTuple):
     mark: the most that lapstrake may take of buildah's time, or None where none is set.
     share: where a cache is kept that another machine, which has nothing, takes its steps from: "folder" or "registry".
     imports: what is measured is that machine's build; else the one that fills the cache.
+    walked: a plain walk of the context is measured too.
     """
 
     title: str
@@ -28,6 +29,7 @@ class Workload(NamedTuple):
     mark: float | None = None
     share: str = ""
     imports: bool = False
+    walked: bool = False
 
 
 def _write(context: Path, *lines: str) -> None:
@@ -95,6 +97,35 @@ def writing_step(context: Path) -> None:
     )
 
 
+def parse(context: Path) -> None:
+    """1,000 lines, 300 instructions, and no step: what is left is reading them."""
+    triples = [
+        line
+        for i in range(99)
+        for line in (
+            f"# argument {i}",
+            f'ARG NAME_{i}="value {i}"',
+            f"ENV PATH_{i}=/opt/${{NAME_{i}:-none}}/bin \\",
+            f'    WORDS_{i}="${{PATH_{i}}} and ${{NAME_{i}:+more}}" \\',
+            f"    LAST_{i}=$NAME_{i}",
+            "",
+            f"LABEL org.example.number-{i}={i} \\",
+            "    # a comment between its lines",
+            f"    org.example.text-{i}='$NAME_{i} is not expanded' \\",
+            f'    org.example.path-{i}="$PATH_{i}"',
+        )
+    ]
+    rest = ["EXPOSE 80 443/tcp", 'CMD ["true"]']
+    _write(context, *triples, *[""] * (1000 - 1 - len(triples) - len(rest)), *rest)
+
+
+def ignored_files(context: Path) -> None:
+    """100,000 files of which the ignore file shows 880: each is looked at, since no folder is hidden as a whole."""
+    _files(context / "files", 100_000, 2)
+    (context / ".dockerignore").write_text("**/*.txt\n**/node_modules\nbuild*/[a-f]*\n!files/**/*25?.txt\nfiles/0?0*\n")
+    _write(context, "COPY files /files")
+
+
 WORKLOADS: dict[str, Workload] = {
     "cached": Workload("fully cached, 20 instructions, 2,000 files", cached, warm=True, tarball=False, mark=0.10),
     "run30": Workload("30 trivial RUN, cold", steps(30), mark=0.06),
@@ -107,5 +138,7 @@ WORKLOADS: dict[str, Workload] = {
     "import-folder": Workload("1 GB, cache from a folder", gigabyte_in_steps, share="folder", imports=True),
     "export-registry": Workload("1 GB, cold, cache to a registry", gigabyte_in_steps, tarball=False, share="registry"),
     "import-registry": Workload("1 GB, cache from a registry", gigabyte_in_steps, share="registry", imports=True),
+    "parse": Workload("1,000 lines, 300 instructions, no step", parse, tarball=False),
+    "ignore100k": Workload("COPY 880 of 100,000 files, the rest ignored", ignored_files, tarball=False, walked=True),
     "write": Workload("RUN that writes 20,000 files and 300 MB", writing_step, mark=0.21),
 }
