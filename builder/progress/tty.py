@@ -151,7 +151,10 @@ class TtyRenderer:
         from rich.text import Text
 
         text = Text(left.expandtabs(4), style=style, no_wrap=True, overflow="ellipsis", end="\n")
+        room = max(width - len(right) - 1, 1)
         if missed:
-            text.append(f"  missed: {missed.expandtabs(4)}", "dim")
-        text.truncate(max(width - len(right) - 1, 1), overflow="ellipsis", pad=bool(right))
+            reason = Text(f"  missed: {missed.expandtabs(4)}", "dim")
+            text.truncate(max(room - reason.cell_len, room // 2), overflow="ellipsis")
+            text.append_text(reason)
+        text.truncate(room, overflow="ellipsis", pad=bool(right))
         return text.append(f" {right}") if right else text

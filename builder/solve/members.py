@@ -11,20 +11,20 @@ from builder.solve.select import Selected
 from builder.source.sourcetree import SourceTree
 from builder.trace.listing import DIGEST_SIZE, Member, order
 
+_NO_DEVICE = (0, 0)
+_WORDS = {kind: kind.value for kind in Kind}
+
 
 def members(tree: Tree, selected: list[Selected], hashes: dict[bytes, str]) -> Iterator[Member]:
     """hashes: of files in a tree that does not remember them itself."""
-    entries = selected[0].members if len(selected) == 1 else _merged(selected)
-    for entry in entries:
-        has_bytes = entry.kind in (Kind.FILE, Kind.HARDLINK)
-        yield Member(
-            path=entry.path,
-            kind=entry.kind.value,
-            mode=entry.mode,
-            digest=_digest(tree, entry, hashes) if has_bytes else b"",
-            link=entry.link,
-            other=_other(entry),
-        )
+    digest_of = tree.measured if isinstance(tree, SourceTree) else hashes.__getitem__
+    for entry in selected[0].members if len(selected) == 1 else _merged(selected):
+        kind, digest, other = entry.kind, b"", b""
+        if kind is Kind.FILE or kind is Kind.HARDLINK:
+            digest = bytes.fromhex(digest_of(entry.path)[: 2 * DIGEST_SIZE])
+        if entry.xattrs or entry.uid or entry.gid or entry.device != _NO_DEVICE:
+            other = _other(entry)
+        yield Member(entry.path, _WORDS[kind], entry.mode, digest, entry.link, other)
 
 
 def _merged(selected: list[Selected]) -> list[Entry]:
@@ -33,13 +33,6 @@ def _merged(selected: list[Selected]) -> list[Entry]:
     return [found[path] for path in sorted(found, key=order)]
 
 
-def _digest(tree: Tree, entry: Entry, hashes: dict[bytes, str]) -> bytes:
-    known = tree.measured(entry.path) if isinstance(tree, SourceTree) else hashes.get(entry.path, "")
-    return bytes.fromhex(known)[:DIGEST_SIZE]
-
-
 def _other(entry: Entry) -> bytes:
-    if not (entry.xattrs or entry.uid or entry.gid or entry.device != (0, 0)):
-        return b""
     text = repr((entry.xattrs, entry.uid, entry.gid, entry.device)).encode()
     return hashlib.sha256(text).digest()[:DIGEST_SIZE]

@@ -70,13 +70,17 @@ class Tracing:
         self._mask = Mask(words.secret, (*words.env, *env))
         self._lock = threading.Lock()
         self._steps: dict[Digest, Step] = {}
+        self._measured: dict[Digest, list[listing.Member]] = {}  # while a reason is sought
         self._reasons: Reasons | None = None
 
     def why(self, vertex: Digest) -> str:
         """Why a step that is about to run was not in the cache, in one line."""
         self._list(vertex)
         with self._lock:
-            return self._why(vertex)
+            why = self._why(vertex)
+        for digest in self._lookup.contents(vertex) or ():
+            self._measured.pop(digest, None)
+        return why
 
     def save(self, fingerprint: str, outcomes: tuple[Outcome, ...]) -> None:
         """Keep what this build was made of, as far as that is known. OSError."""
@@ -129,7 +133,8 @@ class Tracing:
         )
 
     def _changed(self, before: Digest, now: Digest) -> Summary | None:
-        old, new = (listing.read(self._traces.listing(one)) for one in (before, now))
+        old = listing.read(self._traces.listing(before))
+        new = self._measured.get(now) or listing.read(self._traces.listing(now))
         try:
             return summed_up(changes(old, new))
         except CacheFault:
@@ -140,9 +145,10 @@ class Tracing:
         held, contents = self._members(vertex), self._lookup.contents(vertex)
         for digest, members in zip(contents or (), held or (), strict=False):
             if not self._traces.has_listing(digest):
+                held_here = self._measured[digest] = list(members)
                 with suppress(OSError):  # without it, the next build says less
                     self._traces.make()
-                    listing.write(self._traces.listing(digest), members, self._traces.temp)
+                    listing.write(self._traces.listing(digest), held_here, self._traces.temp)
 
     def _step(self, vertex: Digest) -> Step | None:
         """None while its key is not known, and for what has none."""

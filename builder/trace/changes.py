@@ -29,18 +29,17 @@ def changes(old: Iterable[Member], new: Iterable[Member]) -> Iterator[Change]:
     a, b = iter(old), iter(new)
     before, now = next(a, None), next(b, None)
     while before is not None or now is not None:
-        if now is None or (before is not None and order(before.path) < order(now.path)):
+        if before is not None and now is not None and before.path == now.path:
+            if before != now:
+                yield Change(now.path, _difference(before, now), now.kind == "dir")
+            before, now = next(a, None), next(b, None)
+        elif now is None or (before is not None and order(before.path) < order(now.path)):
             assert before is not None
             yield Change(before.path, "removed", before.kind == "dir")
             before = next(a, None)
-        elif before is None or order(now.path) < order(before.path):
+        else:
             yield Change(now.path, "added", now.kind == "dir")
             now = next(b, None)
-        else:
-            what = _difference(before, now)
-            if what:
-                yield Change(now.path, what, now.kind == "dir")
-            before, now = next(a, None), next(b, None)
 
 
 def summed_up(found: Iterable[Change]) -> Summary:
@@ -59,8 +58,6 @@ def summed_up(found: Iterable[Change]) -> Summary:
 
 
 def _difference(before: Member, now: Member) -> str:
-    if before == now:
-        return ""
     if before.kind != now.kind:
         return f"changed ({before.kind} -> {now.kind})"
     if before.digest != now.digest:

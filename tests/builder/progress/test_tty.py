@@ -84,3 +84,13 @@ def test_why_a_step_was_missed_stands_beside_its_name_while_it_runs_and_after():
     text = render(Started(A, "COPY a /", 0.0), Missed(A, "a changed (content)", 0.0), Finished(A, 1.0))
     assert "=> COPY a /  missed: a changed (content)" in ESCAPES.sub("", text)
     assert re.search(r"\x1b\[(?:\d+;)*2m  missed:", text)  # dimmed
+
+
+def test_a_long_name_leaves_room_for_the_reason():
+    name = "RUN " + "x" * 200
+    text = ESCAPES.sub("", render(Started(A, name, 0.0), Missed(A, "a changed (content)", 0.0), Finished(A, 1.0)))
+    line = next(
+        line for line in text.replace("\r", "").split("\n") if line.startswith(" => RUN") and line.endswith("1.0s")
+    )
+    assert "x…  missed: a changed (content) " in line
+    assert len(line) == 80
