@@ -26,6 +26,11 @@ def opaque_xattr(userxattr: bool) -> bytes:
     return b"user.overlay.opaque" if userxattr else b"trusted.overlay.opaque"
 
 
+def inherited_xattr(userxattr: bool) -> bytes:
+    """The name of the attribute, of our own, of a layer's folder whose root says nothing: the layer has no root."""
+    return b"user.overlay.inherited" if userxattr else b"trusted.overlay.inherited"
+
+
 def to_oci(entry: Entry) -> Entry:
     """A mark as the empty file that stands for it in an archive; other entries as they are.
 

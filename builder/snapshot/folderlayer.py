@@ -11,7 +11,7 @@ from builder.errors import LayerFault
 from builder.layer import inode, whiteout, xattrs
 from builder.layer.entry import Content, Entry, Kind
 from builder.layer.opendirs import OpenDirs
-from builder.snapshot.tree import Found
+from builder.snapshot.tree import ROOT, Found
 
 _LONGEST = 4000  # a path of PATH_MAX (4096) bytes and more goes by way of descriptors
 _ABSENT = (FileNotFoundError, NotADirectoryError)
@@ -29,6 +29,7 @@ class FolderLayer:
         are not shown as long as they are as they came."""
         self._folder, self._stub = os.fsencode(folder), os.fsencode(stub)
         self._opaque = whiteout.opaque_xattr(userxattr)
+        self._inherited = whiteout.inherited_xattr(userxattr)
 
     def lookup(self, path: bytes) -> Found | None:
         try:
@@ -48,6 +49,8 @@ class FolderLayer:
         except OSError as error:
             raise self._fault(path, error) from error
         opaque = opaque or bool(self._stub and not path)
+        if not path and self._inherited in attributes:
+            return Found(ROOT, opaque=opaque, implied=True)
         several = st.st_nlink > 1 and entry.kind is not Kind.DIR
         return Found(entry, opaque=opaque, inode=(st.st_dev, st.st_ino) if several else None)
 

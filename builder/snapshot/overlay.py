@@ -6,11 +6,12 @@ points, which are the lowest layer of every mount and belong to no image.
 
 from __future__ import annotations
 
+import itertools
 import os
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 
-from builder.layer import inode
+from builder.layer import inode, whiteout
 from builder.layer.changes import upper_changes
 from builder.layer.entry import Entry, Item, Kind
 from builder.layer.unpack import Unpacked, apply
@@ -87,6 +88,14 @@ class OverlaySnapshots:
 
         return upper_changes(folder.path, self._userxattr, root=root, hides=hides)
 
+    def inherit_root(self, folder: Folder) -> None:
+        """Note that a layer leaves the root as it is: it may come to lie on others, whose root is another."""
+        os.setxattr(folder.path, whiteout.inherited_xattr(self._userxattr), b"y")
+
+    def root(self, folder: Folder) -> Entry | None:
+        found = FolderLayer(folder.path, self._userxattr).lookup(b"")
+        return found.entry if found is not None else None
+
     def remove(self, name: str) -> None:
         self._registry.remove_folder(name)
 
@@ -98,7 +107,10 @@ class OverlaySnapshots:
         os.mkdir(folder.path, 0o700)
         try:
             with _opened(folder.path) as fd:
-                unpacked = apply(_with_root(items, _root_of(below)), fd, userxattr=self._userxattr, below=below.lookup)
+                members = _Rooted(items, _root_of(below))
+                unpacked = apply(members, fd, userxattr=self._userxattr, below=below.lookup)
+            if not members.own:
+                self.inherit_root(folder)
         except BaseException:
             self.remove(folder.id)
             raise
@@ -115,7 +127,7 @@ class OverlaySnapshots:
         id = self._registry.find(key)
         if id is None:
             tree = MergedTree(self.layers(lowest))
-            folder, _ = self._write(all_of(tree), tree)
+            folder, _ = self._write(itertools.chain([(_root_of(tree), None)], all_of(tree)), tree)
             id = self._registry.register(key, folder.id)
         return (self._folder(id), *parents[count:])
 
@@ -144,6 +156,9 @@ class OverlayDraft:
 
     def commit(self) -> Folder:
         self._snapshots.remove(self._folder.id + ".w")
+        root = self._snapshots.root(self._folder)
+        if root is not None and _rights(root) == _rights(self._before):
+            self._snapshots.inherit_root(self._folder)
         return self._folder
 
     def discard(self) -> None:
@@ -160,10 +175,22 @@ def _root_of(tree: MergedTree) -> Entry:
     return tree.lookup(b"") or Entry(path=b"", kind=Kind.DIR, mode=0o755)
 
 
-def _with_root(items: Iterable[Item], root: Entry) -> Iterator[Item]:
-    """A layer folder has a root of its own, which overlay shows: it is as below unless the layer says otherwise."""
-    yield root, None
-    yield from items
+def _rights(entry: Entry) -> tuple[object, ...]:
+    return entry.mode, entry.uid, entry.gid, entry.xattrs
+
+
+class _Rooted:
+    """A layer's members after a root like the one below, which its folder must have. own: they have one, too."""
+
+    def __init__(self, items: Iterable[Item], root: Entry) -> None:
+        self._items, self._root = items, root
+        self.own = False
+
+    def __iter__(self) -> Iterator[Item]:
+        yield self._root, None
+        for item in self._items:
+            self.own = self.own or (not item[0].path and item[0].kind is Kind.DIR)
+            yield item
 
 
 @contextmanager

@@ -15,7 +15,7 @@ from msgspec.structs import replace
 from builder.errors import LayerFault
 from builder.layer.entry import Content, Entry, Kind
 
-_ROOT = Entry(path=b"", kind=Kind.DIR, mode=0o755)
+ROOT = Entry(path=b"", kind=Kind.DIR, mode=0o755)
 _CACHED = 4096
 
 
@@ -110,7 +110,7 @@ class MergedTree:
             if found.opaque:
                 break
         if not path and implied is None and self._layers:
-            return Found(_ROOT), self._layers[-1]
+            return Found(ROOT), self._layers[-1]
         return implied
 
     def _stack(self, path: bytes) -> tuple[LayerView, ...]:

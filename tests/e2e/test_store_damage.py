@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+import json
+import os
+import random
+import shutil
 import sqlite3
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -98,3 +103,86 @@ def test_a_store_of_a_newer_version(lapstrake: Lapstrake, context: Path) -> None
 def test_a_store_that_is_a_file(lapstrake: Lapstrake, context: Path) -> None:
     lapstrake.store.write_text("")
     lapstrake.refused(context)
+
+
+class Kept:
+    """A store with a bit of everything, and the digest that its build has."""
+
+    TEXT = """\
+FROM base
+RUN --mount=type=cache,target=/k date > /k/d; echo a > /a; touch -d @1 /a
+COPY b /b
+RUN cat /a /b > /c; touch -d @1 /c
+"""
+
+    def __init__(self, lapstrake: Lapstrake, tmp_path: Path) -> None:
+        self.lapstrake, self.path = lapstrake, tmp_path
+        self.context = folder(tmp_path / "context", {"Dockerfile": self.TEXT, "b": "b\n" * 100})
+        self.wanted = self.digest()[0]
+
+    def digest(self) -> tuple[str, str]:
+        """Of an image whose every byte is read; and what was said."""
+        facts = self.path / "facts"
+        out = ("-o", f"type=oci,dest={self.path}/out.tar", "-o", "type=image")
+        done = self.lapstrake.built(self.context, "-t", "app", *out, f"--metadata-file={facts}")
+        assert "Traceback" not in done.err
+        return str(json.loads(facts.read_text())["containerimage.digest"]), done.err
+
+    def files(self, pattern: str) -> list[Path]:
+        return sorted(path for path in self.lapstrake.store.glob(pattern) if path.is_file())
+
+
+def flip(path: Path, choose: random.Random) -> None:
+    data = bytearray(path.read_bytes())
+    data[choose.randrange(len(data))] ^= 1 << choose.randrange(8)
+    path.chmod(0o600)
+    path.write_bytes(data)
+
+
+def cut(path: Path, choose: random.Random) -> None:
+    os.truncate(path, choose.randrange(path.stat().st_size))
+
+
+def noise(path: Path, choose: random.Random) -> None:
+    path.chmod(0o600)
+    path.write_bytes(choose.randbytes(path.stat().st_size))
+
+
+def gone(path: Path, choose: random.Random) -> None:
+    path.unlink()
+
+
+@pytest.mark.parametrize("harm", [flip, cut, noise, gone])
+def test_every_file_of_a_store(
+    lapstrake: Lapstrake, tmp_path: Path, harm: Callable[[Path, random.Random], None]
+) -> None:
+    """Each in turn, and never is anything but the right image made, nor is the store left harmed."""
+    kept, choose = Kept(lapstrake, tmp_path), random.Random(harm.__name__)
+    parts = ["blobs/sha256/*", "index.db", "snapshots.db", "stats/*", "index.json", "index.backup.json", "oci-layout"]
+    for part in [*parts, "seccomp-*", "traces/*"]:
+        found = [path for path in kept.files(part) if path.stat().st_size]
+        if not found:
+            continue
+        path = choose.choice(found)
+        for name in ("-wal", "-shm"):
+            path.with_name(path.name + name).unlink(missing_ok=True)
+        harm(path, choose)
+        digest, said = kept.digest()
+        assert digest == kept.wanted, f"{path}: {said}"
+        doctor = lapstrake.run("doctor")
+        if doctor.status:  # the build had no need of it
+            assert path.name in doctor.out, f"{harm.__name__} {path}: {doctor.out}{said}"
+            assert lapstrake.run("doctor", "--fix").status == 0
+
+
+def test_trees_that_are_gone(lapstrake: Lapstrake, tmp_path: Path) -> None:
+    """All folders of layers at once, with their rows left; a step that is run anew needs them."""
+    kept = Kept(lapstrake, tmp_path)
+    for path in (lapstrake.store / "snapshots").iterdir():
+        if path.is_dir() and path.name != "stub":
+            shutil.rmtree(path)
+    assert lapstrake.run("doctor").status == 1
+    assert kept.digest()[0] == kept.wanted
+    (kept.context / "Dockerfile").write_text(Kept.TEXT + "RUN test -e /a -a -e /b\n")
+    kept.digest()
+    assert lapstrake.run("doctor", "--fix").status == 0

@@ -268,3 +268,53 @@ def test_hard_links_devices_and_attributes(snapshots: Snapshots, inside: Inside)
     assert (found[b"p"].kind, found[b"s"].link) == (Kind.FIFO, b"f")
     mode = stat.S_IMODE(os.stat(draft.upper).st_mode)  # type: ignore[attr-defined]
     assert mode == 0o755
+
+
+def test_a_layer_that_comes_twice(snapshots: Snapshots, inside: Inside) -> None:
+    """Two equal COPYs in one stage, with and without something between them."""
+    twice = [_file(b"a", b"a"), _file(b"f", b"again"), (Entry(path=b"e", kind=Kind.WHITEOUT), None)]
+    between = [(Entry(path=b"a", kind=Kind.WHITEOUT), None), _dir(b"e"), _file(b"e/x", b"x"), _file(b"f", b"other")]
+    for layers in (("t", "t"), ("t", "b", "t"), ("t", "b", "t", "t")):
+        parents, chain = (_base(snapshots),), (_diff(0),)
+        for name in layers:
+            chain = (*chain, _diff(1 if name == "t" else 2))
+            folder = snapshots.find(chain)
+            if folder is None:
+                folder = snapshots.unpack(chain, twice if name == "t" else between, parents)[0]
+            parents = (*parents, folder)
+        draft = snapshots.begin(parents)
+        shown = inside(draft.root, "print(os.path.exists('e'), open('a').read(), open('f').read())")
+        assert shown.split() == ["False", "a", "again"]
+        inside(draft.root, "open('new', 'w').close()")
+        assert (Kind.FILE, b"new") in _kinds(draft.changes())
+        draft.discard()
+
+
+@pytest.mark.parametrize("made", [False, True])
+def test_a_layer_on_other_roots(store_folder: Path, inside: Inside, made: bool) -> None:
+    """One that says nothing of the root shows that of whatever it lies on, be it unpacked or made by a step."""
+    if os.geteuid() != 0:
+        pytest.skip("mounting an overlay needs root")
+    snapshots = _open(store_folder, "overlay")
+    base = _base(snapshots)
+    roots: dict[int, tuple[Folder, ...]] = {0o755: (base,)}
+    for mode in (0o711, 0o700):
+        draft = snapshots.begin((base,))
+        inside(draft.root, f"os.chmod('.', {mode})")
+        roots[mode] = (base, snapshots.register((_diff(0), _diff(mode)), draft.commit()))
+    chain = (_diff(0), _diff(0o711), _diff(1))
+    if made:
+        draft = snapshots.begin(roots[0o711])
+        inside(draft.root, "open('new', 'w').close()")
+        layer = snapshots.register(chain, draft.commit())
+    else:
+        layer = snapshots.unpack(chain, [_file(b"new", b"x")], roots[0o711])[0]
+    for mode, parents in roots.items():
+        draft = snapshots.begin((*parents, layer))
+        assert inside(draft.root, "print(os.stat('.').st_mode & 0o7777, os.path.exists('new'))").split() == [
+            str(mode),
+            "True",
+        ]
+        assert _kinds(draft.changes()) == []
+        draft.discard()
+    snapshots.close()
