@@ -270,7 +270,7 @@ def test_hard_links_devices_and_attributes(snapshots: Snapshots, inside: Inside)
     assert mode == 0o755
 
 
-def test_a_layer_that_comes_twice(snapshots: Snapshots, inside: Inside) -> None:
+def test_a_layer_that_comes_twice_with_others_between(snapshots: Snapshots, inside: Inside) -> None:
     """Two equal COPYs in one stage, with and without something between them."""
     twice = [_file(b"a", b"a"), _file(b"f", b"again"), (Entry(path=b"e", kind=Kind.WHITEOUT), None)]
     between = [(Entry(path=b"a", kind=Kind.WHITEOUT), None), _dir(b"e"), _file(b"e/x", b"x"), _file(b"f", b"other")]
