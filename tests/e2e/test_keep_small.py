@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.e2e.lapstrake import Done, Lapstrake, folder
+from tests.e2e.lapstrake import PROGRAM, Done, Lapstrake, folder
 
 pytestmark = pytest.mark.e2e
 
@@ -165,3 +165,26 @@ def test_a_cache_goes_to_another_store_and_back(lapstrake: Lapstrake, tmp_path: 
         "ID        NAME      SIZE      CREATED   LAST USED"
     ]
     assert lapstrake.run("cache", "mounts", "rm").status == 2
+
+
+def test_prune_beside_a_running_command(lapstrake: Lapstrake, tmp_path: Path) -> None:
+    """Its image may lose its name and its results; its tree stays until it ends."""
+    context = folder(tmp_path / "context", {"Dockerfile": "FROM base\nRUN echo below > /below\n"})
+    lapstrake.built(context, "-t", "app")
+    command = "echo ready; read line; cat /below; echo $line > /mine; cat /mine"
+    running = subprocess.Popen(
+        [*PROGRAM, "--root", str(lapstrake.store), "run", "-i", "app", "sh", "-c", command],
+        stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+    )  # fmt: skip
+    assert running.stdout is not None
+    assert running.stdout.readline() == "ready\n"
+    assert lapstrake.run("rmi", "-f", "app").status == 0
+    pruned = lapstrake.run("prune", "-a", "-f")
+    assert pruned.status == 0, pruned.err
+    assert lapstrake.run("doctor").status == 0
+    in_use = lapstrake.run("du", "--filter=inuse", "--format={{.Type}} {{.Reclaimable}}").out.splitlines()
+    assert {"regular false", "internal false"} == set(in_use)
+    out, err = running.communicate("mine\n", timeout=60)
+    assert (running.returncode, out) == (0, "below\nmine\n"), err
+    assert lapstrake.run("prune", "-f").status == 0
+    assert lapstrake.run("du", "--filter=type=regular", "--format={{.ID}}").out == ""
