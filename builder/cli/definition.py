@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import BinaryIO
 
 import msgspec
 
+from builder.cli.contextfile import read_beneath
 from builder.cli.request import BuildRequest, remote_context
 from builder.errors import SourceFault
 from builder.graph.gitref import redacted
@@ -49,8 +50,7 @@ class Definition(msgspec.Struct, frozen=True):
             paths = [self.ignore_file, *paths] if self.ignore_file is not None else []
         for path in paths:
             try:
-                with open(path, "rb") as file:
-                    return path, file.read(_LIMIT)
+                return path, read_beneath(os.path.dirname(path) or ".", os.path.basename(path), _LIMIT)
             except FileNotFoundError:
                 continue
             except OSError as error:
@@ -133,37 +133,29 @@ def _from_folder(request: BuildRequest, stdin: BinaryIO, remotes: Remotes) -> De
     if request.file is not None and request.file.startswith(("http://", "https://")):
         text = _downloaded(HttpSource(url=request.file, name="Dockerfile"), remotes)
         return Definition("Dockerfile", text, context, f"{context}/Dockerfile.dockerignore")
-    paths = [request.file] if request.file is not None else [f"{context}/Dockerfile", f"{context}/dockerfile"]
-    for path in paths:
-        try:
-            with open(path, "rb") as file:
-                text = _checked(file.read(_LIMIT + 1), path)
-        except FileNotFoundError:
-            continue
-        except OSError as error:
-            raise SourceFault(f"failed to read dockerfile: {path}: {error.strerror}") from error
-        return Definition(os.path.basename(path), text, context, f"{paths[0]}.dockerignore")
-    raise _missing(paths[0])
+    if request.file is None:
+        for name in ("Dockerfile", "dockerfile"):
+            with suppress(_Missing):
+                return Definition(name, _beneath(context, name), context, f"{context}/Dockerfile.dockerignore")
+        raise _missing("Dockerfile")
+    try:
+        with open(request.file, "rb") as file:  # what the user names may be anything, a pipe for one
+            text = _checked(file.read(_LIMIT + 1), request.file)
+    except FileNotFoundError:
+        raise _missing(request.file) from None
+    except OSError as error:
+        raise SourceFault(f"failed to read dockerfile: {request.file}: {error.strerror}") from error
+    return Definition(os.path.basename(request.file), text, context, f"{request.file}.dockerignore")
 
 
 def _beneath(folder: str, name: str) -> bytes:
-    """A file of a context that is not trusted: links lead nowhere but into it."""
-    from builder.sandbox.inroot import InRoot
-
-    root = os.open(folder, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
+    """The Dockerfile of a context that is not trusted."""
     try:
-        found = InRoot(root).found(name)
-        try:
-            with open(f"/proc/self/fd/{found}", "rb") as file:
-                return _checked(file.read(_LIMIT + 1), name)
-        finally:
-            os.close(found)
+        return _checked(read_beneath(folder, name, _LIMIT + 1), name)
     except FileNotFoundError:
         raise _missing(name) from None
     except OSError as error:
         raise SourceFault(f"failed to read dockerfile: {name}: {error.strerror}") from error
-    finally:
-        os.close(root)
 
 
 def _checked(text: bytes, where: str) -> bytes:

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import io
 import os
+import subprocess
 import tarfile
 from pathlib import Path
 
 import pytest
 
 from tests.e2e.compare import flatten
-from tests.e2e.lapstrake import Lapstrake, folder
+from tests.e2e.lapstrake import PROGRAM, Lapstrake, folder
 
 pytestmark = pytest.mark.e2e
 
@@ -60,9 +61,35 @@ def test_links_in_the_context(lapstrake: Lapstrake, tmp_path: Path, host: Path, 
 
 
 def test_the_dockerfile_is_a_link_outside(lapstrake: Lapstrake, tmp_path: Path, host: Path) -> None:
+    """What it leads to would be shown, as an error in a Dockerfile is."""
     context = folder(tmp_path / "context", {})
     os.symlink(host / "secret", context / "Dockerfile")
-    assert "Traceback" not in lapstrake.build(context).err
+    done = lapstrake.refused(context)
+    assert "failed to read dockerfile: open Dockerfile: no such file or directory" in done.err
+    assert SECRET not in done.err
+    (context / "Dockerfile").unlink()
+    folder(context, {"Dockerfile": "FROM scratch\nCOPY . /\n"})
+    os.symlink(host / "secret", context / ".dockerignore")
+    lapstrake.built(context)
+
+
+def test_pipes_in_the_context_are_not_waited_for(lapstrake: Lapstrake, tmp_path: Path) -> None:
+    context = folder(tmp_path / "context", {})
+    os.mkfifo(context / "Dockerfile")
+    assert "failed to read dockerfile: Dockerfile: is no plain file" in lapstrake.refused(context).err
+    archive = tmp_path / "context.tar"
+    with tarfile.open(archive, "w") as tar:
+        tar.add(context / "Dockerfile", "Dockerfile")
+    with archive.open("rb") as stdin:
+        done = subprocess.run(
+            [*PROGRAM, "--root", str(lapstrake.store), "build", "-"], stdin=stdin, capture_output=True, text=True
+        )
+    assert done.returncode == 1
+    assert "failed to read dockerfile: Dockerfile: is no plain file" in done.stderr
+    (context / "Dockerfile").unlink()
+    folder(context, {"Dockerfile": "FROM scratch\nCOPY . /\n"})
+    os.mkfifo(context / ".dockerignore")
+    assert ".dockerignore: is no plain file" in lapstrake.refused(context).err
 
 
 @pytest.mark.parametrize("target", ["absolute", "relative"])
