@@ -5,6 +5,7 @@ Imported when the first step is missed; a build that finds all in the cache does
 
 from __future__ import annotations
 
+import os
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
@@ -22,7 +23,7 @@ from builder.trace import listing
 from builder.trace.changes import Summary, changes, summed_up
 from builder.trace.mask import Mask, shown
 from builder.trace.reasons import Earlier, Reasons
-from builder.trace.step import Read, Step
+from builder.trace.step import Read, Step, place
 from builder.trace.trace import Outcome, Trace
 from builder.trace.traces import Traces
 from cache import record
@@ -69,6 +70,7 @@ class Tracing:
         env = [one for v in graph.vertices.values() if isinstance(v.operation, Exec) for one in v.operation.env]
         self._mask = Mask(words.secret, (*words.env, *env))
         self._lock = threading.Lock()
+        self._compared_with = traces
         self._steps: dict[Digest, Step] = {}
         self._measured: dict[Digest, list[listing.Member]] = {}  # while a reason is sought
         self._reasons: Reasons | None = None
@@ -121,9 +123,12 @@ class Tracing:
         needed = list(self._graph.needed(self._targets))
         images = {v: self._step(v) for v in needed if isinstance(self._graph.vertices[v].operation, ImageSource)}
         steps = [v for v in needed if not isinstance(self._graph.vertices[v].operation, FileSource)]
-        loaded = ((name, self._traces.load(name)) for name in self._traces.names())
+        if not self._traces.names():
+            self._compared_with = self._traces.elsewhere(self._is_like)
+        traces = self._compared_with
+        loaded = ((name, traces.load(name)) for name in traces.names())
         return Reasons(
-            [Earlier.of(trace, self._traces.outcomes(name)) for name, trace in loaded if trace is not None],
+            [Earlier.of(trace, traces.outcomes(name)) for name, trace in loaded if trace is not None],
             {v: (self._name(v), self._lookup.key(v)) for v in steps},
             {v: step for v, step in images.items() if step is not None},
             self._words.what,
@@ -132,8 +137,17 @@ class Tracing:
             self._words.secret,
         )
 
+    def _is_like(self, trace: Trace) -> bool:
+        """Whether it may be the same in another place: another runner's workspace, another user's."""
+        names = [(os.path.basename(one.file), os.path.basename(one.context)) for one in (trace, self._about)]
+        if names[0] != names[1] or (trace.target, trace.platforms) != (self._about.target, self._about.platforms):
+            return False
+        ours = {place(self._name(vertex)).text for vertex in self._graph.needed(self._targets)}
+        theirs = {step.place.text for step in trace.steps if step.kind != "image"}
+        return 2 * len(ours & theirs) >= len(theirs)
+
     def _changed(self, before: Digest, now: Digest) -> Summary | None:
-        old = listing.read(self._traces.listing(before))
+        old = listing.read(self._compared_with.listing(before))
         new = self._measured.get(now) or listing.read(self._traces.listing(now))
         try:
             return summed_up(changes(old, new))

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import os
 import zlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 
 from builder.trace.trace import TRACE_VERSION, Outcome, Trace
@@ -24,6 +24,7 @@ from cache.wholefile import replace_file
 FOLDER = "traces"
 KEPT = 4  # traces of an identity
 IDENTITIES = 256
+_ELSEWHERE = 16  # identities that are looked at for something alike
 _RAN, _LIST = ".ran", ".list"
 _LARGEST = 256 << 20  # bytes of a trace
 
@@ -32,7 +33,7 @@ class Traces:
     """The traces of one identity. root: of the store."""
 
     def __init__(self, root: str, identity: str) -> None:
-        self._top = os.path.join(root, FOLDER)
+        self._root, self._top = root, os.path.join(root, FOLDER)
         self._temp = os.path.join(root, "tmp", "trace-")
         self.folder = os.path.join(self._top, identity)
 
@@ -58,6 +59,15 @@ class Traces:
     def all(self) -> list[Trace]:
         """Last one first."""
         return [trace for name in self.names() if (trace := self.load(name)) is not None]
+
+    def elsewhere(self, like: Callable[[Trace], bool]) -> Traces:
+        """The traces of what was built last in another place and is like this; these, if there is none such."""
+        others = sorted(_times(self._top), reverse=True)[:_ELSEWHERE]
+        for traces in (Traces(self._root, name) for _, name in others):
+            loaded = (traces.load(name) for name in traces.names()[:1])
+            if any(trace is not None and like(trace) for trace in loaded):
+                return traces
+        return self
 
     def outcomes(self, name: str) -> tuple[Outcome, ...]:
         """Of the last build with this fingerprint; () if it found all in the cache."""

@@ -252,3 +252,14 @@ def test_platforms_are_compared_each_with_itself(lapstrake: Lapstrake, tmp_path:
     assert len(reasons(lapstrake.built(context, *both))) == 2
     folder(context, {"arm64": "new"})
     assert reasons(lapstrake.built(context, *both)) == {"COPY arm64 /": "arm64 changed (content)"}
+
+
+def test_the_same_in_another_folder(lapstrake: Lapstrake, context: Path, tmp_path: Path) -> None:
+    """Another runner's workspace; something else that happens to have these names is not taken for it."""
+    lapstrake.built(context)
+    other = folder(tmp_path / "other" / "context", {"Dockerfile": "FROM base\nRUN echo else\n"})
+    assert set(reasons(lapstrake.built(other)).values()) == {"no earlier build of Dockerfile"}
+    moved = tmp_path / "moved" / "context"
+    shutil.copytree(context, moved)
+    folder(moved, {"src/a": "changed"})
+    assert reasons(lapstrake.built(moved))[COPY] == "src/a changed (content)"
