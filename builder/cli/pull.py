@@ -13,6 +13,7 @@ from msgspec.structs import replace
 from builder.cli.bounds import unpack_limits
 from builder.cli.opened import opened
 from builder.errors import ImageFault
+from builder.images.origin import note_origin
 from builder.oci.platform import Platform, host
 from builder.oci.reference import Reference
 from builder.progress.clean import clean
@@ -20,6 +21,7 @@ from builder.progress.clean import clean
 if TYPE_CHECKING:
     from builder.images.store import ImageStore
     from builder.source.pulled import Pulled
+    from cache.index import Index
 
 _HELP = """Pull an image from a registry into the local image store.
 
@@ -59,14 +61,20 @@ def command(
             place = f"{reference.registry}/{reference.repository}"
             names = [Reference.parse(f"{place}:{tag}") for tag in sorted(registries.tags(reference))]
         for one in names:
-            pull(one, wanted, pulled, images, sys.stdout, quiet)
+            pull(one, wanted, pulled, images, store.index, sys.stdout, quiet)
             click.echo(str(one))
 
 
 def pull(
-    reference: Reference, platform: Platform, pulled: Pulled, images: ImageStore, out: TextIO, quiet: bool
+    reference: Reference,
+    platform: Platform,
+    pulled: Pulled,
+    images: ImageStore,
+    index: Index,
+    out: TextIO,
+    quiet: bool,
 ) -> None:
-    """Take one image, and say so in Docker's words."""
+    """Take one image, and say so in Docker's words. index: of the store."""
     from builder.cli.pulling import progress
 
     def say(text: str) -> None:
@@ -78,6 +86,7 @@ def pull(
     say(f"{reference.digest or reference.tag}: Pulling from {reference.repository}")
     with progress(out, quiet) as moved:
         pulled.fetch(reference, image.layers, moved)
+    note_origin(index, reference, image.layers)
     created = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
     if reference.digest:
         images.keep(top, created)

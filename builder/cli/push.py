@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from builder.images.store import ImageStore
     from builder.registry.pushing import Moved
     from builder.registry.registries import Registries
+    from cache.digest import Digest
     from cache.store import Store
 
 _HELP = """Push an image of the local image store to a registry.
@@ -73,21 +74,26 @@ def _push(
     name: Reference, platform: Platform | None, store: Store, images: ImageStore, registries: Registries, tell: Moved
 ) -> Descriptor:
     """Of an index of which neither we nor the registry have all, the image that stands in for it, as Docker does."""
+    from builder.images.origin import origin_of
     from builder.images.platforms import of_platform, stand_in
     from builder.registry.pushing import push
+
+    def origin(blob: Digest) -> Reference | None:
+        found = origin_of(store.index, blob)
+        return None if found is None else found.reference
 
     stored = images.resolve(name.familiar)
     assert stored is not None
     if platform is not None:
         chosen = of_platform(images, store.blobs, stored.descriptor, platform, name.familiar).descriptor
-        push(chosen, name, store.blobs, registries, tell)
+        push(chosen, name, store.blobs, registries, tell, origin)
         return chosen
     try:
-        push(stored.descriptor, name, store.blobs, registries, tell)
+        push(stored.descriptor, name, store.blobs, registries, tell, origin)
         return stored.descriptor
     except PartMissing:
         chosen = stand_in(images, store.blobs, stored.descriptor, name.familiar).descriptor
-        push(chosen, name, store.blobs, registries, tell)
+        push(chosen, name, store.blobs, registries, tell, origin)
         click.echo(
             "NOTE: Not all multiplatform-content is present and only the available single-platform image was pushed\n"
             f"{stored.descriptor.digest} -> {chosen.digest}",

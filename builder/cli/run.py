@@ -13,6 +13,7 @@ from builder.cli import container
 from builder.cli import volumes as volume
 from builder.cli.attach import window
 from builder.cli.opened import opened
+from builder.cli.refetch import with_refetch
 from builder.cli.request import host_entry
 from builder.cli.resolvconf import resolv_conf
 from builder.cli.runimage import POLICIES, Wanted, image_for
@@ -171,8 +172,9 @@ def _run(ctx: click.Context, wanted: Wanted, wish: container.Wish, interactive: 
         )
         stack = tuple(Stratum(layer) for layer in image.layers)
         try:
-            volumes = tuple(_volumes(trees, stack, image.config.runtime.volumes, wish.readonly))
-            draft = trees.begin(stack)
+            paths = image.config.runtime.volumes
+            volumes = with_refetch(store, lambda: tuple(_volumes(trees, stack, paths, wish.readonly)))
+            draft = with_refetch(store, lambda: trees.begin(stack))
             launcher = Launcher(compiled(store.root), _warn)
             try:
                 spec = msgspec.structs.replace(_spec(image, wish), root=draft.root, mounts=(*volumes, *wish.mounts))

@@ -7,6 +7,7 @@ import os
 import click
 
 from builder.cli.opened import opened
+from builder.cli.refetch import with_refetch
 from builder.cli.request import words
 from builder.errors import ImageFault, OutputFault
 from builder.images.index import AnyImage, ImageIndex
@@ -59,8 +60,12 @@ def command(ctx: click.Context, names: tuple[str, ...], dest: str, platforms: tu
             (_chosen(store, images, stored.descriptor, wanted, first), tuple(Reference.parse(tag) for tag in tags))
             for stored, tags, first in chosen.values()
         ]
-        with Target(dest, "docker").open() as sink:
-            write_layout_tar(archive_files(loaded, docker=True, platform=host()), Transfer(store.blobs), sink)
+
+        def write() -> None:
+            with Target(dest, "docker").open() as sink:
+                write_layout_tar(archive_files(loaded, docker=True, platform=host()), Transfer(store.blobs), sink)
+
+        with_refetch(store, write, again=dest != "-")
 
 
 def _chosen(

@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterator, Sequence
 
 from builder.images.naming import BASE_MEMO
+from builder.images.origin import ORIGIN_MEMO
 from builder.images.reach import reach
 from builder.images.store import ImageStore
 from builder.oci.descriptor import Descriptor
@@ -26,9 +27,11 @@ def sweep(store: Store, images: ImageStore) -> tuple[int, int]:
     spare = sorted(set(store.blobs.digests()) - named(store, images))
     for batch in batches(spare):
         with store.alone(batch) as mine:
-            for digest in sorted(mine - named(store, images)):  # what got a name until just now stays
+            gone = sorted(mine - named(store, images))  # what got a name until just now stays
+            for digest in gone:
                 count += 1
                 size += store.blobs.delete(digest)
+            store.index.delete_memos(ORIGIN_MEMO, gone)
     return count, size
 
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from builder.errors import SourceFault
+from builder.errors import LayerFault, SourceFault
 from builder.layer.entry import Content, Item, Kind
 from builder.layer.limits import Limits
 from builder.layer.tree import Tree, resolve
@@ -138,7 +138,11 @@ class Trees:
         found = self._snapshots.find(chain)
         if found is not None:
             return found
-        folder, unpacked = self._snapshots.unpack(chain, self._members(layer), below)
+        try:
+            folder, unpacked = self._snapshots.unpack(chain, self._members(layer), below)
+        except LayerFault:
+            self._blobs.verify(layer.blob.digest)  # bytes that are not the blob's are damage, whatever they look like
+            raise
         for text in unpacked.warnings():
             self._warn(f"layer {layer.diff_id}: {text}")
         return folder

@@ -16,6 +16,7 @@ from msgspec.structs import replace
 from builder.graph.event import Event, Finished, Started, Transfer
 from builder.images.image import Image, parse
 from builder.images.naming import BASE_MEMO, BASE_NAME
+from builder.images.origin import origin_of
 from builder.layer.layer import Layer
 from builder.oci.descriptor import Descriptor
 from builder.oci.manifest import read_manifest
@@ -107,8 +108,11 @@ class RemoteBases:
     def _supply(self, digest: Digest) -> bool:
         """Fetch what is missing of the image that a blob is a layer of: who reads one of them reads the others."""
         found = self._sources.get(digest)
-        if found is None:
-            return False
+        if found is None:  # of an image of the local store, which may have been pulled
+            origin = origin_of(self._store.index, digest)
+            if origin is None:
+                return False
+            found = (origin.reference, (origin.layer,))
         reference, layers = found
         with self._lock:
             lock = self._fetching.setdefault(str(reference), threading.Lock())

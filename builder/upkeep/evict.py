@@ -11,6 +11,7 @@ from collections.abc import Iterable
 from contextlib import suppress
 
 from builder.images.naming import BASE_MEMO
+from builder.images.origin import ORIGIN_MEMO
 from builder.images.reach import reach
 from builder.images.store import ImageStore
 from builder.images.sweep import DIGESTS, batches
@@ -72,6 +73,7 @@ class Evict:
                 self._images.forget(listed)
                 for digest in sorted(mine - named):
                     self._store.blobs.delete(digest)
+                self._store.index.delete_memos(ORIGIN_MEMO, mine - named)
         return gone
 
     def _forget(self, blobs: set[Digest]) -> None:

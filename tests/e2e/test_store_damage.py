@@ -14,6 +14,7 @@ import pytest
 
 from tests.e2e.compare import flatten
 from tests.e2e.lapstrake import Lapstrake, folder
+from tests.memoryregistry import MemoryRegistry, running
 
 pytestmark = pytest.mark.e2e
 
@@ -186,3 +187,50 @@ def test_trees_that_are_gone(lapstrake: Lapstrake, tmp_path: Path) -> None:
     (kept.context / "Dockerfile").write_text(Kept.TEXT + "RUN test -e /a -a -e /b\n")
     kept.digest()
     assert lapstrake.run("doctor", "--fix").status == 0
+
+
+def test_a_pulled_image_is_made_whole_from_where_it_came(lapstrake: Lapstrake, tmp_path: Path) -> None:
+    lapstrake.built(folder(tmp_path / "app", {"Dockerfile": "FROM base\nRUN echo 1 > /a\n"}), "-t", "app")
+    puller = Lapstrake(tmp_path / "puller")
+
+    def harm(lapstrake: Lapstrake = puller) -> int:
+        layers = [blob for blob in blobs(lapstrake) if blob.read_bytes()[:1] != b"{"]
+        for blob in layers:
+            data = bytearray(blob.read_bytes())
+            data[len(data) // 2] ^= 1
+            blob.write_bytes(data)
+        return len(layers)
+
+    memory = MemoryRegistry()
+    with running(memory) as host:
+        name = f"{host}/app:1"
+        lapstrake.run("tag", "app", name)
+        assert lapstrake.run("push", "-q", name).status == 0
+        assert puller.run("pull", "-q", name).status == 0
+        layers = harm()
+        ran = puller.run("run", name, "cat", "/a")
+        assert (ran.status, ran.out) == (0, "1\n"), ran.err
+        assert ran.err.count(f"was damaged or gone; it is fetched again from {name}") == layers
+        harm()
+        saved = puller.run("save", "-o", str(tmp_path / "saved.tar"), name)
+        assert (saved.status, saved.err.count("fetched again")) == (0, layers), saved.err
+        harm()
+        context = folder(tmp_path / "on", {"Dockerfile": f"FROM {name}\nCOPY Dockerfile /\n"})
+        built = puller.built(context, "-o", f"type=docker,dest={tmp_path}/built.tar")
+        assert f"[internal] pull {name}" in built.err
+        harm()
+        piped = puller.run("save", name)
+        assert piped.status == 1 and "run the command once more" in piped.err
+        for blob in blobs(puller):
+            if blob.read_bytes()[:1] != b"{":
+                blob.unlink()
+        assert puller.run("save", "-o", str(tmp_path / "again.tar"), name).status == 0
+        assert (tmp_path / "again.tar").read_bytes() == (tmp_path / "saved.tar").read_bytes()
+        harm()
+    alone = puller.run("save", "-o", str(tmp_path / "alone.tar"), name)
+    assert alone.status == 1 and f"lapstrake pull {name}" in alone.err and "Traceback" not in alone.err
+    loader = Lapstrake(tmp_path / "puller2")
+    assert loader.run("load", "-i", str(tmp_path / "saved.tar")).status == 0
+    harm(loader)
+    unknown = loader.run("run", name)
+    assert unknown.status == 125 and "nothing is known of where it came from" in unknown.err

@@ -207,6 +207,7 @@ class TestPush:
             status, out, err = run(other, "push", f"{host}/to:1")
             assert status == 0, err
             assert memory.tags["to", "1"] == entries[1]["digest"]
+            assert "Mounted from from" in out
             assert out.splitlines()[-1] == f"1: digest: {entries[1]['digest']} size: {entries[1]['size']}"
             assert "only the available single-platform image was pushed" in err
             assert f"{index['digest']} -> {entries[1]['digest']}" in err
