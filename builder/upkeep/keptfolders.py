@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 from builder.snapshot.registry import Registered, Registry
 from builder.snapshot.stub import STUB
-from builder.solve.cachemounts import idle, read_about
+from builder.solve.cachemounts import ABOUT, idle, read_about
 from builder.source import gitrepository
 from builder.upkeep.blocks import Blocks
 from builder.upkeep.measured import Measured
@@ -62,22 +62,29 @@ def kept_caches(store: Store, blocks: Blocks, measured: Measured) -> Iterator[Us
         if not os.path.isdir(path):
             yield Usage(id=f"caches/{name}", size=blocks.of(path), description=f"other: caches/{name}")
             continue
-        about = read_about(path)
-        with idle(path) as unused:
-            used = max([os.stat(path).st_mtime_ns, *map(_date, _locks(path))])
-            size = measured.of(f"caches/{name}", path, used if unused else 0)
-        yield Usage(
-            id=name[:SHOWN],
-            kind="mounts",
-            name=name,
-            size=size,
-            created=os.stat(path).st_ctime if about is None else _date(os.path.join(path, "about")) / 1e9,
-            used=used / 1e9,
-            mutable=True,
-            in_use=not unused,
-            description=f"cached mount {about.id if about else 'of an unknown id'}",
-            type=CACHE_MOUNT,
-        )
+        try:
+            yield _cache(name, path, measured)
+        except FileNotFoundError:
+            continue  # it was removed just now
+
+
+def _cache(name: str, path: str, measured: Measured) -> Usage:
+    about = read_about(path)
+    with idle(path) as unused:
+        used = max([os.stat(path).st_mtime_ns, *map(_date, _locks(path))])
+        size = measured.of(f"caches/{name}", path, used if unused else 0)
+    return Usage(
+        id=name[:SHOWN],
+        kind="mounts",
+        name=name,
+        size=size,
+        created=_date(os.path.join(path, ABOUT)) / 1e9 or None,
+        used=used / 1e9,
+        mutable=True,
+        in_use=not unused,
+        description=f"cached mount {about.id if about else 'of an unknown id'}",
+        type=CACHE_MOUNT,
+    )
 
 
 def kept_repositories(store: Store, blocks: Blocks, measured: Measured) -> Iterator[Usage]:
