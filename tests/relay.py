@@ -4,31 +4,35 @@ from __future__ import annotations
 
 import socket
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 
 _STEP = 4096
 
 
 class Relay:
-    """down, up: called for each connection; how many bytes pass to the client, to the server, before it is cut.
-
-    cuts: how often that happened. asked: the names that a proxy was asked for.
+    """down, up: after how many bytes, of all that went to the client, to the server, the connection that they come by
+    is cut. asked: the names that a proxy was asked for.
     """
 
     def __init__(self, target: str, proxy: bool = False) -> None:
         """target: `host:port`. proxy: whether clients begin with CONNECT; all names are then the target."""
         name, _, port = target.rpartition(":")
         self._target, self._proxy = (name, int(port)), proxy
-        self.down: Callable[[], int | None] = lambda: None
-        self.up: Callable[[], int | None] = lambda: None
+        self.down: list[int] = []
+        self.up: list[int] = []
         self.asked: list[str] = []
-        self.cuts = 0
+        self._went = {id(self.down): 0, id(self.up): 0}
         self._listener = socket.create_server(("127.0.0.1", 0))
 
     @property
     def host(self) -> str:
         return f"127.0.0.1:{self._listener.getsockname()[1]}"
+
+    @property
+    def came(self) -> int:
+        """Bytes that went to clients so far."""
+        return self._went[id(self.down)]
 
     def serve(self) -> None:
         with suppress(OSError):
@@ -49,21 +53,23 @@ class Relay:
                     head += client.recv(1)
                 self.asked.append(head.split(b" ")[1].decode())
                 client.sendall(b"HTTP/1.1 200 OK\r\n\r\n")
-            back = threading.Thread(target=self._carry, args=(server, client, self.down()), daemon=True)
+            back = threading.Thread(target=self._carry, args=(server, client, self.down), daemon=True)
             back.start()
-            self._carry(client, server, self.up())
+            self._carry(client, server, self.up)
             back.join()
 
-    def _carry(self, source: socket.socket, sink: socket.socket, left: int | None) -> None:
-        """Until the end, or until that many bytes went: then both directions are cut."""
+    def _carry(self, source: socket.socket, sink: socket.socket, marks: list[int]) -> None:
+        """Until the end, or until a mark is reached: then both directions are cut."""
         with suppress(OSError):
-            while data := source.recv(_STEP if left is None else max(min(_STEP, left), 1)):
-                if left is not None:
-                    data, left = data[:left], left - len(data[:left])
+            while data := source.recv(_STEP):
+                left = marks[0] - self._went[id(marks)] if marks else len(data) + 1
+                data = data[: max(left, 0)]
+                self._went[id(marks)] += len(data)
                 sink.sendall(data)
-                if left == 0:
-                    self.cuts += 1
+                if left <= len(data):
+                    del marks[0]
                     source.shutdown(socket.SHUT_RDWR)
+                    break
             sink.shutdown(socket.SHUT_RDWR)
 
 

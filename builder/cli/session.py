@@ -103,6 +103,7 @@ class Session:
             self._trees.close()
         self._agents.close()
         self._store.blobs.suppliers.clear()
+        self._pulled.close()
         self._opened.close()
 
     def run(self) -> AnyImage:

@@ -5,17 +5,19 @@ from __future__ import annotations
 import hashlib
 
 from builder.errors import Canceled, GrowthFault, ImageFault, RegistryFault, SourceFault, TransportFault
+from builder.images.belt import Belt
 from builder.images.files import Files, Part
 from builder.layer.layer import Layer
 from builder.layer.limits import HINT, Limits
 from builder.layer.plain import open_plain
 from builder.layer.tarread import Readable
 from builder.oci.descriptor import OCI_LAYER, OCI_LAYER_GZIP, OCI_LAYER_ZSTD, Descriptor
-from cache.blobs import BlobReader, BlobStore, BlobWriter
+from cache.blobs import BlobStore, BlobWriter
 from cache.digest import Digest
 from cache.errors import DigestMismatch, Fault
 
 _CHUNK = 1 << 20
+_SMALL = 1 << 20  # bytes of a layer that is not worth a thread
 _MEDIA_TYPES = {"": OCI_LAYER, "gzip": OCI_LAYER_GZIP, "zstd": OCI_LAYER_ZSTD}
 
 
@@ -55,7 +57,11 @@ def take_stream(
 ) -> Layer:
     """The same from any stream; where: its name for errors. Nothing is stored unless both digests are right."""
     with blobs.writer() as writer:
-        found, form = _prove(_Tee(stream, writer), diff_id, where, limits)
+        if descriptor is not None and descriptor.size < _SMALL:
+            found, form = _prove(_Tee(stream, writer), diff_id, where, limits)
+        else:
+            with Belt(stream, writer) as belt:
+                found, form = _prove(belt, diff_id, where, limits)
         if form not in _MEDIA_TYPES:
             raise SourceFault(f"{where}: a layer compressed with {form} is not supported", "use gzip or zstd")
         try:
@@ -75,7 +81,7 @@ def _open(files: Files, name: str, size: int | None) -> Part:
 
 
 def _prove(
-    stream: _Tee | BlobReader,
+    stream: Readable,
     diff_id: Digest | None,
     where: str,
     limits: Limits = Limits(),  # noqa: B008 (frozen)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Iterable
+from typing import TYPE_CHECKING
 
 from builder.errors import ImageFault, RegistryFault, SourceFault
 from builder.images.image import Image, parse
@@ -19,7 +20,8 @@ from builder.registry.download import Download
 from builder.registry.registries import Located, Registries
 from cache.blobs import BlobStore
 
-_AT_ONCE = 3  # layers, as Docker has it
+if TYPE_CHECKING:
+    from builder.source.fetch import Fetch
 
 Moved = Callable[[Layer, str, int], None]
 """Told of a layer what is done with it, one of the words below, and how many bytes have come."""
@@ -50,25 +52,26 @@ class Pulled:
 
     def fetch(self, reference: Reference, layers: Iterable[Layer], moved: Moved) -> None:
         """Store the layers that the store lacks, some at once. The first failure ends the others."""
-        from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
+        fetch = self.begin(reference, layers, moved)
+        try:
+            fetch.all()
+        except KeyboardInterrupt:
+            self.cancel()
+            raise
+        finally:
+            fetch.close()
+
+    def begin(
+        self, reference: Reference, layers: Iterable[Layer], moved: Moved, done: Callable[[], None] = lambda: None
+    ) -> Fetch:
+        """The same, without waiting for it. done: called when all are here."""
+        from builder.source.fetch import Fetch
 
         wanted = list({layer.blob.digest: layer for layer in layers}.values())
         missing = [layer for layer in wanted if not self.has(layer)]
         for layer in wanted:
             moved(layer, WAITING if layer in missing else THERE, 0)
-        stop = threading.Event()
-        pool = ThreadPoolExecutor(_AT_ONCE, thread_name_prefix="pull")
-        try:
-            work = [pool.submit(self.fetch_one, reference, layer, moved, stop) for layer in missing]
-            done, _ = wait(work, return_when=FIRST_EXCEPTION)
-            for one in done:
-                one.result()
-        except KeyboardInterrupt:
-            self.cancel()
-            raise
-        finally:
-            stop.set()
-            pool.shutdown(wait=True, cancel_futures=True)
+        return Fetch(missing, lambda layer, stop: self.fetch_one(reference, layer, moved, stop), done)
 
     def fetch_one(self, reference: Reference, layer: Layer, moved: Moved, stop: threading.Event | None = None) -> None:
         """Store one layer. Raises RegistryFault, SourceFault, TransportFault; nothing is left then."""

@@ -28,6 +28,7 @@ from cache.errors import CacheFault
 from cache.store import Store
 
 if TYPE_CHECKING:
+    from builder.source.fetch import Fetch
     from builder.source.pulled import Pulled
 
 _STEP = 1 << 20  # bytes between two reports
@@ -50,6 +51,7 @@ class RemoteBases:
         self._lock = threading.Lock()
         self._sources: dict[Digest, tuple[Reference, tuple[Layer, ...]]] = {}
         self._fetching: dict[str, threading.Lock] = {}
+        self._fetches: dict[Digest, Fetch] = {}
         store.blobs.suppliers.append(self._supply)
 
     def resolve(self, reference: Reference, platform: Platform) -> Image:
@@ -83,6 +85,14 @@ class RemoteBases:
         if self._pulled is not None:
             self._pulled.cancel()
 
+    def close(self) -> None:
+        """End what is still under way: nobody needed it."""
+        fetches = set(self._fetches.values())
+        if any(not fetch.ended for fetch in fetches):
+            self.cancel()
+        for fetch in fetches:
+            fetch.close()
+
     def _ask(self, reference: Reference, platform: Platform) -> Image:
         what = f"[internal] load metadata for {reference}"
         vertex = Digest.of(what.encode())
@@ -106,7 +116,10 @@ class RemoteBases:
             return self._pulled
 
     def _supply(self, digest: Digest) -> bool:
-        """Fetch what is missing of the image that a blob is a layer of: who reads one of them reads the others."""
+        """Fetch what is missing of the image that a blob is a layer of: who reads one of them reads the others.
+
+        Only that one is waited for: it can be unpacked while the others come.
+        """
         found = self._sources.get(digest)
         if found is None:  # of an image of the local store, which may have been pulled
             origin = origin_of(self._store.index, digest)
@@ -117,15 +130,18 @@ class RemoteBases:
         with self._lock:
             lock = self._fetching.setdefault(str(reference), threading.Lock())
         with lock:
-            missing = [layer for layer in layers if not self._has(layer)]
-            if missing:
-                self._fetch(reference, missing)
+            fetch = self._fetches.get(digest)
+            layer = next(layer for layer in layers if layer.blob.digest == digest)
+            if not self._has(layer) and (fetch is None or fetch.ended):
+                fetch = self._begin(reference, [layer for layer in layers if not self._has(layer)])
+        if fetch is not None:
+            fetch.wait(digest)
         return True
 
     def _has(self, layer: Layer) -> bool:
         return self._store.blobs.has(layer.blob.digest, layer.blob.size)
 
-    def _fetch(self, reference: Reference, layers: list[Layer]) -> None:
+    def _begin(self, reference: Reference, layers: list[Layer]) -> Fetch:
         what = f"[internal] pull {reference}"
         vertex = Digest.of(what.encode())
         told: dict[Digest, int] = {}
@@ -138,5 +154,7 @@ class RemoteBases:
                 self._emit(Transfer(vertex, str(blob.digest), count, blob.size, self._clock()))
 
         self._emit(Started(vertex, what, self._clock()))
-        self._connected().fetch(reference, layers, moved)
-        self._emit(Finished(vertex, self._clock()))
+        done = lambda: self._emit(Finished(vertex, self._clock()))  # noqa: E731
+        fetch = self._connected().begin(reference, layers, moved, done)
+        self._fetches |= {layer.blob.digest: fetch for layer in layers}
+        return fetch

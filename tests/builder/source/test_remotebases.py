@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -11,6 +13,7 @@ from builder.errors import SourceFault
 from builder.graph.event import Event, Transfer
 from builder.images.store import ImageStore
 from builder.images.sweep import sweep
+from builder.layer.layer import Layer
 from builder.oci.platform import Platform
 from builder.oci.reference import Reference
 from builder.registry.credentials import Credentials
@@ -24,6 +27,7 @@ from builder.transport.transport import Transport
 from cache.errors import CacheFault
 from cache.store import Store
 from tests.memoryregistry import MemoryRegistry, running
+from tests.webserver import Exchange
 
 AMD64 = Platform(architecture="amd64", os="linux")
 
@@ -63,7 +67,9 @@ def test_layers_come_when_they_are_read(registry: MemoryRegistry, tmp_path: Path
     assert not made.store.blobs.has(first.digest) and asked_for(registry, first.digest.hex) == 0
     with made.store.blobs.open(second.digest) as reader:
         reader.finish()
-    assert made.store.blobs.has(first.digest)
+    made.remote.complete(image.layers)  # the others are on their way, and come once
+    assert made.store.blobs.has(first.digest) and asked_for(registry, first.digest.hex) == 1
+    made.remote.close()
     assert {e.current for e in made.events if isinstance(e, Transfer)} >= {first.size, second.size}
 
 
@@ -109,3 +115,48 @@ def test_a_blob_of_no_base_is_not_supplied(tmp_path: Path) -> None:
     with pytest.raises(CacheFault, match="not in the store"):
         made.store.blobs.open(digest)
     assert made.connections == 0
+
+
+class Slow(MemoryRegistry):
+    """Sends the second layer only once it is told to."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.go = threading.Event()
+        self.held = ""
+
+    def blob(self, exchange: Exchange, name: str, digest: str) -> None:
+        if digest == self.held:
+            self.go.wait(20)
+        super().blob(exchange, name, digest)
+
+
+@pytest.fixture
+def slow(tmp_path: Path) -> Iterator[tuple[Slow, Bases, tuple[Layer, ...]]]:
+    made = Slow()
+    made.add_image("app", "1", [{"a": b"1" * 9999}, {"b": b"2"}])
+    with running(made) as host:
+        bases = Bases(tmp_path / "slow")
+        image = bases.remote.resolve(Reference.parse(f"{host}/app:1"), AMD64)
+        made.held = str(image.layers[1].blob.digest)
+        yield made, bases, image.layers
+        made.go.set()
+        bases.remote.close()
+
+
+def test_a_layer_is_read_while_others_come(slow: tuple[Slow, Bases, tuple[Layer, ...]]) -> None:
+    registry, made, layers = slow
+    first, second = (layer.blob for layer in layers)
+    assert made.store.blobs.obtain(first.digest, first.size) and not made.store.blobs.has(second.digest)
+    registry.go.set()
+    assert made.store.blobs.obtain(second.digest, second.size)
+    assert asked_for(registry, first.digest.hex) == asked_for(registry, second.digest.hex) == 1
+
+
+def test_what_nobody_waits_for_is_ended(slow: tuple[Slow, Bases, tuple[Layer, ...]]) -> None:
+    registry, made, layers = slow
+    first, second = (layer.blob for layer in layers)
+    assert made.store.blobs.obtain(first.digest, first.size)
+    made.remote.close()
+    assert not made.store.blobs.has(second.digest) and not registry.go.is_set()
+    assert os.listdir(made.store.path("tmp")) == []
