@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 
 from cache.digest import Digest
 from cache.errors import CacheFault
-from cache.sqlite import discard_database, open_database, problem_of
+from cache.sqlite import discard_database, open_database, problem_of, shrink_database
 
 USED_WITHIN = 600.0  # seconds: how far `used` may lag behind, so that a build that only finds does not write
 _SCHEMA = (
@@ -149,11 +149,14 @@ class Index:
             db.executemany("DELETE FROM memos WHERE kind = ? AND key = ?", [(kind, key.hex) for key in keys])
 
     def forget_memos(self, kinds: Iterable[str]) -> None:
-        """Delete all memos of these kinds, and give the space back to the disk."""
+        """Delete all memos of these kinds."""
         with self._transaction() as db:
             db.executemany("DELETE FROM memos WHERE kind = ?", [(kind,) for kind in kinds])
-        self._ask("VACUUM")
-        self._ask("PRAGMA wal_checkpoint(TRUNCATE)")
+
+    def shrink(self) -> None:
+        """Give the space of what was deleted back to the disk, if it is much."""
+        with self._lock:
+            shrink_database(self._db)
 
     @contextmanager
     def _transaction(self) -> Iterator[sqlite3.Connection]:

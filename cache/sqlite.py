@@ -10,6 +10,7 @@ from contextlib import suppress
 from cache.errors import StoreTooNew
 from cache.filelock import locked
 
+_FEW = 64  # pages: a smaller file is not worth the work
 _BUSY = 60  # seconds to wait for another process's transaction
 
 
@@ -62,6 +63,15 @@ def problem_of(db: sqlite3.Connection) -> str:
     except sqlite3.DatabaseError as error:
         return str(error)
     return "" if found == "ok" else found.replace("\n", " ")
+
+
+def shrink_database(db: sqlite3.Connection) -> None:
+    """Give unused pages back to the disk, if they are many; others wait meanwhile. Where they take too long it is left."""
+    (unused,), (pages,) = db.execute("PRAGMA freelist_count").fetchone(), db.execute("PRAGMA page_count").fetchone()
+    if pages > _FEW and unused * 4 > pages:
+        with suppress(sqlite3.OperationalError):
+            db.execute("VACUUM")
+            db.execute("PRAGMA wal_checkpoint(TRUNCATE)")
 
 
 def discard_database(path: str, aside: str = "") -> None:

@@ -117,6 +117,13 @@ class Registry:
             self.remove_folder(one.id)
         return gone
 
+    def shrink(self) -> None:
+        """Give the space of rows that were deleted back to the disk, if it is much."""
+        from cache.sqlite import shrink_database
+
+        with self._lock:
+            shrink_database(self._open())
+
     def problem(self) -> str:
         """What is wrong with the file, all of it looked through; "" if nothing is."""
         import sqlite3

@@ -49,6 +49,7 @@ class Evict:
             return {row.id for row in self._registry.evict(rows)}
         if kind == "memos":
             self._store.index.forget_memos((*_MEMOS, KIND))
+            self._store.index.shrink()
             return set(names)
         one = {"mounts": self._mounts, "git": self._git, "stats": self._stats, "traces": self._traces}[kind]
         return {name for name in names if one(name)}

@@ -48,6 +48,9 @@ class Pruner:
                     freed -= database_size(self._store, usage.id, Blocks())
                 tell(replace(usage, size=max(freed, 0)))
                 reclaimed += max(freed, 0)
+        if reclaimed:
+            self._store.index.shrink()
+            self._registry.shrink()
         return reclaimed
 
     def _forget_untagged(self) -> None:

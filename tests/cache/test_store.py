@@ -118,3 +118,19 @@ def test_a_use_shortly_after_the_last_one_is_not_written(tmp_path):
     assert _used(index) == 1000.0
     index.touch_results([KEY], 1000.0 + USED_WITHIN + 1)
     assert _used(index) == 1001.0 + USED_WITHIN
+
+
+def test_a_database_that_lost_most_of_its_rows_gets_smaller(tmp_path):
+    path = tmp_path / "index.db"
+    index = Index(str(path))
+    index.put_memos("kind", [(Digest.of(b"%d" % n), b"x" * 2000) for n in range(500)])
+    index.shrink()
+    index.close()
+    size = path.stat().st_size
+    index = Index(str(path))
+    index.forget_memos(["kind"])
+    reader = Index(str(path))  # another process has it open, too
+    index.shrink()
+    assert reader.memos("kind") == []
+    index.close()
+    assert path.stat().st_size < size // 4
