@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import gzip
+import io
 import json
 import os
 import subprocess
@@ -11,9 +13,10 @@ from pathlib import Path
 
 import pytest
 
+from builder.cli import main
 from tests.e2e.dockerregistry import DockerRegistry, docker_registry
 from tests.e2e.engine import Engine
-from tests.e2e.lapstrake import PROGRAM, Lapstrake, folder
+from tests.e2e.lapstrake import PROGRAM, Done, Lapstrake, folder
 from tests.memoryregistry import tar_of
 
 pytestmark = pytest.mark.e2e
@@ -23,6 +26,14 @@ pytestmark = pytest.mark.e2e
 def registry(tmp_path_factory: pytest.TempPathFactory) -> Iterator[DockerRegistry]:
     with docker_registry(tmp_path_factory.mktemp("registry")) as one:
         yield one
+
+
+def in_process(lapstrake: Lapstrake, *words: str) -> Done:
+    """As Lapstrake.run, without the time that a process takes."""
+    out, err = io.StringIO(), io.StringIO()
+    with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
+        status = main.run(["--root", str(lapstrake.store), *words])
+    return Done(status, out.getvalue(), err.getvalue())
 
 
 def test_manifest_inspect(engine: Engine, registry: DockerRegistry, tmp_path: Path) -> None:
@@ -43,13 +54,73 @@ def test_manifest_inspect(engine: Engine, registry: DockerRegistry, tmp_path: Pa
         for options in ((), ("--verbose",)):
             image = f"{registry.host}/{name}:1"
             theirs = engine.run("manifest", "inspect", "--insecure", *options, image)
-            remote = far.run("manifest", "inspect", *options, image)
+            remote = in_process(far, "manifest", "inspect", *options, image)
             assert (remote.status, remote.out) == (theirs.returncode, theirs.stdout)
             assert (name != "none") == bool(remote.out)
             assert theirs.stderr.strip() in remote.err
             if name in forms:
-                assert near.run("manifest", "inspect", *options, image).out == theirs.stdout
+                assert in_process(near, "manifest", "inspect", *options, image).out == theirs.stdout
     assert not list((far.store / "blobs/sha256").iterdir())
+
+
+IMAGE = """FROM scratch
+COPY Dockerfile /
+LABEL a=<b>&c x.y=1
+ENV A=1
+EXPOSE 80
+VOLUME /a
+HEALTHCHECK CMD x
+USER 7
+ENTRYPOINT ["x"]
+STOPSIGNAL 9
+SHELL ["/s"]
+ONBUILD RUN x
+MAINTAINER me
+CMD aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa ééé
+"""
+NAMES = ("compared/app:1.2", "reg.example.com:5000/compared/app:2")
+ROW = r"{{.Repository}}\t{{.Tag}}\t{{.ID}}"
+# What must be the same on standard output, order of lines included but for `images`, whose dates differ.
+SAME = (
+    ("images", "--format", ROW), ("images", "--no-trunc", "--format", ROW), ("images", "-q", "compared/app"),
+    ("images", "--format", "table " + ROW, "compared/app"), ("images", "-f", "reference=*/app", "--format", ROW),
+    ("images", "-f", "label=x.y=1", "--format", ROW), ("images", "-f", "label=x.y=2"), ("images", "no-such"),
+    ("images", "-f", "dangling=true", "-q"), ("images", "-f", "until=1970-01-02", "-q"), ("images", "x:*", "-q=true"),
+    ("images", "--format", "{{.Nope}}"), ("images", "--format", "{{upper .Tag}} {{json .Repository}}", "compared/app"),
+    ("history", "@"), ("history", "--no-trunc", "@"), ("history", "-q", "@"), ("history", "-H=false", "@"),
+    ("history", "--format", "json", "@"), ("history", "--platform", "linux/s390x", "@"), ("history", "no-such"),
+    ("history", "--format", r"table {{.ID}}\t{{.CreatedBy}}", "@"), ("history", "-q", "--no-trunc", "@"),
+    ("inspect", "no-such"), ("image", "inspect", "no-such"),
+    ("inspect", "-f", "{{.Id}} {{json .RepoTags}}", "no-such", "@"),
+    ("inspect", "-f", "{{json .RootFS}}{{range $k, $v := .Config.Labels}}{{$k}}={{$v}};{{end}}", "@"),
+    ("inspect", "-f", "{{.Nope}}", "@"), ("inspect", "-f", "{{", "@"),
+    ("tag", "no-such", "x"), ("tag", "@", "compared/other"), ("rmi", "compared/other"), ("rmi", "no-such"),
+    ("save", "no-such"),
+)  # fmt: skip
+
+
+def test_images_history_inspect(engine: Engine, tmp_path: Path) -> None:
+    ours = Lapstrake(tmp_path / "store")
+    context = folder(tmp_path / "c", {"Dockerfile": IMAGE})
+    tags = [word for name in NAMES for word in ("-t", name)]
+    ours.built(context, *tags, "-o", f"type=docker,dest={tmp_path}/a.tar")
+    assert sorted(ours.run("load", "-i", str(tmp_path / "a.tar")).out.splitlines()) == sorted(
+        engine.call("load", "-i", str(tmp_path / "a.tar")).splitlines()
+    )
+    try:
+        for named in SAME:
+            words = [NAMES[0] if word == "@" else word for word in named]
+            theirs, done = engine.run(*words), in_process(ours, *words)
+            expected, got = theirs.stdout, done.out
+            if words[0] == "images" and "-q" not in words:  # of the images of other tests nothing is said
+                lines = [line for line in expected.splitlines() if "compared/" in line or "REPOSITORY" in line]
+                expected, got = "\n".join(sorted(lines)), "\n".join(sorted(got.splitlines()))
+            assert (got, done.status) == (expected, theirs.returncode), words
+            said = theirs.stderr.strip().removeprefix("Error response from daemon: ").removeprefix("Error: ")
+            assert said.partition(" but its platform")[0].lower() in done.err.lower(), words
+        assert inspected(ours.run("inspect", NAMES[1]).out) == inspected(engine.call("inspect", NAMES[1]))
+    finally:
+        engine.call("rmi", "-f", *NAMES)
 
 
 CHANGES = (
