@@ -99,7 +99,7 @@ def _prepare(root: str) -> None:
     try:
         os.makedirs(root, mode=0o700, exist_ok=True)
         owner = os.stat(root).st_uid
-        for name in ("blobs/sha256", "tmp", "running", "stats", "snapshots"):
+        for name in ("blobs/sha256", "tmp", "running", "stats", "snapshots") if owner == os.geteuid() else ():
             if not os.path.isdir(f"{root}/{name}"):
                 os.makedirs(f"{root}/{name}", mode=0o700, exist_ok=True)
     except OSError as error:

@@ -29,3 +29,14 @@ def test_golden_cases_that_differ_from_the_engine_say_why() -> None:
     for name in names():
         kind, _, reason = read(name).engine.partition(": ")
         assert kind == "same" or (kind in ("newer", "differs") and reason), name
+
+
+def test_the_tests_that_hold_against_threats_exist() -> None:
+    named = re.findall(r"`([\w/]+\.py)::(\w+)`", PAGE.read_text().partition("## Threats")[2])
+    assert len(named) > 40
+    missing = [
+        f"{file}::{name}"
+        for file, name in named
+        if f"def {name}(" not in (PAGE.parents[1] / "tests" / file).read_text()
+    ]
+    assert missing == []

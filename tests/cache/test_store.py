@@ -29,6 +29,16 @@ def test_store_is_private_and_reopens(tmp_path):
     assert again.index.result(KEY) is None
 
 
+@pytest.mark.root  # nobody else can give a folder away
+def test_a_store_of_another_user_is_refused(tmp_path):
+    root = tmp_path / "theirs"
+    root.mkdir()
+    os.chown(root, 12345, 12345)
+    with pytest.raises(CacheFault, match="belongs to uid 12345, not to you"):
+        Store(str(root))
+    assert os.listdir(root) == []
+
+
 def test_newer_store_is_refused(tmp_path):
     path = str(tmp_path / "index.db")
     Index(path).close()

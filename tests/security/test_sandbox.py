@@ -37,6 +37,14 @@ def test_process_one_is_ours_and_nobody_else_is_seen(lapstrake: Lapstrake, tmp_p
     inside(lapstrake, tmp_path, "test $(ls -d /proc/[0-9]* | wc -l) -lt 8 && ls -d /proc/1")
 
 
+def test_process_one_gives_no_way_out(lapstrake: Lapstrake, tmp_path: Path) -> None:
+    """CVE-2019-5736: root in the step has neither the program that runs it, nor its memory, root and files."""
+    reads = ("exe", "mem", "environ", "maps", "fd/0", "fd/3", "root/etc/passwd")
+    shut = " && ".join(f"! head -c 1 /proc/1/{name}" for name in reads)
+    shut += " && ! readlink /proc/1/exe && ! readlink /proc/1/fd/3 && ! ls /proc/1/root/ && ! ls /proc/1/cwd/"
+    inside(lapstrake, tmp_path, f"test $(id -u) = 0 && {shut}", "kill -9 1; kill -STOP 1; true")
+
+
 def test_zombies_are_reaped(lapstrake: Lapstrake, tmp_path: Path) -> None:
     inside(
         lapstrake,
