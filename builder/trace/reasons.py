@@ -74,7 +74,9 @@ class Reasons:
         self._earlier, self._names, self._images, self._what = earlier, now, images, what
         self._changed, self._variable, self._secret = changed, variable, secret
         self._nearest, self._pairs = _nearest(earlier, now)
-        self._kept = {step.key for step in self._pairs.values()}
+        self._texts = {place(name).text for name, _ in now.values()}
+        old = self._nearest.trace.steps if self._nearest is not None else ()
+        self._old_texts = {step.place.text for step in old}
         self._origins: dict[Digest, str] = {}
 
     def why(self, vertex: Digest, step: Step, parents: Sequence[Digest]) -> str:
@@ -105,6 +107,8 @@ class Reasons:
             return text, text
         before = self._pairs.get(vertex)
         if before is None:
+            if place(step.name).text in self._old_texts:
+                return "instruction moved", f"because {quoted(step.name)} was moved"
             return "new instruction", f"because {quoted(step.name)} is new"
         own = self._own(before, step)
         if own:
@@ -133,9 +137,10 @@ class Reasons:
         variables = self._variables(old.get("env") or [], new.get("env") or [])
         if variables:
             return variables
-        if any(old.get(name) != new.get(name) for name in _INSTRUCTION):
+        differing = [name for name in _INSTRUCTION if old.get(name) != new.get(name)]
+        if differing:
             was, text = place(before.name).text, place(now.name).text
-            return f"instruction changed, was {quoted(was)}" if was != text else "instruction changed"
+            return f"instruction changed, was {quoted(was)}" if was != text else _unwritten(differing[0], old, new)
         for name in new:
             if name != "env" and old.get(name) != new.get(name):
                 return f"{_OPTIONS.get(name, name)} changed{_values(old.get(name), new.get(name))}"
@@ -185,7 +190,8 @@ class Reasons:
                 return _base(was, image)
             if mine is was or (mine is None and image is None):
                 return self.of_parent(parent, name)
-            return f"because {quoted(was.name)} is {'no longer below it' if was.key in self._kept else 'gone'}"
+            moved = was.place.text in self._texts
+            return f"because {quoted(was.name)} is {'no longer below it' if moved else 'gone'}"
         return "because it stands on nothing now" if len(before.parents) > len(now.parents) else ""
 
 
@@ -211,6 +217,15 @@ def _nearest(
     vertices, steps = list(now), nearest.trace.steps
     pairs = aligned([step.place for step in steps], [place(now[vertex][0]) for vertex in vertices])
     return nearest, {vertices[new]: steps[old] for new, old in pairs.items()}
+
+
+def _unwritten(name: str, old: dict[str, Any], new: dict[str, Any]) -> str:
+    """What changed in an instruction whose own line reads as before."""
+    if name in ("dest", "path"):  # relative to a WORKDIR
+        return f"{'WORKDIR' if name == 'path' else 'destination'} changed{_values(old.get(name), new.get(name))}"
+    if name == "argv" and old["argv"][:-1] != new["argv"][:-1]:
+        return f"SHELL changed{_values(old['argv'][:-1], new['argv'][:-1])}"
+    return "heredoc changed"
 
 
 def _selects(fields: dict[str, Any]) -> list[Any]:

@@ -249,3 +249,25 @@ def test_the_nearest_of_several_builds_counts(tmp_path: Path) -> None:
     build(store, two)
     missed = build(store, one._replace(files={**FILES, "a/x": (0o644, "new")}))
     assert list(missed.values()) == ["a/x changed (content)", "because [3/4] COPY a /a changed"]
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "reason"),
+    [
+        ('SHELL ["sh", "-c"]|RUN a', 'SHELL ["bash", "-c"]|RUN a', "SHELL changed (sh -c -> bash -c)"),
+        ("RUN <<E|a|E", "RUN <<E|b|E", "instruction changed, was RUN <<E (a)"),
+        ("RUN <<E|#!/x|a|E", "RUN <<E|#!/x|b|E", "heredoc changed"),
+        ("COPY <<E /f|a|E", "COPY <<E /f|b|E", "heredoc changed"),
+        ("WORKDIR /a|WORKDIR sub", "WORKDIR /b|WORKDIR sub", "WORKDIR changed (/a/sub -> /b/sub)"),
+        ("WORKDIR /a|COPY b c", "WORKDIR /b|COPY b c", "destination changed (/a/c -> /b/c)"),
+        ("RUN a", 'RUN ["a"]', 'instruction changed, was RUN a'),
+        ("COPY b /", "COPY --chmod=700 b /", "--chmod changed (empty -> 700)"),
+        ("RUN --mount=type=tmpfs,target=/t a", "RUN --mount=type=cache,target=/t a", "--mount changed"),
+        ("RUN a|RUN b", "RUN b|RUN a", "instruction moved"),
+    ],
+)  # fmt: skip
+def test_what_the_line_of_an_instruction_does_not_show(tmp_path: Path, before: str, after: str, reason: str) -> None:
+    store = Store(str(tmp_path))
+    build(store, Project(tuple(before.split("|")), dict(FILES)))
+    missed = build(store, Project(tuple(after.split("|")), dict(FILES)))
+    assert list(missed.values())[-1] == reason, missed
