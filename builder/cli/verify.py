@@ -175,7 +175,8 @@ def _kept(spec: OutputSpec) -> OutputSpec:
 
 
 def _build(order: Order, log: str) -> Descriptor:
-    environment = {**surroundings(dict(os.environ)), "PYTHONPATH": _TOP}
+    paths = os.pathsep.join(filter(None, (_TOP, os.environ.get("PYTHONPATH"))))
+    environment = {**surroundings(dict(os.environ)), "PYTHONPATH": paths}
     words = [sys.executable, "-m", "builder.cli.again"]
     with open(log, "w+b") as file:
         with subprocess.Popen(
