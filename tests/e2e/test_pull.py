@@ -2,12 +2,7 @@
 
 from __future__ import annotations
 
-import hashlib
 import os
-import random
-import signal
-import subprocess
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -15,8 +10,7 @@ import pytest
 
 from tests.certificates import Authority
 from tests.e2e.dockerregistry import USER, WORD, DockerRegistry, docker_registry
-from tests.e2e.lapstrake import PROGRAM, Lapstrake, folder
-from tests.memoryregistry import MemoryRegistry, running
+from tests.e2e.lapstrake import Lapstrake, folder
 
 
 @pytest.fixture(scope="module")
@@ -119,27 +113,6 @@ def test_a_mirror_goes_first(bare: Lapstrake, registry: DockerRegistry, archive:
     conf.write_text(f'[[registry]]\nlocation = "docker.io"\n{mirror}')
     done = bare.run("pull", "app:1", env={"CONTAINERS_REGISTRIES_CONF": str(conf)})
     assert "Status: Downloaded newer image for app:1" in done.out, done.err
-
-
-@pytest.mark.e2e
-def test_killed_at_any_moment(bare: Lapstrake) -> None:
-    """Twenty times, at random points: what is in the store is whole, and the next pull works."""
-    memory = MemoryRegistry()
-    memory.add_image("app", "1", [{f"f{n}": os.urandom(400_000)} for n in range(6)])
-    moments = random.Random(1)
-    with running(memory) as host:
-        for _ in range(int(os.environ.get("LT_KILLS", "20"))):
-            process = subprocess.Popen(
-                [*PROGRAM, "--root", str(bare.store), "pull", f"{host}/app:1"], stdout=-3, stderr=-3
-            )
-            time.sleep(moments.uniform(0.1, 0.9))
-            process.send_signal(signal.SIGKILL)
-            process.wait()
-            for blob in (bare.store / "blobs" / "sha256").glob("*"):
-                assert hashlib.sha256(blob.read_bytes()).hexdigest() == blob.name
-        done = bare.run("pull", f"{host}/app:1")
-    assert done.status == 0, done.err
-    assert "app" in bare.run("images").out
 
 
 @pytest.mark.e2e
