@@ -1,4 +1,7 @@
-"""docs/conformance.md names exactly the cases that are compared with the newer engine, golden ones by their section."""
+"""docs/conformance.md names exactly the cases that are compared with the newer engine, golden ones by their section.
+
+What it says of registries has a test that is there.
+"""
 
 from __future__ import annotations
 
@@ -40,3 +43,14 @@ def test_the_tests_that_hold_against_threats_exist() -> None:
         if f"def {name}(" not in (PAGE.parents[1] / "tests" / file).read_text()
     ]
     assert missing == []
+
+
+def test_every_behaviour_of_a_registry_client_has_a_test() -> None:
+    table = PAGE.read_text().partition("\n## Registries\n")[2].partition("\n## ")[0]
+    rows = [row.split(" | ")[2] for row in table.splitlines() if row.startswith("| ")][1:]
+    assert len(rows) > 20
+    for row in rows:
+        tests = re.findall("`([^`]*)::([^`]*)`", row)
+        assert tests, row
+        for path, name in tests:
+            assert f"def {name}(" in (PAGE.parents[1] / "tests" / path).read_text(), (path, name)

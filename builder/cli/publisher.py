@@ -118,7 +118,7 @@ class Publisher:
             raise OutputFault("tag is needed when pushing to registry", "give --tag, or name= in the output")
         for name in names:
             step = self._report.begin(f"pushing {name}")
-            with opened_registries(os.environ, spec.insecure) as registries:
+            with opened_registries(os.environ, spec.insecure, self._report.warn) as registries:
                 push(
                     image.descriptor,
                     name,

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
+
+import click
 
 if TYPE_CHECKING:
     from builder.registry.credentials import Credentials
@@ -18,15 +20,23 @@ _CERTS = ("/etc/docker/certs.d", "/etc/containers/certs.d")
 
 
 @contextmanager
-def opened_registries(environment: Mapping[str, str], insecure: bool = False) -> Iterator[Registries]:
-    """insecure: neither certificates nor TLS are asked for."""
+def opened_registries(
+    environment: Mapping[str, str], insecure: bool = False, warn: Callable[[str], None] | None = None
+) -> Iterator[Registries]:
+    """insecure: neither certificates nor TLS are asked for. warn: told what registries warn of; None: stderr."""
     from builder.registry import registriesconf
     from builder.registry.registries import Registries
 
     strict, lax = make_transport(environment, insecure), make_transport(environment, insecure=True)
     paths, folders = _conf_places(environment)
     registries = Registries(
-        strict, registriesconf.load(paths, folders), credentials(environment), time.monotonic, insecure, lax
+        strict,
+        registriesconf.load(paths, folders),
+        credentials(environment),
+        time.monotonic,
+        insecure,
+        lax,
+        warn or (lambda text: click.echo(f"WARNING: {text}", err=True)),
     )
     try:
         yield registries

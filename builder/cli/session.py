@@ -128,7 +128,7 @@ class Session:
         from builder.cli.registries import opened_registries
         from builder.source.pulled import Pulled
 
-        registries = self._opened.enter_context(opened_registries(os.environ))
+        registries = self._opened.enter_context(opened_registries(os.environ, warn=self.report.warn))
         return Pulled(registries, self._store.blobs, self._unpack)
 
     def _solve(self, programs: tuple[Program, ...]) -> tuple[Part, ...]:

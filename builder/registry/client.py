@@ -36,6 +36,8 @@ _PAGES = 1000
 _PAGE = 1000  # names to ask for at once
 _ERROR_LIMIT = 64 << 10
 _NEXT = re.compile(r'<([^>]*)>\s*;\s*rel="?next"?')
+_WARNING = re.compile(r'299 - "((?:[^"\\]|\\.)*)"')
+_WARNINGS = 4096  # bytes of warnings in one answer (distribution spec, warnings)
 _EARLY = 10  # seconds before its end that a token is not used any more
 
 
@@ -50,9 +52,15 @@ class Client:
     """The API at one place. Safe for many threads. now: seconds of any clock."""
 
     def __init__(
-        self, transport: Transport, place: Place, login: Callable[[], Login | None], now: Callable[[], float]
+        self,
+        transport: Transport,
+        place: Place,
+        login: Callable[[], Login | None],
+        now: Callable[[], float],
+        warn: Callable[[str], None] = lambda text: None,
     ) -> None:
-        """login: asked once, when the registry wants to know."""
+        """login: asked once, when the registry wants to know. warn: told what the registry warns of."""
+        self._warn = warn
         self._transport, self.place, self._now = transport, place, now
         self._find_login = login
         self._login: Login | None = None
@@ -200,6 +208,8 @@ class Client:
         if held is not None and held[1] > self._now() and origin(url) == origin(self._base):
             headers = {**headers, "authorization": held[0].header}
         with self._transport.stream(method, url, headers, content, repeat=repeat) as response:
+            for text in _WARNING.findall(response.headers.get("warning", "")[:_WARNINGS]):
+                self._warn(f"{self.place.registry}: {_printable(text)}")
             yield response
 
     def _is_own(self, response: Response) -> bool:
@@ -299,8 +309,12 @@ def _said(response: Response) -> str:
         texts = [f"{e.get('code', '')}: {e.get('message', '')}".strip(": ") for e in data["errors"]]
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError, TransportFault):
         return ""
-    text = " ".join("; ".join(texts[:5]).split())
-    return "".join(c if c.isprintable() else "?" for c in text)[:300]
+    return _printable("; ".join(texts[:5]))
+
+
+def _printable(text: str) -> str:
+    """One line, not too long."""
+    return "".join(c if c.isprintable() else "?" for c in " ".join(text.split()))[:300]
 
 
 def _names(raw: bytes, field: str) -> list[str]:

@@ -27,6 +27,7 @@ T = TypeVar("T")
 
 _DEPTH = 4  # indexes within indexes
 _CONFIG_LIMIT = 4 << 20
+_WARNINGS = 20  # different ones that are told
 
 
 class Located(msgspec.Struct, frozen=True):
@@ -47,8 +48,15 @@ class Registries:
         now: Callable[[], float],
         insecure: bool = False,
         lax: Transport | None = None,
+        warn: Callable[[str], None] = lambda text: None,
     ) -> None:
-        """insecure: no place needs TLS. lax: for places that need none, believes any certificate; else as transport."""
+        """insecure: no place needs TLS. lax: for places that need none, believes any certificate; else as transport.
+
+        warn: told once what a registry warns of.
+        """
+        self._warn_of = warn
+        self._warned: set[str] = set()
+        self._warn_lock = threading.Lock()
         self._transport, self._conf, self._credentials, self._now = transport, conf, credentials, now
         self._lax = lax or transport
         self._insecure = insecure
@@ -66,7 +74,7 @@ class Registries:
 
         with self._lock:
             if place not in self._clients:
-                self._clients[place] = Client(self._to(place), place, login, self._now)
+                self._clients[place] = Client(self._to(place), place, login, self._now, self._warn)
             return self._clients[place]
 
     def check(self, registry: str, login: Login) -> str:
@@ -122,6 +130,13 @@ class Registries:
         """Whatever is under way fails with Canceled."""
         self._transport.cancel()
         self._lax.cancel()
+
+    def _warn(self, text: str) -> None:
+        with self._warn_lock:
+            known = text in self._warned or len(self._warned) >= _WARNINGS
+            self._warned.add(text)
+        if not known:
+            self._warn_of(text)
 
     def _to(self, place: Place) -> Transport:
         return self._lax if place.insecure else self._transport

@@ -16,7 +16,15 @@ from tests.webserver import Exchange
 
 
 class Wrong(MemoryRegistry):
-    """Its layers have one wrong bit; what is asked for by digest is another manifest."""
+    """Its layers have one wrong bit; what is asked for by digest is another manifest. asks: only who is there."""
+
+    asks = False
+
+    def answer(self, exchange: Exchange) -> None:
+        if self.asks:
+            exchange.send(401, WWW_Authenticate='Basic realm="mirror"')
+        else:
+            super().answer(exchange)
 
     def manifest(self, exchange: Exchange, name: str, what: str) -> None:
         if ":" in what:
@@ -51,8 +59,9 @@ def test_mirrors_that_do_not_have_it(tmp_path: Path) -> None:
             def pull(name: str, *mirrors: str) -> Done:
                 lines = [f'[[registry.mirror]]\nlocation = "{mirror}"' for mirror in mirrors]
                 conf.write_text("\n".join([f'[[registry]]\nlocation = "{registry.host}"', *lines]))
+                env = {"CONTAINERS_REGISTRIES_CONF": str(conf), "DOCKER_CONFIG": str(tmp_path / "docker")}
                 fresh = Lapstrake(tmp_path / f"store-{len(list(tmp_path.iterdir()))}")
-                return fresh.run("pull", f"{registry.host}/{name}", env={"CONTAINERS_REGISTRIES_CONF": str(conf)})
+                return fresh.run("pull", f"{registry.host}/{name}", env=env)
 
             for mirror, name in (
                 (nobody(), "team/app:1"), (empty.host, "team/app:1"), (wrong, f"team/app@{digest}")
@@ -64,6 +73,12 @@ def test_mirrors_that_do_not_have_it(tmp_path: Path) -> None:
             done = pull("team/app:1", nobody(), wrong, empty.host)
             assert done.status == 0 and f"Digest: {digest}" in done.out, done.err
             assert [seen.path for seen in memory.server.seen if seen.path.endswith("/manifests/1")]
+            memory.asks = True
+            login = {"auths": {registry.host: {"username": "me", "password": "word"}}}
+            folder(tmp_path / "docker", {"config.json": json.dumps(login)})
+            del memory.server.seen[:]
+            assert pull("team/app:1", wrong).status == 0
+            assert memory.server.seen and not any("authorization" in seen.headers for seen in memory.server.seen)
             missing = pull("team/none:1", nobody(), empty.host)
             assert missing.status == 1 and "not found" in missing.err
 

@@ -10,7 +10,7 @@ from contextlib import contextmanager
 import pytest
 
 from builder.errors import BuildFault, Denied, RegistryFault, TransportFault
-from builder.oci.descriptor import DOCKER_MANIFEST, OCI_INDEX, OCI_MANIFEST
+from builder.oci.descriptor import DOCKER_INDEX, DOCKER_MANIFEST, OCI_INDEX, OCI_MANIFEST
 from builder.registry.auth import Login
 from builder.registry.client import Client
 from builder.registry.places import Place
@@ -148,8 +148,10 @@ def test_documents_that_are_refused(what: str) -> None:
 
 def test_what_the_header_adds_to_a_type_does_not_count() -> None:
     raw = json.dumps({"mediaType": OCI_MANIFEST, "layers": []}).encode()
-    with client(lambda e: e.send(200, raw, Content_Type=f"{OCI_MANIFEST}; charset=utf-8")) as (one, _):
+    with client(lambda e: e.send(200, raw, Content_Type=f"{OCI_MANIFEST}; charset=utf-8")) as (one, server):
         assert one.manifest("1").descriptor.media_type == OCI_MANIFEST
+    accepted = server.seen[-1].headers["accept"].split(", ")
+    assert accepted == [OCI_INDEX, OCI_MANIFEST, DOCKER_INDEX, DOCKER_MANIFEST]
 
 
 def listed(link: str, body: bytes = b'{"tags":["a"]}') -> Answer:
@@ -186,3 +188,18 @@ def test_a_list_in_pages() -> None:
         assert one.tags() == [f"t{number}" for number in range(7)]
         assert [seen.path for seen in registry.server.seen][-1] == "/v2/app/tags/list?last=t5"
         transport.close()
+
+
+def test_what_a_registry_warns_of_is_told_once(capsys: pytest.CaptureFixture[str]) -> None:
+    from builder.cli.registries import opened_registries
+
+    warning = '299 - "This image is \x07deprecated", 299 - "And \\"old\\"", 199 - "not ours"'
+    raw = json.dumps({"mediaType": OCI_MANIFEST, "layers": []}).encode()
+    with (
+        serving(lambda e: e.send(200, raw, Content_Type=OCI_MANIFEST, Warning=warning)) as server,
+        opened_registries({"HOME": "/nonexistent"}) as registries,
+    ):
+        for _ in range(3):
+            registries.client(Place(server.host, "app", insecure=True)).manifest("1")
+    told = [line.partition(": ")[2].partition(": ")[2] for line in capsys.readouterr().err.splitlines()]
+    assert told == ["This image is ?deprecated", 'And \\"old\\"']
