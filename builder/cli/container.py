@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 import re
 import secrets
 from collections.abc import Mapping
@@ -18,9 +19,8 @@ _NAME = re.compile(r"/?[a-zA-Z0-9][a-zA-Z0-9_.-]+\Z")
 
 
 class Wish(msgspec.Struct, frozen=True, kw_only=True):
-    """The options of one `run`. env: NAME=value. entrypoint: None for the image's own; "" for none.
-
-    hosts: names and addresses of --add-host. mounts: of -v and --tmpfs.
+    """The options of one `run`. env: NAME=value, or NAME for what the image should not set. entrypoint: None for the
+    image's own; "" for none. hosts: names and addresses of --add-host. mounts: of -v and --tmpfs.
     """
 
     command: tuple[str, ...] = ()
@@ -53,35 +53,49 @@ def environment(config: RuntimeConfig, wish: Wish) -> tuple[str, ...]:
     if wish.terminal:
         found["TERM"] = "xterm"
     for pair in (*config.env, *wish.env):
-        name, _, value = pair.partition("=")
-        found[name] = value
+        name, equals, value = pair.partition("=")
+        if equals:
+            found[name] = value
+        else:
+            found.pop(name, None)
     return tuple(f"{name}={value}" for name, value in found.items())
 
 
 def given_env(options: tuple[str, ...], files: tuple[str, ...], env: Mapping[str, str]) -> tuple[str, ...]:
-    """Pairs of --env-file, then of -e; a name alone takes the value that it has here, if it has one."""
-    lines = [line for path in files for line in _lines(path)]
-    return tuple(pair for text in (*lines, *options) if (pair := _pair(text, env)))
-
-
-def _pair(text: str, env: Mapping[str, str]) -> str:
-    name, equals, _ = text.partition("=")
-    if not name or any(c.isspace() for c in name):
-        raise SourceFault(f"invalid environment variable: {text}", "want NAME=VALUE or NAME")
-    if equals:
-        return text
-    return f"{name}={env[name]}" if name in env else ""
+    """Pairs of --env-file, then of -e. A name alone takes the value that it has here; without one it says nothing in a
+    file, and with -e stays alone: the image's own is not wanted.
+    """
+    lines = [line for path in files for line in _lines(path) if "=" in line or line in env]
+    for text in options:
+        if not text.partition("=")[0]:
+            raise SourceFault(f"invalid environment variable: {text}", "want NAME=VALUE or NAME")
+    return tuple(text if "=" in text or text not in env else f"{text}={env[text]}" for text in (*lines, *options))
 
 
 def _lines(path: str) -> list[str]:
+    """Those of an --env-file that say something (docker/cli, pkg/kvfile)."""
     try:
-        with open(path, encoding="utf-8", errors="surrogateescape") as file:
-            text = file.read(_LARGEST + 1)
+        with open(path, "rb") as file:
+            data = file.read(_LARGEST + 1)
     except OSError as error:
         raise SourceFault(f"open {path}: {(error.strerror or '').lower()}") from error
-    if len(text) > _LARGEST:
+    if len(data) > _LARGEST:
         raise SourceFault(f"{path} is larger than {_LARGEST} bytes")
-    return [line for raw in text.splitlines() if (line := raw.lstrip()) and not line.startswith("#")]
+    found = []
+    for number, raw in enumerate(data.removeprefix(codecs.BOM_UTF8).split(b"\n"), 1):
+        try:
+            line = raw.removesuffix(b"\r").decode().lstrip()
+        except UnicodeDecodeError as error:
+            raise SourceFault(f"invalid env file ({path}): invalid utf8 bytes at line {number}") from error
+        name = line.partition("=")[0]
+        if not line or line.startswith("#"):
+            continue
+        if not name:
+            raise SourceFault(f"invalid env file ({path}): no variable name on line '{line}'")
+        if any(c.isspace() for c in name):
+            raise SourceFault(f"invalid env file ({path}): variable '{name}' contains whitespaces")
+        found.append(line)
+    return found
 
 
 def hosts_file(wish: Wish) -> str:

@@ -72,6 +72,7 @@ _GROUPS = {
     "The store": ("du", "prune", "cache", "system", "doctor"),
 }
 _INTERNAL = 100
+_NOT_STARTED = 125  # what Docker's run says of its own command line, since 1 and 2 may be the command's
 _CANCELED = 130
 _PIPE = 141  # 128 + SIGPIPE, what a shell shows for a program that died of it
 
@@ -126,7 +127,8 @@ def run(args: list[str] | None = None) -> int:
         return _say("canceled", "", _CANCELED)
     except click.ClickException as error:
         error.show()
-        return error.exit_code
+        of = getattr(error, "ctx", None)
+        return _NOT_STARTED if of is not None and of.command_path == "lapstrake run" else error.exit_code
     except Fault as error:
         return _say(error.message, error.hint, error.exit_code)
     except KeyboardInterrupt:
