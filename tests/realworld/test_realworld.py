@@ -25,12 +25,14 @@ _VARIABLE = re.compile(r"\$\{?(\w+)(?::-([^}]*))?\}?")
 
 
 class Expect(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """args, env: of the build. images: those that only args name. gone: paths that must not be there.
+    """why: the project and the file in its repository whose constructs these are, read in 2026.
 
+    args, env: of the build. images: those that only args name. gone: paths that must not be there.
     files: path -> `type mode uid:gid`, and ` -> content` where that matters, as tests/golden/image.py writes it.
     config: fields of the image's config.
     """
 
+    why: str
     files: dict[str, str]
     args: list[str] = []
     env: dict[str, str] = {}
@@ -82,7 +84,7 @@ def laid_out(source: Path, context: Path) -> Path:
 def test_there_are_enough_and_each_says_whose_shape_it_is() -> None:
     folders = sorted(path.parent.name for path in FOLDER.glob("*/Dockerfile") if path.parent.name != "stand-in")
     assert folders == shapes()
-    assert len(folders) >= 40
+    assert len(folders) >= 45
     for name in folders:
         assert "# Shape of " in (FOLDER / name / "Dockerfile").read_text().partition("\nFROM")[0], name
 
