@@ -118,7 +118,7 @@ def _facts(builds: Builds, explained: Explained) -> list[str]:
     from builder.cli.steptable import cache_words
 
     step, outcome = explained.step, explained.outcome
-    facts = [f"key:    {step.key}", f"cache:  {cache_words(outcome)}"]
+    facts = [f"key:    {step.key or 'not known, since the build ended before'}", f"cache:  {cache_words(outcome)}"]
     if step.line:
         facts.insert(0, f"line:   {step.line} of {builds.last.file}")
     if outcome.layer:

@@ -84,26 +84,14 @@ def _taking(
         if tree.lookup(path) is None:
             return
         for step in builds.last.steps:
-            for source, wildcard, exclude, read in _selections(step):
+            exclude = tuple(step.fields.get("exclude") or ())
+            for (source, wildcard), read in zip(step.sources, step.reads, strict=False):
                 selection = Selection(input=0, path=source, wildcard=wildcard)
                 if read.local and read.name == name and takes(tree, path, selection, exclude):
                     yield step, source
                     break
     finally:
         tree.close()
-
-
-def _selections(step: Step) -> Iterator[tuple[str, bool, tuple[str, ...], Any]]:
-    """(path, wildcard, exclude, read) of what a step reads by path, in the order of its contents."""
-    fields = step.fields
-    sources = [(one["path"], bool(one["wildcard"])) for one in fields.get("sources") or [] if one["type"] == "select"]
-    binds = [
-        (one["source"], False)
-        for one in fields.get("mounts") or []
-        if one["kind"] == "bind" and one["input"] is not None
-    ]
-    for (path, wildcard), read in zip([*sources, *binds], step.reads, strict=False):
-        yield path, wildcard, tuple(fields.get("exclude") or ()), read
 
 
 def _verdict(member: str, file: str, rule: Rule | None) -> str:

@@ -77,30 +77,37 @@ class Tracing:
 
     def why(self, vertex: Digest) -> str:
         """Why a step that is about to run was not in the cache, in one line."""
-        self._list(vertex)
         with self._lock:
-            why = self._why(vertex)
-        for digest in self._lookup.contents(vertex) or ():
-            self._measured.pop(digest, None)
+            step = self._step(vertex)
+        if step is None:
+            return ""
+        self._list(vertex, step)
+        with self._lock:
+            why = self._why(vertex, step)
+        for name in step.listings:
+            self._measured.pop(name, None)
         return why
 
     def save(self, fingerprint: str, outcomes: tuple[Outcome, ...]) -> None:
         """Keep what this build was made of, as far as that is known. OSError."""
         with self._lock:
-            steps = (self._step(vertex) for vertex in self._graph.needed(self._targets))
-            trace = replace(self._about, steps=tuple(step for step in steps if step is not None))
+            trace = replace(self._about, steps=tuple(self._all()))
         self._traces.save(fingerprint, trace, outcomes)
+
+    def _all(self) -> Iterator[Step]:
+        for vertex in self._graph.needed(self._targets):
+            if not isinstance(self._graph.vertices[vertex].operation, FileSource):
+                yield self._step(vertex) or Step(name=self._name(vertex), line=self._line(vertex))
 
     def masked(self, text: str) -> str:
         """A text without secrets."""
         return shown(self._mask.text(text))
 
-    def _why(self, vertex: Digest) -> str:
+    def _why(self, vertex: Digest, step: Step) -> str:
         reasons = self._reasons = self._reasons or self._compared()
-        step, parents = self._step(vertex), shaped_by(self._graph.vertices[vertex])
-        if step is None:
-            return ""
+        parents = shaped_by(self._graph.vertices[vertex])
         fresh = self._words.fresh(vertex)
+        assert step.key is not None
         if fresh:
             return reasons.remade(vertex, step.name, fresh)
         stored = self._store.index.result(step.key)
@@ -154,15 +161,14 @@ class Tracing:
         except CacheFault:
             return None
 
-    def _list(self, vertex: Digest) -> None:
+    def _list(self, vertex: Digest, step: Step) -> None:
         """Keep the listings of what a step was measured to read."""
-        held, contents = self._members(vertex), self._lookup.contents(vertex)
-        for digest, members in zip(contents or (), held or (), strict=False):
-            if not self._traces.has_listing(digest):
-                held_here = self._measured[digest] = list(members)
+        for name, members in zip(step.listings, self._members(vertex) or (), strict=False):
+            if not self._traces.has_listing(name):
+                held = self._measured[name] = list(members)
                 with suppress(OSError):  # without it, the next build says less
                     self._traces.make()
-                    listing.write(self._traces.listing(digest), held_here, self._traces.temp)
+                    listing.write(self._traces.listing(name), held, self._traces.temp)
 
     def _step(self, vertex: Digest) -> Step | None:
         """None while its key is not known, and for what has none."""
@@ -173,10 +179,9 @@ class Tracing:
         made, key = self._lookup.made_of(vertex), self._lookup.key(vertex)
         if made is None or key is None:
             return None
-        info = self._graph.info.get(vertex)
         step = self._steps[vertex] = Step(
             name=self._name(vertex),
-            line=info.span.first if info is not None and info.span is not None else 0,
+            line=self._line(vertex),
             key=key,
             fields=self._fields(made, operation if isinstance(operation, ImageSource) else None),
             parents=made.parents,
@@ -202,6 +207,10 @@ class Tracing:
                 yield Read(self._mask.text("#".join(filter(None, (operation.remote, operation.ref)))))
             else:
                 yield Read(self._name(source))
+
+    def _line(self, vertex: Digest) -> int:
+        info = self._graph.info.get(vertex)
+        return info.span.first if info is not None and info.span is not None else 0
 
     def _name(self, vertex: Digest) -> str:
         info = self._graph.info.get(vertex)

@@ -55,9 +55,8 @@ class Builds:
     def outcome(self, step: Step) -> Outcome:
         """What became of a step: cached, if all was."""
         state = "unused" if self._outcomes else "cached"
-        return self._outcomes.get(str(step.key)) or Outcome(
-            name=step.name, key=str(step.key), line=step.line, state=state
-        )
+        key = str(step.key or "")
+        return self._outcomes.get(key) or Outcome(name=step.name, key=key, line=step.line, state=state)
 
     def explained(self, step: Step) -> Explained:
         fields, was = flat(step, self.last), self._before(step)
@@ -68,7 +67,7 @@ class Builds:
     def files(self, step: Step) -> Iterator[Change]:
         """What changed in what a step reads, as far as that is known."""
         was = self._before(step)
-        for old, new in zip(was.contents if was is not None else (), step.contents, strict=False):
+        for old, new in zip(was.listings if was is not None else (), step.listings, strict=False):
             if old != new:
                 try:
                     yield from changes(read(self._traces.listing(old)), read(self._traces.listing(new)))
@@ -83,4 +82,4 @@ class Builds:
             return {}
         old, new = self.previous.steps, self.last.steps
         pairs = aligned([step.place for step in old], [step.place for step in new])
-        return {id(new[now]): old[before] for now, before in pairs.items()}
+        return {id(new[now]): old[before] for now, before in pairs.items() if old[before].key is not None}

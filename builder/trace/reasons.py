@@ -56,7 +56,7 @@ class Reasons:
     """earlier: builds of the same identity, last one first. now: of this build, by vertex, each step's name, and its
     key where that is known so far. images: the base images of this build, by vertex.
 
-    what: the Dockerfile, as it is called. changed(before, now): what changed between two contents, None if that is not
+    what: the Dockerfile, as it is called. changed(before, now): what changed between two listings, None if that is not
     known any more. variable(name): ARG or ENV, "" if the Dockerfile does not set it. secret(name): whether its values
     are not to be shown.
     """
@@ -73,7 +73,7 @@ class Reasons:
     ) -> None:
         self._earlier, self._names, self._images, self._what = earlier, now, images, what
         self._changed, self._variable, self._secret = changed, variable, secret
-        self._nearest, self._pairs = _nearest(earlier, now)
+        self._nearest, self._pairs = _counterparts(earlier, now)
         self._texts = {place(name).text for name, _ in now.values()}
         old = self._nearest.trace.steps if self._nearest is not None else ()
         self._old_texts = {step.place.text for step in old}
@@ -96,7 +96,7 @@ class Reasons:
 
     def _why(self, vertex: Digest, step: Step, parents: Sequence[Digest]) -> tuple[str, str]:
         """The reason, and what is said of those that stand on the step."""
-        known = self._of_key(step.key)
+        known = self._of_key(step.key) if step.key is not None else ""
         if known:
             return known, f"because {quoted(step.name)} was made anew"
         if self._nearest is None:
@@ -105,15 +105,16 @@ class Reasons:
         if self._nearest.trace.keys != KEY_VERSION:
             text = f"the form of keys changed (version {self._nearest.trace.keys} -> {KEY_VERSION})"
             return text, text
-        before = self._pairs.get(vertex)
-        if before is None:
+        if vertex not in self._pairs:
             if place(step.name).text in self._old_texts:
                 return "instruction moved", f"because {quoted(step.name)} was moved"
             return "new instruction", f"because {quoted(step.name)} is new"
+        build, olds = self._pairs[vertex]
+        before = olds[vertex]
         own = self._own(before, step)
         if own:
             return own, f"because {quoted(step.name)} changed"
-        inherited = self._inherited(self._nearest, before, step, parents) or _left(before, step)
+        inherited = self._inherited(build, olds, before, step, parents) or _left(before, step)
         return inherited, inherited if not inherited.startswith("base") else f"because {quoted(step.name)} changed"
 
     def _of_key(self, key: Digest) -> str:
@@ -150,7 +151,7 @@ class Reasons:
         index = next(n for n, pair in enumerate(zip(before.contents, now.contents, strict=True)) if pair[0] != pair[1])
         read = now.reads[index] if index < len(now.reads) else Read("what it reads")
         of = "" if read.local and read.name == "context" else f" of {_source(read)}"
-        found = self._changed(before.contents[index], now.contents[index])
+        found = self._changed(before.listings[index], now.listings[index])
         if found is None or found.first is None:
             return f"files{of or ' of the context'} changed"
         more = f" and {found.count - 1} more" if found.count > 1 else ""
@@ -176,13 +177,15 @@ class Reasons:
         old = {str(step.fields.get("manifest")) for step in self._nearest.trace.steps if step.kind == "image"}
         return old != {str(step.fields.get("manifest")) for step in self._images.values()}
 
-    def _inherited(self, nearest: Earlier, before: Step, now: Step, parents: Sequence[Digest]) -> str:
+    def _inherited(
+        self, build: Earlier, olds: Mapping[Digest, Step], before: Step, now: Step, parents: Sequence[Digest]
+    ) -> str:
         """What it stands on: the first tree that is another one."""
         for index, (parent, key) in enumerate(zip(parents, now.parents, strict=True)):
-            was = nearest.steps.get(before.parents[index]) if index < len(before.parents) else None
+            was = build.steps.get(before.parents[index]) if index < len(before.parents) else None
             if was is not None and was.key == key:
                 continue
-            image, mine = self._images.get(parent), self._pairs.get(parent)
+            image, mine = self._images.get(parent), olds.get(parent)
             name = self._names[parent][0]
             if was is None:
                 return f"because it stands on {quoted(name)} now"
@@ -206,17 +209,30 @@ def quoted(text: str) -> str:
     return line if len(line) <= _LONGEST else f"{line[: _LONGEST - 1]}…"
 
 
-def _nearest(
+def _counterparts(
     earlier: Sequence[Earlier], now: Mapping[Digest, tuple[str, Digest | None]]
-) -> tuple[Earlier | None, dict[Digest, Step]]:
-    """The build that shares most keys with this one, of equals the last; and its steps by the vertices they became."""
-    if not earlier:
-        return None, {}
+) -> tuple[Earlier | None, dict[Digest, tuple[Earlier, dict[Digest, Step]]]]:
+    """The build that shares most keys with this one, of equals the last; and with which build each vertex is to be
+    compared, and what all vertices were in that.
+
+    A step whose key that build did not come to know, since it failed, is looked for in the next nearest.
+    """
     keys = {key for _, key in now.values()}
-    nearest = max(earlier, key=lambda one: len(keys & one.steps.keys()))
-    vertices, steps = list(now), nearest.trace.steps
-    pairs = aligned([step.place for step in steps], [place(now[vertex][0]) for vertex in vertices])
-    return nearest, {vertices[new]: steps[old] for new, old in pairs.items()}
+    ranked = sorted(earlier, key=lambda one: -len(keys & one.steps.keys()))
+    found: dict[Digest, tuple[Earlier, dict[Digest, Step]]] = {}
+    left = list(now)
+    for one in ranked:
+        steps, vertices, left = one.trace.steps, left, []
+        pairs = aligned([step.place for step in steps], [place(now[vertex][0]) for vertex in now])
+        olds = {vertex: steps[pairs[n]] for n, vertex in enumerate(now) if n in pairs}
+        for vertex in vertices:
+            if vertex in olds and olds[vertex].key is None:
+                left.append(vertex)
+            elif vertex in olds:
+                found[vertex] = (one, olds)
+        if not left:
+            break
+    return ranked[0] if ranked else None, found
 
 
 def _unwritten(name: str, old: dict[str, Any], new: dict[str, Any]) -> str:

@@ -32,16 +32,17 @@ class Read(msgspec.Struct, frozen=True):
 
 
 class Step(msgspec.Struct, frozen=True, kw_only=True):
-    """name: as shown, `[build 2/4] RUN make`. line: of the Dockerfile, 0 for none. key: its digest.
+    """name: as shown, `[build 2/4] RUN make`. line: of the Dockerfile, 0 for none.
 
-    fields: those of the operation by their names, plain values, secrets masked. parents, contents: as in the key.
-    reads: for each of contents what it was selected from.
+    key: its digest, None where the build ended before it was known; all below is empty then. fields: those of the
+    operation by their names, plain values, secrets masked. parents, contents: as in the key. reads: for each of
+    contents what it was selected from.
     """
 
     name: str
-    key: Digest
     line: int = 0
-    fields: dict[str, Any]
+    key: Digest | None = None
+    fields: dict[str, Any] = {}
     parents: tuple[Digest, ...] = ()
     contents: tuple[Digest, ...] = ()
     reads: tuple[Read, ...] = ()
@@ -50,6 +51,19 @@ class Step(msgspec.Struct, frozen=True, kw_only=True):
     def kind(self) -> str:
         """exec, copy, mkdir or image."""
         return str(self.fields.get("type", ""))
+
+    @property
+    def sources(self) -> list[tuple[str, bool]]:
+        """What it reads by path, in the order of contents: each path, and whether there are wildcards in it."""
+        selected = [one for one in self.fields.get("sources") or [] if one["type"] == "select"]
+        mounts = [one for one in self.fields.get("mounts") or [] if one["kind"] == "bind" and one["input"] is not None]
+        return [(one["path"], bool(one["wildcard"])) for one in selected] + [(one["source"], False) for one in mounts]
+
+    @property
+    def listings(self) -> tuple[Digest, ...]:
+        """A name for the listing of each of contents: equal contents at another path are another listing."""
+        both = zip(self.contents, self.sources, strict=False)
+        return tuple(Digest.of(f"{contents} {path}".encode()) for contents, (path, _) in both)
 
     @property
     def place(self) -> Place:

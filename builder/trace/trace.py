@@ -30,7 +30,7 @@ class Trace(msgspec.Struct, frozen=True, kw_only=True):
     version: int = TRACE_VERSION
 
     def by_key(self) -> dict[Digest, Step]:
-        return {step.key: step for step in self.steps}
+        return {step.key: step for step in self.steps if step.key is not None}
 
 
 class Outcome(msgspec.Struct, frozen=True, kw_only=True):

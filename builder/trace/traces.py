@@ -2,7 +2,7 @@
 
 traces/<identity>/<fingerprint>       a trace; when it was last built is the file's time
 traces/<identity>/<fingerprint>.ran   what became of its steps; absent if the last such build found all in the cache
-traces/<identity>/<contents>.list     a listing
+traces/<identity>/<digest>.list       a listing
 
 An identity is one Dockerfile, context, target and platform, as a digest. Nothing here decides what is built: what is
 lost or damaged costs words. So nothing is synced, and what is too old goes, whenever something is added.
@@ -92,12 +92,12 @@ class Traces:
         os.makedirs(self.folder, mode=0o700, exist_ok=True)
         return self.folder
 
-    def listing(self, contents: Digest) -> str:
-        """Where the listing of a selection is kept."""
-        return os.path.join(self.folder, contents.hex + _LIST)
+    def listing(self, name: Digest) -> str:
+        """Where a listing is kept. name: see Step.listings."""
+        return os.path.join(self.folder, name.hex + _LIST)
 
-    def has_listing(self, contents: Digest) -> bool:
-        return os.path.exists(self.listing(contents))
+    def has_listing(self, name: Digest) -> bool:
+        return os.path.exists(self.listing(name))
 
     @property
     def temp(self) -> str:
@@ -109,7 +109,7 @@ class Traces:
         for name in names[KEPT:]:
             self._drop(name)
             self._drop(name + _RAN)
-        wanted = {f"{digest.hex}{_LIST}" for name in names[:KEPT] for digest in self._contents(name)}
+        wanted = {f"{digest.hex}{_LIST}" for name in names[:KEPT] for digest in self._listings(name)}
         for name in os.listdir(self.folder):
             if name.endswith(_LIST) and name not in wanted:
                 self._drop(name)
@@ -119,10 +119,10 @@ class Traces:
                     os.unlink(os.path.join(self._top, old, name))
                 os.rmdir(os.path.join(self._top, old))
 
-    def _contents(self, name: str) -> Iterator[Digest]:
+    def _listings(self, name: str) -> Iterator[Digest]:
         trace = self.load(name)
         for step in trace.steps if trace is not None else ():
-            yield from step.contents
+            yield from step.listings
 
     def _write(self, name: str, data: bytes) -> None:
         replace_file(os.path.join(self.folder, name), data, 0o600, self._temp, durable=False)

@@ -263,3 +263,20 @@ def test_the_same_in_another_folder(lapstrake: Lapstrake, context: Path, tmp_pat
     shutil.copytree(context, moved)
     folder(moved, {"src/a": "changed"})
     assert reasons(lapstrake.built(moved))[COPY] == "src/a changed (content)"
+
+
+def test_what_a_failed_build_did_not_come_to_know(lapstrake: Lapstrake, tmp_path: Path) -> None:
+    """The last stage is compared with the build before the failed one."""
+    text = "FROM base AS one\nCOPY src /src\nRUN test ! -e /src/bad && cp -r /src /out\n"
+    text += "FROM base\nWORKDIR /w\nCOPY --from=one /out /out\nRUN echo done\n"
+    context = folder(tmp_path / "context", {"Dockerfile": text, "src/a": "a"})
+    lapstrake.built(context)
+    folder(context, {"src/bad": ""})
+    lapstrake.refused(context)
+    assert "not known, since the build ended before" in lapstrake.run("explain", "COPY --from").out
+    (context / "src" / "bad").unlink()
+    folder(context, {"src/more": ""})
+    found = reasons(lapstrake.built(context))
+    assert found["COPY src /src"] == "src/bad removed and 1 more"
+    assert found["COPY --from=one /out /out"] == "out/more of stage one added"
+    assert found["RUN echo done"] == "because [stage-1 3/4] COPY --from=one /out /out changed"

@@ -21,8 +21,14 @@ def root(tmp_path: Path) -> str:
 
 
 def trace(name: str, *contents: Digest, context: str = "") -> Trace:
-    step = Step(name=name, key=Digest.of(name.encode()), fields={"type": "copy", "dest": "/"}, contents=contents)
+    sources = [{"type": "select", "path": "/a", "wildcard": False}]
+    fields = {"type": "copy", "dest": "/", "sources": sources}
+    step = Step(name=name, key=Digest.of(name.encode()), fields=fields, contents=contents)
     return Trace(steps=(step,), context=context)
+
+
+def listed(made: Trace) -> Digest:
+    return made.steps[0].listings[0]
 
 
 def put(traces: Traces, name: str, made: Trace, time: int, *outcomes: Outcome) -> None:
@@ -54,12 +60,13 @@ def test_the_old_go_with_their_listings(root: str) -> None:
     traces = Traces(root, "one")
     for n in range(KEPT + 3):
         traces.make()
-        listing.write(traces.listing(Digest.of(b"%d" % n)), [listing.Member(b"a", "file", 0)], traces.temp)
-        put(traces, f"{n:064}", trace(str(n), Digest.of(b"%d" % n)), n + 1, Outcome(name="x", state="done"))
+        made = trace(str(n), Digest.of(b"%d" % n))
+        listing.write(traces.listing(listed(made)), [listing.Member(b"a", "file", 0)], traces.temp)
+        put(traces, f"{n:064}", made, n + 1, Outcome(name="x", state="done"))
     assert traces.names() == [f"{n:064}" for n in range(KEPT + 2, 2, -1)]
     assert len(os.listdir(traces.folder)) == KEPT * 3
-    assert traces.has_listing(Digest.of(b"%d" % (KEPT + 2)))
-    assert not traces.has_listing(Digest.of(b"0"))
+    assert traces.has_listing(listed(made))
+    assert not traces.has_listing(listed(trace("0", Digest.of(b"0"))))
 
 
 def test_identities_are_bounded(root: str) -> None:
