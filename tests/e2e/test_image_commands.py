@@ -18,6 +18,7 @@ from tests.e2e.dockerregistry import DockerRegistry, docker_registry
 from tests.e2e.engine import Engine
 from tests.e2e.lapstrake import PROGRAM, Done, Lapstrake, folder
 from tests.memoryregistry import tar_of
+from tests.webserver import Exchange, serving
 
 pytestmark = pytest.mark.e2e
 
@@ -169,3 +170,33 @@ def test_import(engine: Engine, tmp_path: Path) -> None:
         )
     assert piped.stdout.decode() == ours.run("import", str(tmp_path / "a.tar")).out
     engine.call("rmi", "-f", "imported:1")
+
+
+FOUND = [
+    {"name": "debian", "description": "Debian is a\nLinux distribution. " + "x" * 60, "star_count": 5000,
+     "is_official": True, "is_automated": False},
+    {"name": "user/debian", "description": "<b>", "star_count": 3, "is_official": False, "is_automated": True},
+    {"name": "wide/名前", "description": "名" * 30, "star_count": 0, "is_official": False},
+]  # fmt: skip
+SEARCHES = (
+    (), ("--no-trunc",), ("-f", "stars=3"), ("-f", "is-official=true"), ("-f", "is-official=0"),
+    ("-f", "is-automated=true"), ("--format", "json"), ("--format", "{{.Name}} {{.IsOfficial}} {{json .}}"),
+    ("--format", r"table {{.Name}}\t{{.StarCount}}"), ("--limit", "101"), ("-f", "x=y"), ("--format", "{{.IsAutomated}}"),
+)  # fmt: skip
+
+
+def test_search(engine: Engine, tmp_path: Path) -> None:
+    """Of a registry that is searched as Docker Hub is."""
+
+    def answer(exchange: Exchange) -> None:
+        bodies = {"/v1/_ping": b"true", "/v1/search": json.dumps({"results": FOUND}).encode(), "/v2/": b"{}"}
+        body = bodies.get(exchange.path.partition("?")[0])
+        exchange.send(404 if body is None else 200, body or b"")
+
+    with serving(answer) as server:
+        for options in SEARCHES:
+            words = ("search", *options, f"{server.host}/deb")
+            theirs, done = engine.run(*words), in_process(Lapstrake(tmp_path), *words)
+            assert (done.out, done.status) == (theirs.stdout, theirs.returncode), words
+            asked = [seen.path for seen in server.seen if seen.path.startswith("/v1/search")]
+            assert len(set(asked)) <= 1
