@@ -31,7 +31,8 @@ def import_tar(stream: Readable, where: str, blobs: BlobStore, limits: Limits) -
                 writer.write(data)
             digest, size = writer.commit()
     except LayerFault as error:
-        raise SourceFault(f"{where}: {error.message}", error.hint) from error
+        hint = error.hint or "give the archive of a root file system, as `tar -C FOLDER -c .` makes one"
+        raise SourceFault(f"{where}: {error.message}", hint) from error
     return Layer(plain.digest, Descriptor(form.media_type, digest, size))
 
 

@@ -181,7 +181,7 @@ FOUND = [
 SEARCHES = (
     (), ("--no-trunc",), ("-f", "stars=3"), ("-f", "is-official=true"), ("-f", "is-official=0"),
     ("-f", "is-automated=true"), ("--format", "json"), ("--format", "{{.Name}} {{.IsOfficial}} {{json .}}"),
-    ("--format", r"table {{.Name}}\t{{.StarCount}}"), ("--limit", "101"), ("-f", "x=y"), ("--format", "{{.IsAutomated}}"),
+    ("--format", r"table {{.Name}}\t{{.StarCount}}"), ("--limit", "101"), ("-f", "x=y"), ("--format", "{{.No}}"),
 )  # fmt: skip
 
 
