@@ -66,7 +66,7 @@ def problem_of(db: sqlite3.Connection) -> str:
 
 
 def shrink_database(db: sqlite3.Connection) -> None:
-    """Give unused pages back to the disk, if they are many; others wait meanwhile. Where they take too long it is left."""
+    """Give unused pages back to the disk, if they are many. Others wait for it; if they take too long, it is left."""
     (unused,), (pages,) = db.execute("PRAGMA freelist_count").fetchone(), db.execute("PRAGMA page_count").fetchone()
     if pages > _FEW and unused * 4 > pages:
         with suppress(sqlite3.OperationalError):

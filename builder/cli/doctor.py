@@ -16,7 +16,8 @@ from cache.errors import CacheFault
 if TYPE_CHECKING:
     from builder.upkeep.finding import Finding
 
-_HELP = """Check what this machine lets a build do, and whether the store is whole: every blob is hashed.
+_HELP = """Check what this machine lets a build do, and whether the store is whole: every blob is hashed, and every file
+of an unpacked layer compared with it.
 
 With --fix, what is damaged is deleted, so that the next build makes it anew; an image that lost a part loses its names.
 Ends with 1 if damage was found and is still there.
@@ -31,7 +32,7 @@ Examples:
 
 @click.command("doctor", help=_HELP)
 @click.option("--fix", is_flag=True, help="Set right what is found.")
-@click.option("--quick", is_flag=True, help="Look at the sizes of blobs only.")
+@click.option("--quick", is_flag=True, help="Look at what is there and how long it is, not at bytes.")
 @click.option("--format", "form", type=click.Choice(["text", "json"]), default="text", help="How it is said.")
 @click.pass_context
 def command(ctx: click.Context, fix: bool, quick: bool, form: str) -> int:

@@ -13,16 +13,23 @@ from concurrent.futures import ThreadPoolExecutor
 from builder.images.image import Image
 from builder.images.store import ImageStore, StoredImage
 from builder.images.sweep import named
+from builder.layer.limits import Limits
+from builder.layer.openarchive import open_archive
+from builder.layer.whiteout import from_oci
 from builder.oci.descriptor import INDEXES, Descriptor
-from builder.snapshot.registry import Registry
+from builder.snapshot.probe import in_user_namespace
+from builder.snapshot.registry import Registered, Registry
 from builder.solve.result import Result
 from builder.upkeep.finding import Finding
+from builder.upkeep.owners import Owners
+from builder.upkeep.treecheck import difference
 from cache.digest import Digest
 from cache.errors import CacheFault, DigestMismatch, Fault
 from cache.record import recall
 from cache.store import Store
 
 _REBUILT = "the next build that needs it makes it anew"
+_DOUBT = "it is unpacked again; what was made on it since may be wrong: lapstrake prune --all forgets all steps"
 _GONE = "build, load or pull it again"
 
 
@@ -41,10 +48,12 @@ class Doctor:
         """All findings, each when it is made."""
         yield from self._index()
         yield from self._layout()
+        # Before anything is set right, since that takes names away.
+        layers = Owners(self._store, self._images).layers if not self._quick else {}
         yield from self._blobs()
         yield from self._results()
         yield from self._listed()
-        yield from self._trees()
+        yield from self._trees(layers)
         yield from self._leftovers()
 
     def _index(self) -> Iterator[Finding]:
@@ -147,7 +156,7 @@ class Doctor:
             self._images.forget({stored.descriptor.digest})
         return Finding(name, problem, fixed=self._fix, hint=f"{'it was untagged: ' if self._fix else ''}{_GONE}")
 
-    def _trees(self) -> Iterator[Finding]:
+    def _trees(self, layers: dict[Digest, Digest]) -> Iterator[Finding]:
         problem = self._registry.problem()
         if problem:
             if self._fix:
@@ -162,18 +171,29 @@ class Doctor:
                 return
         rows = self._registry.registered()
         self.checked["trees"] = len(rows)
-        missing = [row for row in rows if not os.path.isdir(os.path.join(self._registry.folder, row.id))]
-        still = {row.id for row in self._registry.registered()} if missing else set()
-        for row in missing:
-            if row.id in still:
-                if self._fix:
-                    self._registry.evict([row])
-                yield Finding(
-                    f"tree {row.id}",
-                    f"the folder of {row.key} is missing",
-                    fixed=self._fix,
-                    hint="it is unpacked again",
-                )
+        for row in rows:
+            problem, hint = self._tree(row, layers)
+            if problem and row in self._registry.registered():  # else it was pruned just now
+                fixed = self._fix and bool(self._registry.evict([row]))
+                yield Finding(f"tree {row.id}", problem, fixed=fixed, hint=hint)
+
+    def _tree(self, row: Registered, layers: dict[Digest, Digest]) -> tuple[str, str]:
+        """What is wrong with an unpacked layer, "" for nothing, and what comes of it."""
+        path = os.path.join(self._registry.folder, row.id)
+        if not os.path.isdir(path):
+            return f"the folder of {row.key} is missing", "it is unpacked again"
+        blob = layers.get(Digest.parse(row.key)) if row.key.startswith("sha256:") else None
+        if blob is None or not self._store.blobs.has(blob):
+            return "", ""
+        rootless = in_user_namespace()
+        try:
+            with self._store.blobs.open(blob) as reader:
+                members = from_oci(open_archive(reader, Limits(), f"blob {blob}"))
+                problem = difference(path, members, userxattr=rootless, owners=not rootless)
+                reader.finish()
+        except Fault:
+            return "", ""  # of the blob, which is looked at by itself
+        return problem and f"{problem} in layer {row.key}", _DOUBT
 
     def _leftovers(self) -> Iterator[Finding]:
         blobs = self._store.blobs

@@ -90,7 +90,8 @@ class Owners:
     def _image_chains(self, images: ImageStore) -> list[tuple[Digest, Digest]]:
         found: list[tuple[Digest, Digest]] = []
         descriptors = [image.descriptor for image in images.list()]
-        bases = [recall(value, Descriptor) for value in self._store.index.memos(BASE_MEMO)]
+        memos = (value for kind in (BASE_MEMO, "import") for value in self._store.index.memos(kind))
+        bases = [recall(value, Descriptor) for value in memos]
         for descriptor in (*descriptors, *(base for base in bases if base is not None)):
             try:
                 members = images.members(descriptor)

@@ -29,19 +29,24 @@ def test_harm_is_found_named_and_healed(lapstrake: Lapstrake, tmp_path: Path) ->
     flipped[len(flipped) // 2] ^= 1
     blobs[-2].chmod(0o600)
     blobs[-2].write_bytes(flipped)
+    kept = next((lapstrake.store / "snapshots").glob("*/bin/busybox"))
+    with open(kept, "r+b") as file:
+        file.seek(5000)
+        file.write(b"not what it was")
+    changed = kept.parent.parent.name
     database = sqlite3.connect(lapstrake.store / "snapshots.db")
-    (tree,) = database.execute("SELECT id FROM folders ORDER BY key LIMIT 1").fetchone()
+    (gone,) = database.execute("SELECT id FROM folders WHERE id != ?", (changed,)).fetchone()
     database.close()
-    shutil.rmtree(lapstrake.store / "snapshots" / tree)
+    shutil.rmtree(lapstrake.store / "snapshots" / gone)
 
     found = lapstrake.run("doctor", "--format=json")
     assert found.status == 1
     said = json.loads(found.out)
-    assert said["left"] == 2
-    assert [one["place"] for one in said["findings"] if one["damage"]] == [
-        f"blob sha256:{blobs[-2].name}",
-        f"tree {tree}",
-    ]
+    overlay = "overlay: can" in whole.out  # whole trees, where there is none, are of no one blob
+    places = {f"blob sha256:{blobs[-2].name}", f"tree {gone}"} | ({f"tree {changed}"} if overlay else set())
+    assert {one["place"] for one in said["findings"] if one["damage"]} == places
+    assert said["left"] == len(places)
+    assert not overlay or "'bin/busybox' has other bytes" in found.out
     assert lapstrake.run("doctor", "--quick").status == 1  # the folder
     healed = lapstrake.run("doctor", "--fix")
     assert healed.status == 0, healed.out
@@ -50,7 +55,8 @@ def test_harm_is_found_named_and_healed(lapstrake: Lapstrake, tmp_path: Path) ->
     assert lapstrake.run("doctor").status == 0
     lapstrake.built(context, "-t", "app", "-o", f"type=docker,dest={tmp_path}/after.tar", "-o", "type=image")
     assert flatten(tmp_path / "after.tar").files == flatten(tmp_path / "before.tar").files
-    assert lapstrake.run("doctor").status == 0
+    again = lapstrake.run("doctor")
+    assert again.status == 0, again.out
 
 
 def test_a_cut_index(lapstrake: Lapstrake, tmp_path: Path) -> None:
