@@ -195,10 +195,17 @@ def _form(spec: CacheSpec) -> Any:
 
 
 def _reset(spec: CacheSpec, export: CacheExport, report: Reporter) -> None:
+    """Whatever hinders that is a warning: the cache is written."""
     from builder.remotecache.folderstorage import FolderStorage
 
-    if spec.reset and isinstance(export.storage, FolderStorage) and not export.storage.reset():
-        report.warn(f"{spec.path} is not reset: another build exports to it")
+    if not spec.reset or not isinstance(export.storage, FolderStorage):
+        return
+    try:
+        done, words = export.storage.reset(), "another build exports to it"
+    except (Fault, OSError) as error:
+        done, words = False, error.message if isinstance(error, Fault) else str(error.strerror)
+    if not done:
+        report.warn(f"{spec.path} is not reset: {words}")
 
 
 class _Opener:

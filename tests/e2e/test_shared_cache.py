@@ -350,3 +350,20 @@ def test_ctrl_c(lapstrake: Lapstrake, context: Path, tmp_path: Path, where: str)
         memory.go.set()
     assert process.returncode == 130, err.decode()
     assert not list((tmp_path / "b" / "tmp").iterdir())
+
+
+@pytest.mark.e2e
+def test_images_of_several_platforms(lapstrake: Lapstrake, tmp_path: Path) -> None:
+    """Inline: each image has the records of its own steps. A cache elsewhere has all."""
+    lines = "FROM scratch\nARG TARGETARCH\nCOPY in /in-$TARGETARCH\nCOPY in /both\n"
+    context = folder(tmp_path / "context", {"Dockerfile": lines, "in": "text"})
+    both = ("--platform", "linux/amd64,linux/arm64")
+    memory = MemoryRegistry()
+    with running(memory) as host:
+        to = ("--cache-to", "type=inline", "--cache-to", f"type=registry,ref={host}/cache")
+        lapstrake.built(context, *both, *to, "-o", f"type=registry,name={host}/app")
+        for number, source in enumerate((f"{host}/app", f"{host}/cache")):
+            done = machine(tmp_path, str(number), lapstrake).built(context, *both, "--cache-from", source, "-t", "app")
+            assert (done.cached, fetched(done)) == (4, 3), done.err
+        one = ("--platform", "linux/arm64", "--cache-from", f"{host}/app", "-t", "app")
+        assert machine(tmp_path, "one", lapstrake).built(context, *one).cached == 2
