@@ -171,6 +171,7 @@ class _Tree(ABC):
             made = self._make(fd, name, entry, content)
         except FileExistsError:
             self._forget(entry.path)
+            fd, name = self.parent(entry.path)  # anew: making a hard link may have closed it
             remove(fd, name)
             made = self._make(fd, name, entry, content)
         if made:

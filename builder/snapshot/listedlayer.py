@@ -54,13 +54,36 @@ class ListedLayer:
             return
         if before is not None and before.kind is Kind.WHITEOUT:
             self._opaque.add(path)
+        if path in self._linked:
+            self._part(path)
+        if entry.kind is not Kind.DIR and path in self._names:
+            self._forget(path + b"/")
+            del self._names[path]
         if entry.kind is Kind.HARDLINK:
             target = self._linked.get(entry.link, entry.link)
-            if target not in self._entries:
+            if path == entry.link or target not in self._entries or self._entries[target].kind is Kind.DIR:
                 raise LayerFault(f"hard link {path!r} points to {entry.link!r}, which is not in its layer")
             self._linked[target] = self._linked[path] = target
         self._entries[path] = entry
         self._name(path)
+
+    def _forget(self, beneath: bytes) -> None:
+        """A folder becomes something else: what this layer wrote there is gone."""
+        for path in [name for name in self._linked if name.startswith(beneath)]:
+            self._part(path)
+        for path in [name for name in self._entries if name.startswith(beneath)]:
+            del self._entries[path]
+        for path in [name for name in self._names if name.startswith(beneath)]:
+            del self._names[path]
+
+    def _part(self, path: bytes) -> None:
+        """A name of a file with several is about to become something else; the others stay."""
+        first = self._linked.pop(path)
+        rest = [name for name, at in self._linked.items() if at == first == path]
+        for name in rest:
+            self._linked[name] = rest[0]
+        if rest:
+            self._entries[rest[0]] = replace(self._entries[path], path=rest[0])
 
     def _name(self, path: bytes) -> None:
         while path:
@@ -70,6 +93,8 @@ class ListedLayer:
                 return
             names.add(name)
             above = self._entries.get(parent)
+            if above is not None and above.kind not in (Kind.DIR, Kind.WHITEOUT):
+                raise LayerFault(f"{path!r} lies beneath {parent!r}, which this layer made a non-folder")
             if above is not None and above.kind is Kind.WHITEOUT:
                 del self._entries[parent]
                 self._opaque.add(parent)

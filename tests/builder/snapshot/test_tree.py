@@ -125,6 +125,62 @@ def test_lists_and_folders_are_seen_alike(seed: int, count: int) -> None:
         shutil.rmtree(place)
 
 
+def _members(rng: random.Random) -> list[Item]:
+    """What no honest archive holds: names that come again as something else, members beneath links and files."""
+    items: list[Item] = []
+    for number in range(rng.randrange(2, 9)):
+        path = b"/".join(rng.choices([b"a", b"b"], k=rng.choice([1, 1, 2, 3])))
+        kind = rng.choice([Kind.FILE, Kind.DIR, Kind.SYMLINK, Kind.HARDLINK, Kind.HARDLINK])
+        data = b"%d" % number
+        if kind is Kind.FILE:
+            items.append((Entry(path=path, kind=kind, mode=0o644, size=len(data)), BytesContent(data)))
+        elif kind is Kind.DIR:
+            items.append((Entry(path=path, kind=kind, mode=0o755), None))
+        else:
+            link = data if kind is Kind.SYMLINK else rng.choice(items)[0].path if items else b"x"
+            items.append((Entry(path=path, kind=kind, mode=0o777, link=link), None))
+    return items
+
+
+@given(st.integers(0, 10**9))
+@settings(max_examples=300, deadline=None)
+def test_archives_that_contradict_themselves_are_seen_alike(seed: int) -> None:
+    """Unpacked or not: the same tree, or refused in both."""
+    items = _members(random.Random(seed))
+    place = Path(tempfile.mkdtemp())
+    try:
+        try:
+            folder = _names_and_bytes(MergedTree([_folder(place / "layer", items)]))
+        except LayerFault:
+            with pytest.raises(LayerFault):
+                _listed_in_order(items)
+            return
+        assert _names_and_bytes(MergedTree([_listed_in_order(items)])) == folder
+    finally:
+        shutil.rmtree(place)
+
+
+def _listed_in_order(items: list[Item]) -> ListedLayer:
+    """With the bytes that each name has in the end, as an unpacked layer gives them."""
+    contents: dict[bytes, Content] = {}
+    for entry, content in items:
+        if entry.kind is Kind.HARDLINK and entry.link in contents:
+            contents[entry.path] = contents[entry.link]
+        elif content is not None:
+            contents[entry.path] = content
+    return ListedLayer([entry for entry, _ in items], lambda path: contents[path])
+
+
+def _names_and_bytes(tree: MergedTree) -> dict[bytes, tuple[str, bytes]]:
+    found = {}
+    for entry in tree.walk(b""):
+        whole = tree.lookup(entry.path)
+        assert whole is not None
+        data = b"".join(tree.content(entry.path).chunks()) if whole.kind is Kind.FILE else whole.link
+        found[entry.path] = (whole.kind.value, data)
+    return found
+
+
 def test_hard_links_within_a_layer(tmp_path: Path) -> None:
     (tmp_path / "up").mkdir()
     (tmp_path / "up" / "b").write_text("data")
