@@ -61,8 +61,16 @@ class Answer:
             yield from self._response.iter_raw()
 
     def close(self) -> None:
+        """One without a body is read to its end, where it is already, so that its connection is kept for the next."""
         with translated(self._url):
+            if self._is_empty() and not self._response.is_stream_consumed:
+                for _ in self._response.iter_raw():
+                    break
             self._response.close()
+
+    def _is_empty(self) -> bool:
+        none = self._response.request.method == "HEAD" or self.status in (204, 304)
+        return none or self.headers.get("content-length") == "0"
 
     def abort(self) -> None:
         """From another thread: whoever reads the body fails now."""

@@ -251,6 +251,25 @@ def test_canceled_while_there_is_no_connection(transport: Transport) -> None:
             get(transport, url)
 
 
+@pytest.mark.parametrize(
+    ("method", "status", "body"), [("POST", 202, b""), ("PUT", 201, b""), ("HEAD", 200, b"x" * 9), ("GET", 204, b"")]
+)
+def test_a_connection_is_kept_after_an_answer_without_a_body(
+    transport: Transport, method: str, status: int, body: bytes
+) -> None:
+    ports = set()
+
+    def answer(exchange: Exchange) -> None:
+        ports.add(exchange.client_address[1])
+        exchange.send(status, body)
+
+    with serving(answer) as server:
+        for _ in range(3):
+            with transport.stream(method, server.url) as response:
+                assert response.status == status
+    assert len(ports) == 1
+
+
 def test_canceled_between_two_attempts() -> None:
     transport = Transport(agent="t", now=lambda: 0.0, retries=Retries(first=600.0, longest=600.0))
     with serving(lambda e: e.send(503)) as server:
