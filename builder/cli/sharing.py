@@ -100,10 +100,11 @@ class Sharing:
                 _reset(spec, export, self._report)
             except (LostResult, KeyboardInterrupt):
                 raise
-            except Fault as error:
-                words = f"failed to export cache to {export.storage.name}: {error.message}"
+            except (Fault, OSError) as error:
+                said, hint = (error.message, error.hint) if isinstance(error, Fault) else (str(error.strerror), "")
+                words = f"failed to export cache to {export.storage.name}: {said}"
                 if not spec.ignore_error:
-                    raise OutputFault(words, error.hint or "with ignore-error=true the build goes on") from error
+                    raise OutputFault(words, hint or "with ignore-error=true the build goes on") from error
                 self._report.warn(words)
             self._report.done(step)
         return manifest
@@ -135,19 +136,10 @@ def opened_sharing(request: BuildRequest, store: Store, report: Reporter) -> Ite
         return
     from builder.remotecache.cacheexport import CacheExport, index_type
     from builder.remotecache.folderstorage import FolderStorage
-    from builder.remotecache.imports import Imports
 
     with ExitStack() as stack:
         opener = _Opener(stack)
-        imports = None
-        if request.cache_from:
-            for spec in request.cache_from:
-                if spec.problem:
-                    report.warn(f"cache import skipped: {spec.problem}")
-            sources = [spec for spec in request.cache_from if not spec.problem]
-            storages = [opener.storage(spec) for spec in sources]
-            mounts = [one for one, spec in zip(storages, sources, strict=True) if spec.mounts]
-            imports = Imports(storages, store, report, time.time(), mounts)
+        imports = _imports(request, store, report, opener) if request.cache_from else None
         exports = []
         for spec in request.cache_to:
             if spec.kind == "inline":
@@ -174,6 +166,23 @@ def opened_sharing(request: BuildRequest, store: Store, report: Reporter) -> Ite
             stack.callback(export.close)
             exports.append((spec, export))
         yield Sharing(imports, exports, any(spec.kind == "inline" for spec in request.cache_to), report)
+
+
+def _imports(request: BuildRequest, store: Store, report: Reporter, opener: _Opener) -> Imports:
+    """What cannot even be opened is a warning, too."""
+    from builder.remotecache.imports import Imports
+
+    storages, mounts = [], []
+    for spec in request.cache_from:
+        try:
+            if spec.problem:
+                raise OutputFault(spec.problem)
+            storages.append(opener.storage(spec))
+            if spec.mounts:
+                mounts.append(storages[-1])
+        except OutputFault as error:
+            report.warn(f"cache import skipped: {error.message}")
+    return Imports(storages, store, report, time.time(), mounts)
 
 
 def check_exports(specs: tuple[CacheSpec, ...]) -> None:
@@ -209,7 +218,7 @@ def _reset(spec: CacheSpec, export: CacheExport, report: Reporter) -> None:
 
 
 class _Opener:
-    """Storages by their specs; registries are opened once for each way of trusting them."""
+    """Storages by their specs. What they open is closed with the stack."""
 
     def __init__(self, stack: ExitStack) -> None:
         self._stack = stack

@@ -77,9 +77,11 @@ class S3Storage:
                 found = self._client().head_object(Bucket=self._bucket, Key=key)
         except NotThere:
             return False
-        if found["ContentLength"] != blob.size:
+        if found.get("ContentLength") != blob.size:
             return False
-        if self._now() - found["LastModified"].timestamp() > self._options.touch_refresh and blob.size <= _COPY_LIMIT:
+        written = found.get("LastModified")
+        age = self._now() - written.timestamp() if written is not None else 0
+        if age > self._options.touch_refresh and blob.size <= _COPY_LIMIT:
             with self._faults(key):
                 source = {"Bucket": self._bucket, "Key": key}
                 self._client().copy_object(Bucket=self._bucket, Key=key, CopySource=source, MetadataDirective="REPLACE")
@@ -236,14 +238,14 @@ class _Download:
                     raise Interrupted(f"s3://{self._bucket}/{self._key} broke off {self._breaks} times") from error
                 continue
             self._at += len(data)
-            if not data and self._at < self._size:
+            if self._at > self._size or (not data and self._at < self._size):
                 raise RegistryFault(f"s3://{self._bucket}/{self._key} has {self._at} bytes, not {self._size}")
             return data
 
     def _opened(self) -> Any:
         wanted = {"Range": f"bytes={self._at}-"} if self._at else {}
         answer = self._client.get_object(Bucket=self._bucket, Key=self._key, **wanted)
-        if answer["ContentLength"] != self._size - self._at:
-            has = answer["ContentLength"] + self._at
-            raise RegistryFault(f"s3://{self._bucket}/{self._key} has {has} bytes, not {self._size}")
+        rest = answer.get("ContentLength")  # a server need not say
+        if rest is not None and rest != self._size - self._at:
+            raise RegistryFault(f"s3://{self._bucket}/{self._key} has {rest + self._at} bytes, not {self._size}")
         return answer["Body"]

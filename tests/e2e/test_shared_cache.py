@@ -193,8 +193,10 @@ def test_what_is_damaged_is_made_anew_and_mended(lapstrake: Lapstrake, context: 
 def test_what_cannot_be_reached(lapstrake: Lapstrake, context: Path, tmp_path: Path) -> None:
     """An import that fails is a warning; an export that fails is an error, and the image is there all the same."""
     sources = ("--cache-from", "127.0.0.1:1/no:cache", "--cache-from", f"type=local,src={tmp_path}/none")
-    done = lapstrake.built(context, *sources, "--cache-from", "type=inline", "-o", "type=cacheonly")
+    none = ("--cache-from", "type=inline", "--cache-from", "type=s3,region=x")
+    done = lapstrake.built(context, *sources, *none, "-o", "type=cacheonly", env={"AWS_BUCKET": ""})
     assert "cache import skipped: unknown cache importer: inline" in done.err
+    assert "cache import skipped: bucket ($AWS_BUCKET) not set for s3 cache" in done.err
     assert done.err.count("cache import from") == 2 and done.cached == 0
     cached = lapstrake.built(context, *sources, "-o", "type=cacheonly")
     assert "import" not in cached.err and cached.cached == STEPS  # nobody had to be asked
