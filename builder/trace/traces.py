@@ -62,12 +62,15 @@ class Traces:
 
     def elsewhere(self, like: Callable[[Trace], bool]) -> Traces:
         """The traces of what was built last in another place and is like this; these, if there is none such."""
-        others = sorted(_times(self._top), reverse=True)[:_ELSEWHERE]
-        for traces in (Traces(self._root, name) for _, name in others):
+        for traces in self._others():
             loaded = (traces.load(name) for name in traces.names()[:1])
             if any(trace is not None and like(trace) for trace in loaded):
                 return traces
         return self
+
+    def _others(self) -> list[Traces]:
+        names = [name for _, name in sorted(_times(self._top), reverse=True)]
+        return [Traces(self._root, name) for name in names[: _ELSEWHERE + 1] if name != os.path.basename(self.folder)]
 
     def outcomes(self, name: str) -> tuple[Outcome, ...]:
         """Of the last build with this fingerprint; () if it found all in the cache."""
@@ -85,6 +88,7 @@ class Traces:
             self._write(name + _RAN, record.encode(outcomes))
         else:
             self._drop(name + _RAN)
+        self._borrow(trace)
         self._tidy()
 
     def make(self) -> str:
@@ -103,6 +107,14 @@ class Traces:
     def temp(self) -> str:
         """Begin of a temp file's name."""
         return self._temp
+
+    def _borrow(self, trace: Trace) -> None:
+        """What a step found in the cache has selected, its listing is where the step ran: for another target, say."""
+        missing = {one for step in trace.steps for one in step.listings if not self.has_listing(one)}
+        for other in self._others() if missing else ():
+            for name in missing:
+                with suppress(FileNotFoundError, FileExistsError):
+                    os.link(other.listing(name), self.listing(name))
 
     def _tidy(self) -> None:
         names = self.names()

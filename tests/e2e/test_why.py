@@ -280,3 +280,10 @@ def test_what_a_failed_build_did_not_come_to_know(lapstrake: Lapstrake, tmp_path
     assert found["COPY src /src"] == "src/bad removed and 1 more"
     assert found["COPY --from=one /out /out"] == "out/more of stage one added"
     assert found["RUN echo done"] == "because [stage-1 3/4] COPY --from=one /out /out changed"
+
+
+def test_a_step_that_ran_for_another_target(lapstrake: Lapstrake, context: Path) -> None:
+    lapstrake.built(context, "--target", "one")
+    assert COPY in lapstrake.built(context).steps("CACHED")
+    folder(context, {"src/b": "new"})
+    assert reasons(lapstrake.built(context))[COPY] == "src/b changed (content)"
