@@ -28,7 +28,7 @@ from builder.images.image import Image, assemble
 from builder.images.index import AnyImage, ImageIndex, join
 from builder.layer.codec import Codec, codec
 from builder.layer.layer import Layer
-from builder.oci.descriptor import OCI_LAYER, OCI_LAYER_ZSTD, Descriptor
+from builder.oci.descriptor import Descriptor
 from builder.oci.platform import Platform
 from builder.oci.reference import Reference
 from builder.solve.assemble import rfc3339
@@ -127,7 +127,7 @@ class Delivery:
         """The image with the layers, media types and annotations that the output asks for."""
         spec, image, base_layers = self.spec, part.image, part.base_layers
         layers = self._rewritten(image.layers, base_layers, warn, date)
-        layers = self._recompressed(layers, base_layers)
+        layers = self._recompressed(layers, part)
         annotations, descriptor = of_image(spec.annotations, part.platform, joined)
         if layers == image.layers and not (annotations or descriptor or spec.docker_types):
             return image
@@ -147,27 +147,27 @@ class Delivery:
         from builder.export.rewritten import rewritten
 
         own = [
-            rewritten(layer, date, self._codec(layer), self._store.blobs, self._store.index)
+            rewritten(layer, date, self._codec(), self._store.blobs, self._store.index)
             for layer in layers[base_layers:]
         ]
         return (*layers[:base_layers], *own)
 
-    def _codec(self, layer: Layer) -> Codec:
-        """The one that a layer made anew is packed with: the output's, else that of its present form."""
-        if self.spec.compression or self.spec.level is not None:
-            return codec(self.spec.compression or "gzip", self.spec.level)
-        forms = {OCI_LAYER: "uncompressed", OCI_LAYER_ZSTD: "zstd"}
-        return codec(forms.get(layer.blob.media_type, "gzip"))
+    def _codec(self) -> Codec:
+        """The one that the build's own layers are to be packed with, whatever form a cache has them in."""
+        return codec(self.spec.compression or "gzip", self.spec.level)
 
-    def _recompressed(self, layers: tuple[Layer, ...], base_layers: int) -> tuple[Layer, ...]:
-        spec = self.spec
-        if not spec.compression and spec.level is None:
-            return layers
-        form, exact = codec(spec.compression or "gzip", spec.level), spec.level is not None
-        variants = IndexVariants(self._store.index)
-        keep = 0 if spec.force else base_layers
-        changed = [recompress(layer, form, self._store.blobs, variants, exact=exact) for layer in layers[keep:]]
-        return (*layers[:keep], *changed)
+    def _recompressed(self, layers: tuple[Layer, ...], part: Part) -> tuple[Layer, ...]:
+        """A layer stays as it is if it has the form, and if none is named and it is a base's or has the usual one."""
+        spec, form, variants = self.spec, self._codec(), IndexVariants(self._store.index)
+        named = bool(spec.compression) or spec.level is not None
+        keep = 0 if named and spec.force else part.base_layers
+        made = list(layers)
+        for n, layer in enumerate(layers[keep:], keep):
+            packed = part.forms.get(layer.blob.digest, "")
+            if packed != form.fingerprint and (named or packed):
+                exact = bool(packed) or spec.level is not None
+                made[n] = recompress(layer, form, self._store.blobs, variants, exact=exact)
+        return tuple(made)
 
 
 def check_iidfile(request: BuildRequest) -> None:

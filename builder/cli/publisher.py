@@ -15,6 +15,7 @@ from builder.cli.request import BuildRequest
 from builder.cli.sharing import Sharing
 from builder.errors import OutputFault
 from builder.export.exporter import Part
+from builder.export.options import OutputSpec
 from builder.graph.event import Warned
 from builder.graph.program import Program
 from builder.images.index import AnyImage, join
@@ -30,7 +31,10 @@ if TYPE_CHECKING:
 
 
 class Publisher:
-    """deliveries: one for each -o, already checked. bases, sharing: give the layers that are not here yet."""
+    """deliveries: one for each -o, already checked, none for the store alone.
+
+    bases, sharing: give the layers that are not here yet.
+    """
 
     def __init__(
         self,
@@ -45,7 +49,7 @@ class Publisher:
         self._request = request
         self._store = store
         self._images = images
-        self._deliveries = deliveries
+        self._deliveries = deliveries or (Delivery(OutputSpec(kind="image"), store),)
         self._bases = bases
         self._sharing = sharing
         self._report = report
@@ -54,9 +58,9 @@ class Publisher:
         """See to it that the layers are here whose bytes an output wants. Nothing is written yet."""
         kinds = {delivery.spec.kind for delivery in self._deliveries}
         for part in parts:
-            if not kinds or "image" in kinds:
+            if "image" in kinds:
                 self._bases.complete(part.image.layers)  # what is listed is whole
-            if not kinds or kinds - {"registry", "cacheonly"}:
+            if kinds - {"registry", "cacheonly"}:
                 self._sharing.complete(part.image.layers)
 
     def publish(
@@ -75,8 +79,6 @@ class Publisher:
         request, image = self._request, self._result(parts)
         step = self._report.begin("exporting to image")
         created = rfc3339(int(time.time()))
-        if not self._deliveries:
-            self._keep(image, request.tags, created)
         for delivery in self._deliveries:
             dated = self._dated(programs, parts, delivery.spec.epoch)
             loading = self._report.begin(f"importing to {delivery.engine}") if delivery.loads else None

@@ -195,7 +195,8 @@ class Session:
         def tree() -> Iterator[Item]:
             return self._trees.items(stack) if stack and self._trees is not None else iter(())
 
-        return Part(program.platform, image, len(program.config.diff_ids), tree)
+        forms = {stratum.wait().blob.digest: stratum.form for stratum in stack if stratum.form}
+        return Part(program.platform, image, len(program.config.diff_ids), tree, forms)
 
     def _local_executor(self, trees: Trees) -> LocalExecutor:
         request = self.reading.request

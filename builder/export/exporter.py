@@ -12,18 +12,23 @@ from builder.images.index import AnyImage
 from builder.layer.entry import Item
 from builder.oci.platform import Platform
 from builder.oci.reference import Reference
+from cache.digest import Digest
 
 TreeSource = Callable[[], Iterator[Item]]
 """Gives the image's merged root file system: parents first, in name order, no whiteouts."""
 
 
 class Part(msgspec.Struct, frozen=True):
-    """What was built for one platform. base_layers: how many of the image's layers are those of its base."""
+    """What was built for one platform. base_layers: how many of the image's layers are those of its base.
+
+    forms: blobs of layers that were not packed in the usual form -> the fingerprint of what they were packed with.
+    """
 
     platform: Platform
     image: Image
     base_layers: int
     tree: TreeSource
+    forms: dict[Digest, str] = {}
 
 
 class Exporter(Protocol):

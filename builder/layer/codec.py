@@ -179,3 +179,6 @@ def codec(name: str, level: int | None = None) -> Codec:
     if not lowest <= level <= highest:
         raise OutputFault(f"compression level {level} is out of range for {name}", f"use {lowest} to {highest}")
     return Gzip(level) if name == "gzip" else Zstd(level)
+
+
+USUAL: Codec = codec("gzip")  # of layers for which nobody asks for another form

@@ -137,7 +137,7 @@ class LocalExecutor:
 
         def finish() -> Layer:
             changed = _Changed()
-            layer = self._pack(draft.changes(), changed.count)
+            layer = self._pack(task, draft.changes(), changed.count)
             _stratum(task).files = changed.files
             self._trees.keep(task.below, layer, folder)
             return layer
@@ -163,15 +163,17 @@ class LocalExecutor:
         """Pack now, since the layer's list of entries is what later steps look at."""
         stratum = _stratum(task)
         listing: list[Entry] = []
-        layer = self._pack(items, listing.append)
+        layer = self._pack(task, items, listing.append)
         stratum.listing = listing
         stratum.files = sum(entry.kind not in _FOLDERS for entry in listing)
         stratum.pack_done(layer)
         return lambda: layer
 
-    def _pack(self, items: Iterable[Item], told: Callable[[Entry], object]) -> Layer:
+    def _pack(self, task: Task, items: Iterable[Item], told: Callable[[Entry], object]) -> Layer:
+        from builder.layer.codec import USUAL
         from builder.layer.pack import pack
 
+        _stratum(task).form = "" if self._codec.fingerprint == USUAL.fingerprint else self._codec.fingerprint
         with self._packers:
             if self._canceled.is_set():
                 raise Canceled("canceled")

@@ -14,12 +14,13 @@ class Result(msgspec.Struct, frozen=True):
 
     on: the ChainIDs of the trees that shaped it, in order of the vertex's inputs. A step that is made anew under its
     key need not give the same bytes again; on another tree than these the result is not to be used. files: members of
-    the layer that are no folders, None where nobody counted.
+    the layer that are no folders, None where nobody counted. form: the fingerprint of the codec, "" for the usual one.
     """
 
     layer: Layer
     on: tuple[Digest, ...] = ()
     files: int | None = None
+    form: str = ""
 
 
 def find(store: Store, key: Digest) -> Result | None:

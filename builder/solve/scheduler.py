@@ -209,7 +209,7 @@ class Scheduler:
         if twin is not None:
             self._nodes[digest].stratum = self._nodes[twin].stratum
         elif found is not None:
-            self._nodes[digest].stratum = Stratum(found.layer, found.files)
+            self._nodes[digest].stratum = Stratum(found.layer, found.files, found.form)
             self._stored(digest, found.layer)
         self._emit(Cached(digest, self._name(digest), self._clock()))
         self._tree_ready(digest)
@@ -295,11 +295,11 @@ class Scheduler:
                     pack = self._executor.perform(task)
                     stage = "packed"
                     self._outcomes.put(_Outcome(task.digest, "tree"))
-                    found = Result(pack(), shaped_on(task), task.stratum.files)
+                    found = Result(pack(), shaped_on(task), task.stratum.files, task.stratum.form)
                     result.file(self._store, key, found, self._now, self._name(task.digest))
                 else:
                     stage = "found"
-                task.stratum.files = found.files
+                task.stratum.files, task.stratum.form = found.files, found.form
                 task.stratum.pack_done(found.layer)
             return _Outcome(task.digest, stage)
         except BaseException as error:

@@ -17,13 +17,13 @@ if TYPE_CHECKING:
 class Stratum:
     """A layer may be a blob (layer), a folder on disk (folder), a list of its entries (listing), or several of these.
 
-    layer: set when packed. files: its members that are no folders, if they were counted. listed: the listing, made
-    searchable once. lock: held while a folder is made from the blob, so that this is done once.
+    layer: set when packed. files: its members that are no folders, if they were counted. form: see Result. listed: the
+    listing, made searchable once. lock: held while a folder is made from the blob, so that this is done once.
     """
 
-    def __init__(self, layer: Layer | None = None, files: int | None = None) -> None:
+    def __init__(self, layer: Layer | None = None, files: int | None = None, form: str = "") -> None:
         self.layer = layer
-        self.files = files
+        self.files, self.form = files, form
         self.folder: Folder | None = None
         self.listing: list[Entry] | None = None
         self.listed: ListedLayer | None = None

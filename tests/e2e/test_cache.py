@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import tarfile
@@ -202,3 +203,20 @@ def _holds(blob: Path, name: str) -> bool:
             return layer.getnames() == [name]
     except tarfile.TarError:
         return False
+
+
+def test_the_form_of_a_cached_layer_does_not_matter(lapstrake: Lapstrake, tmp_path: Path) -> None:
+    """An image has the form that its output names, or the usual one, whoever packed its layers first and how."""
+    context = folder(tmp_path / "context", {"Dockerfile": "FROM scratch\nCOPY f /\nCOPY f /g\n", "f": "f\n" * 10_000})
+    named = ("zstd", "zstd,compression-level=19", "gzip,compression-level=9", "uncompressed")
+    forms = ("", *(f",compression={name}" for name in named))
+
+    def digest(store: Lapstrake, form: str) -> str:
+        store.built(context, "-o", f"type=image{form}", f"--metadata-file={tmp_path}/facts")
+        return str(json.loads((tmp_path / "facts").read_text())["containerimage.digest"])
+
+    wanted = {form: digest(Lapstrake(tmp_path / f"store{n}"), form) for n, form in enumerate(forms)}
+    assert len(set(wanted.values())) == len(forms)
+    for first in forms[1:]:
+        store = Lapstrake(tmp_path / f"mixed{forms.index(first)}")
+        assert [digest(store, form) for form in (first, *forms)] == [wanted[form] for form in (first, *forms)]

@@ -1,6 +1,6 @@
 """The builder is killed, its disk fails or is full, or the power goes: the next build succeeds, and the store is whole.
 
-System calls are made to fail, or to be the last one, by strace(1). LAPSTRAKE_FAULTS: how many of each kind, with other
+System calls are made to fail, or to be the last one, by strace(1). FAULTS: how many of each kind, with other
 choices each time; without it a few known ones are tried.
 """
 
@@ -28,7 +28,7 @@ pytestmark = [
     pytest.mark.skipif(shutil.which("strace") is None, reason="strace is not installed"),
 ]
 
-COUNT = int(os.environ.get("LAPSTRAKE_FAULTS", "0"))
+COUNT = int(os.environ.get("FAULTS", "0"))
 # What a step leaves has one date, so that every making of the image has the same digest.
 TEXT = """\
 FROM base AS one

@@ -1,6 +1,6 @@
 """A store is driven at random, and whatever comes out of it must be what an empty store gives.
 
-LAPSTRAKE_MODEL_SECONDS: how long to go on, with other inputs each time; without it a few known ones are tried.
+MODEL_SECONDS: how long to go on, with other inputs each time; without it a few known ones are tried.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from tests.model import recipes
 
 pytestmark = pytest.mark.e2e
 
-SECONDS = float(os.environ.get("LAPSTRAKE_MODEL_SECONDS", "0"))
+SECONDS = float(os.environ.get("MODEL_SECONDS", "0"))
 _options = st.sampled_from(
     [(), (), (), ("--no-cache",), ("--no-cache-filter=s1",), ("--target=s1",), ("-o", "type=image,compression=zstd")]
 )
@@ -150,8 +150,8 @@ class Machine(RuleBasedStateMachine):
         self._check(outcome == wanted, f"{outcome}, not {wanted}: {options} {err}")
 
     def _check(self, holds: bool, text: str) -> None:
-        """Fail with all that is needed to look into it, which is kept where LAPSTRAKE_MODEL_KEEP says."""
-        kept = os.environ.get("LAPSTRAKE_MODEL_KEEP")
+        """Fail with all that is needed to look into it, which is kept where MODEL_KEEP says."""
+        kept = os.environ.get("MODEL_KEEP")
         if not holds and kept:
             place = Path(kept) / self.folder.name
             shutil.copytree(self.folder, place, symlinks=True, dirs_exist_ok=True)
