@@ -9,6 +9,7 @@ import os
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
+from itertools import chain, islice
 
 import msgspec
 from msgspec.structs import replace
@@ -31,6 +32,7 @@ from cache.digest import Digest
 from cache.errors import CacheFault
 from cache.store import Store
 
+_HELD = 200_000  # members of a selection that are kept in memory while they are compared
 Members = Callable[[Digest], list[Iterator[listing.Member]] | None]
 
 
@@ -165,10 +167,12 @@ class Tracing:
         """Keep the listings of what a step was measured to read."""
         for name, members in zip(step.listings, self._members(vertex) or (), strict=False):
             if not self._traces.has_listing(name):
-                held = self._measured[name] = list(members)
+                held = list(islice(members, _HELD))
+                if len(held) < _HELD:
+                    self._measured[name] = held
                 with suppress(OSError):  # without it, the next build says less
                     self._traces.make()
-                    listing.write(self._traces.listing(name), held, self._traces.temp)
+                    listing.write(self._traces.listing(name), chain(held, members), self._traces.temp)
 
     def _step(self, vertex: Digest) -> Step | None:
         """None while its key is not known, and for what has none."""

@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from builder.trace.step import Place
 
 _LARGEST = 40_000  # pairs that are compared; above that, steps are paired in order
+_WORDS = 100  # of an instruction that are compared
 
 
 def aligned(old: Sequence[Place], new: Sequence[Place]) -> dict[int, int]:
@@ -49,7 +50,7 @@ def _pairs(a: list[str], b: list[str]) -> list[tuple[int, int]]:
 
 def _middle(a: list[str], b: list[str]) -> list[tuple[int, int]]:
     """The pairing of the highest score, in order."""
-    words_a, words_b = [text.split() for text in a], [text.split() for text in b]
+    words_a, words_b = [_words(text) for text in a], [_words(text) for text in b]
     if len(a) * len(b) > _LARGEST:
         return [(n, n) for n in range(min(len(a), len(b))) if _score(words_a[n], words_b[n])]
     best = [[0.0] * (len(b) + 1) for _ in range(len(a) + 1)]
@@ -70,11 +71,16 @@ def _middle(a: list[str], b: list[str]) -> list[tuple[int, int]]:
     return found
 
 
-def _score(a: list[str], b: list[str]) -> float:
+_Words = tuple[str, str, frozenset[str]]  # keyword, text, some of its words
+
+
+def _words(text: str) -> _Words:
+    keyword, *others = text.split(maxsplit=_WORDS)[:_WORDS] or [""]
+    return keyword, text, frozenset(others)
+
+
+def _score(a: _Words, b: _Words) -> float:
     """0 where two instructions have nothing to do with each other: another keyword."""
-    if a == b:
-        return 3.0
-    if a[:1] != b[:1]:
+    if a[0] != b[0]:
         return 0.0
-    one, other = set(a[1:]), set(b[1:])
-    return 1.0 + len(one & other) / max(len(one | other), 1)
+    return 3.0 if a[1] == b[1] else 1.0 + len(a[2] & b[2]) / max(len(a[2] | b[2]), 1)

@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-import re
 from typing import Any
 
 import msgspec
 
 from cache.digest import Digest
-
-_NAME = re.compile(r"\[(?:(?P<stage>.*?) )? *(?P<number>\d+)/(?P<total>\d+)\] (?P<text>.*)\Z", re.DOTALL)
 
 
 class Place(msgspec.Struct, frozen=True):
@@ -72,7 +69,9 @@ class Step(msgspec.Struct, frozen=True, kw_only=True):
 
 def place(name: str) -> Place:
     """Read `[build 2/4] RUN make`."""
-    found = _NAME.match(name)
-    if found is None:
+    head, end, text = name.removeprefix("[").partition("] ")
+    stage, _, numbers = head.rpartition(" ")
+    number, _, total = numbers.partition("/")
+    if not (name.startswith("[") and end and number.isdecimal() and total.isdecimal()):
         return Place("", 0, 0, name)
-    return Place(found["stage"] or "", int(found["number"]), int(found["total"]), found["text"])
+    return Place(stage.rstrip(), int(number), int(total), text)

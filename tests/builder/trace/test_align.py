@@ -19,6 +19,9 @@ def stage(*texts: str, title: str = "") -> list[Place]:
         ("[linux/amd64->arm64 build  2/14] RUN a [1/2] b", Place("linux/amd64->arm64 build", 2, 14, "RUN a [1/2] b")),
         ("[2/3] COPY a\n b", Place("", 2, 3, "COPY a\n b")),
         ("[context x] copy", Place("", 0, 0, "[context x] copy")),
+        ("[1/2]", Place("", 0, 0, "[1/2]")),
+        ("a [1/2] b", Place("", 0, 0, "a [1/2] b")),
+        ("[²/2] b", Place("", 0, 0, "[²/2] b")),
     ],
 )
 def test_a_name_is_read(name: str, read: Place) -> None:
@@ -70,3 +73,10 @@ def test_an_inserted_step_has_no_counterpart_and_all_others_have(old: list[str],
     pairs = aligned(stage(*old), stage(*new))
     assert {now: new[now] for now in range(len(new)) if now not in pairs} == {min(at, len(old)): text}
     assert all(new[now] == old[before] for now, before in pairs.items())
+
+
+def test_hostile_words_take_no_time() -> None:
+    huge = " ".join(map(str, range(20_000)))
+    old, new = stage(*(f"RUN {n} {huge}" for n in range(150))), stage(*(f"RUN x{n} {huge}" for n in range(150)))
+    assert aligned(old, new) == {n: n for n in range(150)}
+    assert place("[" + " " * 300_000 + "] x").text.endswith("] x")
