@@ -191,7 +191,7 @@ def command(
         labels=pairs("--label", labels),
         no_cache=no_cache,
         pull=pull,
-        **_caches(cache_from, cache_to),
+        **_caches(cache_from, cache_to, dict(arguments)),
         network=network,
         hosts=tuple(host_entry(h) for h in words(hosts)),
         **_contexts(contexts),
@@ -230,8 +230,10 @@ def _mode(progress: str, quiet: bool) -> str:
     return "quiet"
 
 
-def _caches(sources: tuple[str, ...], places: tuple[str, ...]) -> dict[str, Any]:
-    """--cache-from and --cache-to, as fields of the request."""
+def _caches(sources: tuple[str, ...], places: tuple[str, ...], arguments: dict[str, str]) -> dict[str, Any]:
+    """--cache-from and --cache-to, as fields of the request. BUILDKIT_INLINE_CACHE is the older way to ask for one."""
+    if arguments.get("BUILDKIT_INLINE_CACHE", "") in ("1", "t", "T", "TRUE", "true", "True"):
+        places = (*places, "type=inline")
     if not sources and not places:
         return {}
     from builder.remotecache.options import parse_cache_from, parse_cache_to

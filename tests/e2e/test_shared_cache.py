@@ -160,6 +160,9 @@ def test_in_the_image(lapstrake: Lapstrake, context: Path, registry: DockerRegis
     done = other.built(context, "--cache-from", ref, "--cache-to", "type=inline", "-o", f"type=registry,name={ref}")
     assert (done.cached, fetched(done)) == (STEPS, 0), done.err
     assert registry.digest("team/app:1") == digest
+    older = ("--build-arg", "BUILDKIT_INLINE_CACHE=1", "--cache-from", ref)
+    other.built(context, *older, "-o", f"type=registry,name={registry.host}/team/app:2")
+    assert registry.digest("team/app:2") == digest
     (context / "Dockerfile").write_text(f"FROM {ref}\nRUN echo child > /child\n")
     other.built(context, "--cache-from", "type=registry,ref=" + ref, "-t", "child")
     assert "dev.lapstrake.cache" not in other.run("image", "inspect", "child").out
