@@ -237,7 +237,9 @@ def test_what_does_not_go_together(lapstrake: Lapstrake, context: Path, tmp_path
     assert "local and tar exporters are incompatible with image ID file" in done.err
     done = lapstrake.refused(context, "--no-cache", "--no-cache-filter=all")
     assert "--no-cache and --no-cache-filter cannot currently be used together" in done.err
-    assert "Did you mean one of: '--no-cache'" in lapstrake.build(context, "--no-cach").err
+    meant = lapstrake.build(context, "--no-cach").err
+    assert "Did you mean one of: " in meant
+    assert "'--no-cache'" in meant
     assert not (tmp_path / "out").exists()
 
 
