@@ -48,7 +48,7 @@ def command(ctx: click.Context, context: str, size: bool, file: str | None, form
     if form in ("", TABLE):
         files = [entry for entry in members if entry.kind is not Kind.DIR]
         size_once = sum(entry.size for entry in files if entry.kind is not Kind.HARDLINK)
-        click.echo(f"{human_size(size_once)} in {len(files)} files")
+        click.echo(f"{human_size(size_once)} in {len(files)} {'file' if len(files) == 1 else 'files'}")
 
 
 def held(context: str, file: str | None, root: str) -> list[Entry]:

@@ -122,7 +122,7 @@ def _facts(builds: Builds, explained: Explained) -> list[str]:
     if step.line:
         facts.insert(0, f"line:   {step.line} of {builds.last.file}")
     if outcome.layer:
-        files = f", {outcome.files} files" if outcome.files is not None else ""
+        files = f", files: {outcome.files}" if outcome.files is not None else ""
         facts.append(f"layer:  {outcome.layer}, {human_size(outcome.size)}{files}, {outcome.seconds:.1f}s")
     if builds.previous is None:
         return [*facts, "before: no other build of it is known"]
