@@ -7,6 +7,7 @@ import msgspec
 from builder.graph.graph import GraphBuilder
 from builder.oci.config import ImageConfig, RuntimeConfig
 from builder.oci.platform import Platform
+from frontends.dockerfile.dispatch import dispatch
 from frontends.dockerfile.fold import Fold, Shared, StageState
 from frontends.dockerfile.instructions import (
     Cmd,
@@ -55,5 +56,5 @@ def changed(changes: tuple[str, ...], platform: Platform) -> RuntimeConfig:
                 f"{instruction.keyword} is not a valid change command",
                 f"use one of: {', '.join(kind.__name__.upper() for kind in _ALLOWED)}",
             )
-        fold.apply(instruction)
+        dispatch(fold, instruction)
     return msgspec.structs.replace(fold.runtime, args_escaped=False)

@@ -13,7 +13,8 @@ from builder.graph.program import Program, Resolver, Warning
 from builder.oci.config import History, ImageConfig
 from builder.oci.platform import Platform, normalise
 from cache.digest import Digest
-from frontends.dockerfile.fold import Fold, Shared, StageState, empty_image, step_prefix
+from frontends.dockerfile.dispatch import dispatch
+from frontends.dockerfile.fold import Fold, Shared, StageState, empty_image
 from frontends.dockerfile.instructions import LAYER_MAKING, Arg
 from frontends.dockerfile.lint import Lint, parse_check
 from frontends.dockerfile.options import LowerOptions, is_predefined, proxy_env
@@ -22,6 +23,7 @@ from frontends.dockerfile.outline import outline as outline_of
 from frontends.dockerfile.parse import Dockerfile, Memo
 from frontends.dockerfile.reach import Reach
 from frontends.dockerfile.stages import SCRATCH, Stage, Stages, cut, platform_arguments, read_stages
+from frontends.dockerfile.stepname import step_prefix
 from frontends.dockerfile.style import check_style
 from frontends.dockerfile.trees import Trees
 from frontends.errors import FrontendFault
@@ -194,9 +196,9 @@ class _Lowering:
         start = self._start(stage, step_prefix(title, 1, total, self._place(stage.platform)))
         fold = Fold(start, self._shared, title, total, int(from_image))
         for command in triggers:
-            fold.apply(command, onbuild=True)
+            dispatch(fold, command, onbuild=True)
         for command in stage.commands:
-            fold.apply(command)
+            dispatch(fold, command)
         if stage.title.lower() in self._never_cached:
             self._fresh.update(set(fold.steps) - set(start.steps))
         return fold.result()

@@ -12,11 +12,12 @@ from builder.graph.operation import Exec, InlineFile, Mount
 from cache.digest import Digest
 from frontends.dockerfile import heredoc, paths
 from frontends.dockerfile.devices import device
-from frontends.dockerfile.fold import Fold, upper_keyword
+from frontends.dockerfile.fold import Fold
 from frontends.dockerfile.gotext import quote
 from frontends.dockerfile.instructions import Command, Run
 from frontends.dockerfile.mounts import MountSpec, mount_spec
 from frontends.dockerfile.outline import Needed
+from frontends.dockerfile.stepname import upper_keyword
 from frontends.dockerfile.words import Expander, written
 from frontends.errors import ExpansionFault, LowerFault
 

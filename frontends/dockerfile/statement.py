@@ -10,7 +10,7 @@ from collections.abc import Callable
 from frontends.dockerfile.flags import Flags
 from frontends.dockerfile.gotext import SPACE, quote
 from frontends.dockerfile.grammar import Grammar, grammar
-from frontends.dockerfile.instructions import Document
+from frontends.dockerfile.instructions import Command, Document
 from frontends.dockerfile.jsonarray import string_array
 from frontends.dockerfile.lines import BLANKS, LogicalLine, split_instruction
 from frontends.errors import ParseFault
@@ -53,6 +53,10 @@ class Statement:
         if not self.words:
             raise ParseFault(f"{self.name} requires at least one argument")
         return self.words
+
+    def command(self) -> Command:
+        """A JSON array for exec, else one string for the shell."""
+        return Command(self.words, not self.is_array, self.documents)
 
     def no_flags(self) -> None:
         Flags(self.flags, {})

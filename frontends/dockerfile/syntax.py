@@ -3,52 +3,38 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 
-from frontends.dockerfile import csvfields, heredoc
-from frontends.dockerfile.flags import BOOL, MANY, TEXT, Flags
+from frontends.dockerfile.copyline import add, copy
+from frontends.dockerfile.flags import TEXT, Flags
 from frontends.dockerfile.gotext import SPACE, parse_duration, quote
-from frontends.dockerfile.grammar import Grammar, grammar
 from frontends.dockerfile.instructions import (
-    Add,
     AnyInstruction,
     Arg,
     Argument,
     Cmd,
-    Command,
-    Copy,
-    Document,
     Entrypoint,
     Env,
     Expose,
     From,
     Healthcheck,
-    InlineSource,
     Label,
     Maintainer,
-    MountField,
     Onbuild,
     Pair,
-    Run,
     Shell,
     StopSignal,
     User,
     Volume,
     Workdir,
 )
+from frontends.dockerfile.runline import run
 from frontends.dockerfile.statement import Statement
-from frontends.dockerfile.words import Expander, Word, written
-from frontends.errors import LowerFault, ParseFault
+from frontends.errors import ParseFault
 from frontends.text import did_you_mean
 
 _ONBUILD = re.compile(r"[\t\n\f\r ]*ONBUILD[\t\n\f\r ]*", re.IGNORECASE)
 _STAGE_NAME = re.compile(r"[a-z][a-z0-9\-_.]*\Z")
-_RUN_FLAGS = {"mount": MANY, "network": TEXT, "security": TEXT, "device": MANY}
-_COPY_FLAGS = {"chown": TEXT, "chmod": TEXT, "link": BOOL, "exclude": MANY, "from": TEXT, "parents": BOOL}
-_ADD_FLAGS = {
-    "chown": TEXT, "chmod": TEXT, "link": BOOL, "exclude": MANY,
-    "keep-git-dir": BOOL, "checksum": TEXT, "unpack": BOOL,
-}  # fmt: skip
 _HEALTHCHECK_FLAGS = dict.fromkeys(("interval", "timeout", "start-period", "start-interval", "retries"), TEXT)
 
 
@@ -112,143 +98,14 @@ def _label(s: Statement) -> Label:
     return Label(keyword=s.keyword, lines=s.lines, comments=s.comments, pairs=_pairs(s), legacy=s.legacy)
 
 
-def _run(s: Statement) -> Run:
-    flags = Flags(s.flags, _RUN_FLAGS)
-    network, security = flags.text("network", "default"), flags.text("security", "sandbox")
-    if network not in ("default", "none", "host"):
-        raise ParseFault(f"invalid network mode {quote(network)}", "it is one of default, none, host")
-    if security not in ("sandbox", "insecure"):
-        raise ParseFault(f"security {quote(security)} is not valid", "it is one of sandbox, insecure")
-    command = _command(s)
-    return Run(
-        keyword=s.keyword,
-        lines=s.lines,
-        comments=s.comments,
-        command=command,
-        display=s.grammar.word(s.text + _summary(command)),
-        mounts=tuple(_mount(value, s.grammar) for value in flags.many("mount")),
-        network=network,
-        security=security,
-        devices=flags.many("device"),
-    )
-
-
-def _summary(command: Command) -> str:
-    """The first line of a RUN's only heredoc, for progress."""
-    if not command.documents or heredoc.mark(command.words[0]) is None:
-        return ""
-    body = command.documents[0].data.strip(SPACE).replace("\r\n", "\n")
-    first, newline, _ = body.partition("\n")
-    return f" ({first}{'...' if newline else ''})"
-
-
-def _mount(text: str, grammar: Grammar) -> tuple[MountField, ...]:
-    fields = []
-    for field in _csv_fields(text):
-        key, equals, value = field.partition("=")
-        key = key.lower()
-        if key == "from" and equals and "$" in value[:-1]:
-            raise ParseFault("'from' doesn't support variable expansion, define alias stage instead")
-        fields.append(MountField(key, field, grammar.word(value) if equals else None))
-    return tuple(fields)
-
-
-def _csv_fields(text: str) -> list[str]:
-    try:
-        return csvfields.fields(text)
-    except ParseFault as error:
-        raise ParseFault(f"failed to parse csv mounts: {error.message}", error.hint) from None
-
-
-def _transfer_flags(s: Statement, known: Mapping[str, str]) -> Flags:
-    if len(s.words) < 2:
-        raise ParseFault(
-            f"{s.name} requires at least two arguments, but only one was provided. Destination could not be determined",
-            f"write {s.name} SOURCE... DESTINATION",
-        )
-    return Flags(s.flags, known)
-
-
-def _sources(s: Statement) -> tuple[tuple[Word, ...], tuple[InlineSource, ...], Word]:
-    *sources, dest = s.words
-    if heredoc.mark(dest):
-        raise ParseFault(f"{s.name} cannot accept a heredoc as a destination")
-    documents = {document.name: document for document in s.documents}
-    paths, inlines = [], []
-    for source in sources:
-        mark = heredoc.mark(source)
-        if mark is None:
-            paths.append(s.grammar.word(source))
-        else:
-            inlines.append(_inline(mark, documents.get(mark.name)))
-    return tuple(paths), tuple(inlines), s.grammar.word(dest)
-
-
-def _inline(mark: heredoc.Mark, document: Document | None) -> InlineSource:
-    body = document.data if document else ""
-    body = heredoc.chomp(body) if mark.chomp else body
-    # A body's rules are fixed: the escape character is the backslash, and quotes are text.
-    return InlineSource(mark.name, grammar("\\", quotes=False).word(body) if mark.expand else body)
-
-
-def _copy(s: Statement) -> Copy:
-    flags = _transfer_flags(s, _COPY_FLAGS)
-    paths, inlines, dest = _sources(s)
-    return Copy(
-        keyword=s.keyword,
-        lines=s.lines,
-        comments=s.comments,
-        paths=paths,
-        inlines=inlines,
-        dest=dest,
-        display=s.grammar.word(s.text),
-        chown=s.grammar.word(flags.text("chown")),
-        chmod=s.grammar.word(flags.text("chmod")),
-        link=flags.switch("link") or False,
-        exclude=flags.many("exclude"),
-        source_stage=_source_stage(s.grammar.word(flags.text("from"))),
-        parents=flags.switch("parents") or False,
-    )
-
-
-def _source_stage(name: Word) -> str:
-    if Expander({}).expand(name) != written(name):
-        raise LowerFault(
-            "variable expansion is not supported for --from, define a new stage with FROM using ARG from global scope "
-            "as a workaround"
-        )
-    return written(name)
-
-
-def _add(s: Statement) -> Add:
-    flags = _transfer_flags(s, _ADD_FLAGS)
-    paths, inlines, dest = _sources(s)
-    return Add(
-        keyword=s.keyword,
-        lines=s.lines,
-        comments=s.comments,
-        paths=paths,
-        inlines=inlines,
-        dest=dest,
-        display=s.grammar.word(s.text),
-        chown=s.grammar.word(flags.text("chown")),
-        chmod=s.grammar.word(flags.text("chmod")),
-        link=flags.switch("link") or False,
-        exclude=flags.many("exclude"),
-        checksum=s.grammar.word(flags.text("checksum")),
-        keep_git_dir=flags.switch("keep-git-dir"),
-        unpack=flags.switch("unpack"),
-    )
-
-
 def _cmd(s: Statement) -> Cmd:
     s.no_flags()
-    return Cmd(keyword=s.keyword, lines=s.lines, comments=s.comments, command=_command(s))
+    return Cmd(keyword=s.keyword, lines=s.lines, comments=s.comments, command=s.command())
 
 
 def _entrypoint(s: Statement) -> Entrypoint:
     s.no_flags()
-    return Entrypoint(keyword=s.keyword, lines=s.lines, comments=s.comments, command=_command(s))
+    return Entrypoint(keyword=s.keyword, lines=s.lines, comments=s.comments, command=s.command())
 
 
 def _shell(s: Statement) -> Shell:
@@ -257,11 +114,6 @@ def _shell(s: Statement) -> Shell:
     if not s.is_array:
         raise ParseFault("SHELL requires the arguments to be in JSON form", 'write SHELL ["/bin/sh", "-c"]')
     return Shell(keyword=s.keyword, lines=s.lines, comments=s.comments, words=words)
-
-
-def _command(s: Statement) -> Command:
-    """A JSON array for exec, else one string for the shell."""
-    return Command(s.words, not s.is_array, s.documents)
 
 
 def _healthcheck(s: Statement) -> Healthcheck:
@@ -359,7 +211,7 @@ def _maintainer(s: Statement) -> Maintainer:
 
 
 _BUILDERS: dict[str, Callable[[Statement], AnyInstruction]] = {
-    "ADD": _add, "ARG": _arg, "CMD": _cmd, "COPY": _copy, "ENTRYPOINT": _entrypoint, "ENV": _env, "EXPOSE": _expose,
+    "ADD": add, "ARG": _arg, "CMD": _cmd, "COPY": copy, "ENTRYPOINT": _entrypoint, "ENV": _env, "EXPOSE": _expose,
     "FROM": _from, "HEALTHCHECK": _healthcheck, "LABEL": _label, "MAINTAINER": _maintainer, "ONBUILD": _onbuild,
-    "RUN": _run, "SHELL": _shell, "STOPSIGNAL": _stopsignal, "USER": _user, "VOLUME": _volume, "WORKDIR": _workdir,
+    "RUN": run, "SHELL": _shell, "STOPSIGNAL": _stopsignal, "USER": _user, "VOLUME": _volume, "WORKDIR": _workdir,
 }  # fmt: skip
