@@ -134,8 +134,9 @@ class Index:
 
     def touch_memo(self, kind: str, key: Digest, used: float) -> None:
         """Note that a memo was used, as exactly as for results."""
-        sql = "UPDATE memos SET used = ? WHERE kind = ? AND key = ? AND used < ?"
-        self._ask(sql, used, kind, key.hex, used - USED_WITHIN)
+        before = used - USED_WITHIN
+        if self._ask("SELECT 1 FROM memos WHERE kind = ? AND key = ? AND used < ?", kind, key.hex, before):
+            self._ask("UPDATE memos SET used = ? WHERE kind = ? AND key = ?", used, kind, key.hex)
 
     def put_memos(self, kind: str, memos: Iterable[tuple[Digest, bytes]]) -> None:
         """Many in one transaction."""
@@ -177,4 +178,7 @@ class Index:
 
 
 def _unusable(error: sqlite3.Error) -> CacheFault:
-    return CacheFault(f"the cache index cannot be used: {error}", "lapstrake doctor --fix begins a new one")
+    code = getattr(error, "sqlite_errorname", "")
+    full = code == "SQLITE_FULL" or code.startswith("SQLITE_IOERR")
+    hint = "if the disk is full, lapstrake prune makes room" if full else "lapstrake doctor --fix begins a new one"
+    return CacheFault(f"the cache index cannot be used: {error}", hint)

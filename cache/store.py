@@ -8,6 +8,7 @@ ROOT/            0700, owned by its user
   running/<hex>  locked while a step with this key is performed (cache.keylocks)
   snapshots/     trees on disk, snapshots.db which is which (builder.snapshot)
   seccomp-<hex>  the compiled filter of RUN steps (builder.sandbox)
+  ballast        given up when the disk is full, so that there is room to delete something
   leases         locks of what running commands use (cache.leases); index.lock: flock, for index.json
 """
 
@@ -24,7 +25,9 @@ from cache.errors import CacheFault
 from cache.index import Index
 from cache.keylocks import is_named, lock_now
 from cache.leases import Leases
+from cache.wholefile import temp_name
 
+BALLAST = 256 << 10  # bytes: enough for sqlite to open its files and delete some rows
 LEASES = "leases"  # name of their file in a store
 _NEW = 60  # seconds within which a file that is not locked may be about to be
 
@@ -44,6 +47,22 @@ class Store:
 
     def close(self) -> None:
         self.index.close()
+
+    def load_ballast(self) -> None:
+        """See to it that there is some, if the disk has room for it."""
+        path = self.path("ballast")
+        if os.path.exists(path):
+            return
+        with suppress(OSError):
+            temp = temp_name(self.path("tmp", "ballast-"))
+            fd = os.open(temp, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+            try:
+                os.posix_fallocate(fd, 0, BALLAST)
+                os.rename(temp, path)
+            except OSError:
+                os.unlink(temp)
+            finally:
+                os.close(fd)
 
     def tidy(self) -> None:
         """Delete what killed processes left in `tmp/` and `running/`: what nobody has locked and is not quite new."""
@@ -84,6 +103,14 @@ class Store:
                 yield got
         finally:
             own.close()
+
+
+def drop_ballast(root: str) -> None:
+    """Before a store is opened to delete something: give its ballast up if the disk has no room otherwise."""
+    with suppress(OSError):
+        status = os.statvfs(root)
+        if status.f_bavail * status.f_frsize < BALLAST:
+            os.unlink(os.path.join(root, "ballast"))
 
 
 @contextmanager

@@ -78,6 +78,7 @@ def run(request: BuildRequest, root: str, shown: Shown, call: Call | None = None
     try:
         with store.using():
             store.tidy()
+            store.load_ballast()
             if call is not None:
                 answer = _session(request, store, [], renderer, shown, lambda session: session.reading.ask(call))
                 renderer.close(None)

@@ -60,7 +60,7 @@ def listed(ctx: click.Context, form: str) -> None:
     with whole(ctx) as (store, _, _):
         caches = _folders(store).all()
         blocks = Blocks()
-        measured = Measured(store.index, blocks, quick=False)
+        measured = Measured(store, blocks, quick=False)
         usages = {usage.name: usage for usage in kept_caches(store, blocks, measured)} if caches else {}
     rows = (_record(cache, usages[cache.name], now) for cache in caches if cache.name in usages)
     click.echo(listing(form, rows, _HEADERS, _COLUMNS), nl=False)

@@ -77,7 +77,7 @@ def command(ctx: click.Context, everything: bool, force: bool, filters: tuple[st
     if not force:
         what = "images without at least one container associated to them" if everything else "dangling images"
         click.confirm(f"WARNING! This will remove all {what}.\nAre you sure you want to continue?", abort=True)
-    with opened(ctx) as (store, images):
+    with opened(ctx, freeing=True) as (store, images):
         lines = [
             line
             for image in images.list()

@@ -29,7 +29,7 @@ class Whole(NamedTuple):
 def whole(ctx: click.Context) -> Iterator[Whole]:
     """The store at --root, what killed commands left in it deleted."""
     namespace.enter()  # trees may belong to users that only our namespace can act as
-    with opened(ctx) as (store, images):
+    with opened(ctx, freeing=True) as (store, images):
         store.tidy()
         registry = Registry(store.root, lambda text: click.echo(f"WARNING: {text}", err=True))
         try:

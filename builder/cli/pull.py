@@ -55,6 +55,7 @@ def command(
     wanted = Platform.parse(platform) if platform else host()
     with opened(ctx) as (store, images), store.using(), opened_registries(os.environ) as registries:
         store.tidy()
+        store.load_ballast()
         pulled = Pulled(registries, store.blobs, unpack_limits(os.environ))
         names = [reference]
         if all_tags:

@@ -29,7 +29,7 @@ Examples:
 @click.pass_context
 def command(ctx: click.Context, names: tuple[str, ...], force: bool, no_prune: bool) -> int:
     failed, deleted = 0, False
-    with opened(ctx) as (store, images):
+    with opened(ctx, freeing=True) as (store, images):
         for name in names:
             try:
                 lines = images.remove(name, force)

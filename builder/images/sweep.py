@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Iterator, Sequence
+from typing import TypeVar
 
 from builder.images.naming import BASE_MEMO
 from builder.images.origin import ORIGIN_MEMO
@@ -14,8 +16,10 @@ from cache.digest import Digest
 from cache.record import recall
 from cache.store import Store
 
+T = TypeVar("T")
 DIGESTS = re.compile(rb"sha256:([0-9a-f]{64})")
-_BATCH = 1000  # blobs that are had alone at once: who needs one of them waits until the batch is deleted
+_LEAST, _MOST = 20, 1000  # blobs that are had alone at once: who needs one of them waits until the batch is deleted
+_ROOM = 16 << 10  # bytes of disk that a row may need until it is deleted: some pages of sqlite's log
 
 
 def sweep(store: Store, images: ImageStore) -> tuple[int, int]:
@@ -25,7 +29,7 @@ def sweep(store: Store, images: ImageStore) -> tuple[int, int]:
     """
     count = size = 0
     spare = sorted(set(store.blobs.digests()) - named(store, images))
-    for batch in batches(spare):
+    for batch in batches(spare, store.root):
         with store.alone(batch) as mine:
             gone = sorted(mine - named(store, images))  # what got a name until just now stays
             for digest in gone:
@@ -35,8 +39,14 @@ def sweep(store: Store, images: ImageStore) -> tuple[int, int]:
     return count, size
 
 
-def batches(digests: Sequence[Digest]) -> Iterator[Sequence[Digest]]:
-    return (digests[start : start + _BATCH] for start in range(0, len(digests), _BATCH))
+def batches(things: Sequence[T], root: str) -> Iterator[Sequence[T]]:
+    """All of them in parts; small ones as long as the disk has no room to write much about them. root: of the store."""
+    start = 0
+    while start < len(things):
+        status = os.statvfs(root)
+        count = min(_MOST, max(_LEAST, status.f_bavail * status.f_frsize // _ROOM))
+        yield things[start : start + count]
+        start += count
 
 
 def named(store: Store, images: ImageStore) -> set[Digest]:

@@ -30,7 +30,7 @@ _MEMOS = ("parse", "selection", "image-facts", "layer-files", "download", "impor
 
 
 class Evict:
-    """kinds of `Usage` -> how they are deleted. Each gives the names of those that went.
+    """kinds of `Usage` -> how they are deleted, in batches in the order given.
 
     Not to be used while this process uses the store.
     """
@@ -40,13 +40,13 @@ class Evict:
         self._caches = CacheFolders(store.path("caches"), store.path("tmp"))
 
     def delete(self, kind: str, names: Iterable[str]) -> set[str]:
-        """Delete things of one kind."""
+        """Delete things of one kind; gives the names of those that went."""
         if kind == "blob":
-            return {digest.hex for digest in self._blobs(sorted(Digest(name) for name in names))}
+            return {digest.hex for digest in self._blobs([Digest(name) for name in names])}
         if kind == "tree":
-            wanted = set(names)
-            rows = [row for row in self._registry.registered() if row.id in wanted]
-            return {row.id for row in self._registry.evict(rows)}
+            known = {row.id: row for row in self._registry.registered()}
+            rows = [known[name] for name in names if name in known]
+            return {row.id for batch in batches(rows, self._store.root) for row in self._registry.evict(batch)}
         if kind == "memos":
             self._store.index.forget_memos((*_MEMOS, KIND))
             self._store.index.shrink()
@@ -60,7 +60,7 @@ class Evict:
         Gives those of which the results are gone.
         """
         gone: set[Digest] = set()
-        for batch in batches(digests):
+        for batch in batches(digests, self._store.root):
             with self._store.alone(batch) as mine:
                 gone |= mine
                 self._forget(mine)

@@ -24,6 +24,7 @@ _OWN = {
     "oci-layout": "says that the store is an OCI image layout",
     "index.json": "the names of images",
     "index.backup.json": "copy of the names of images",
+    "ballast": "given up when the disk is full, so that something can be deleted",
     "leases": "locks of what running commands use",
     "index.lock": "lock",
     "running": "locks of steps that are performed",
@@ -38,7 +39,7 @@ class Inventory:
         self._store, self._registry = store, registry
         self._owners = Owners(store, images)
         self._blocks = Blocks()
-        self._measured = Measured(store.index, self._blocks, quick)
+        self._measured = Measured(store, self._blocks, quick)
 
     def all(self) -> list[Usage]:
         """Everything, in an order that follows from what is there."""

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import os
+
 import msgspec
 
 from builder.upkeep.blocks import Blocks
 from cache import record
 from cache.digest import Digest
-from cache.index import Index
+from cache.store import Store
 
 KIND = "disk-usage"
+_ROOM = 64 << 20  # bytes of disk below which nothing is written that is not needed
 
 
 class _Size(msgspec.Struct, frozen=True):
@@ -22,9 +25,9 @@ class _Size(msgspec.Struct, frozen=True):
 class Measured:
     """quick: whether what is known is taken instead of a walk."""
 
-    def __init__(self, index: Index, blocks: Blocks, quick: bool) -> None:
-        self._index, self._blocks, self._quick = index, blocks, quick
-        self._known = {key: record.recall(value, _Size) for key, value, _ in index.memos_of(KIND)}
+    def __init__(self, store: Store, blocks: Blocks, quick: bool) -> None:
+        self._root, self._index, self._blocks, self._quick = store.root, store.index, blocks, quick
+        self._known = {key: record.recall(value, _Size) for key, value, _ in store.index.memos_of(KIND)}
         self._found: dict[Digest, _Size] = {}
 
     def of(self, name: str, path: str, stamp: int) -> int:
@@ -39,7 +42,10 @@ class Measured:
         return size
 
     def save(self) -> None:
-        """Remember what was found, and forget what is gone."""
+        """Remember what was found, and forget what is gone; if the disk has room for it."""
+        status = os.statvfs(self._root)
+        if status.f_bavail * status.f_frsize < _ROOM:
+            return
         changed = [(key, size) for key, size in self._found.items() if self._known.get(key) != size]
         self._index.put_memos(KIND, [(key, record.encode(size)) for key, size in changed])
         self._index.delete_memos(KIND, [key for key in self._known if key not in self._found])

@@ -17,7 +17,7 @@ from builder.upkeep.policy import Policy
 from builder.upkeep.usage import Usage
 from cache.store import Store
 
-_ORDER = ("blob", "tree", "mounts", "git", "stats", "traces", "memos")
+_ORDER = ("stats", "mounts", "git", "blob", "tree", "traces", "memos")  # first what needs no row of a database
 
 
 class Pruner:
@@ -63,7 +63,8 @@ class Pruner:
 
     def _delete(self, usages: Sequence[Usage]) -> Iterator[Usage]:
         for kind in _ORDER:
-            of_kind = [usage for usage in usages if usage.kind == kind]
+            # The largest first: where the disk is full, there must be room for what is written about the others.
+            of_kind = sorted((usage for usage in usages if usage.kind == kind), key=lambda usage: -usage.size)
             gone = self._evict.delete(kind, [usage.name for usage in of_kind]) if of_kind else set()
             yield from (usage for usage in of_kind if usage.name in gone)
 

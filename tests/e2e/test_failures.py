@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import os
-import subprocess
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -133,19 +131,6 @@ def test_binary_and_control_characters(lapstrake: Lapstrake, tmp_path: Path) -> 
 
 def test_standard_input_is_empty(lapstrake: Lapstrake, tmp_path: Path) -> None:
     lapstrake.built(folder(tmp_path / "context", {"Dockerfile": 'FROM base\nRUN test -z "$(cat)"\n'}))
-
-
-@pytest.fixture
-def small_disk(tmp_path: Path) -> Iterator[Path]:
-    """48 MB of tmpfs."""
-    place = tmp_path / "small"
-    place.mkdir()
-    if subprocess.run(["mount", "-t", "tmpfs", "-o", "size=48m", "tmpfs", str(place)], check=False).returncode:
-        pytest.skip("no mount")
-    try:
-        yield place
-    finally:
-        subprocess.run(["umount", "-l", str(place)], check=True)
 
 
 @pytest.mark.root

@@ -7,6 +7,7 @@ import sqlite3
 import subprocess
 import threading
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -192,3 +193,23 @@ def test_prune_beside_a_running_command(lapstrake: Lapstrake, tmp_path: Path) ->
     assert (running.returncode, out) == (0, "below\nmine\n"), err
     assert lapstrake.run("prune", "-f").status == 0
     assert lapstrake.run("du", "--filter=type=regular", "--format={{.ID}}").out == ""
+
+
+@pytest.mark.root
+def test_prune_on_a_full_disk(small_disk: Path, base: Path, tmp_path: Path) -> None:
+    store = Lapstrake(small_disk / "store", base)
+    context = folder(tmp_path / "context", {"Dockerfile": "FROM base\nARG N\nRUN head -c 3000000 /dev/urandom > /$N\n"})
+    store.built(context, "--build-arg=N=a", "-t", "app")
+    store.built(context, "--build-arg=N=b")
+    for size in (1 << 20, 4096, 1):
+        with open(small_disk / f"fill{size}", "wb", buffering=0) as file, suppress(OSError):
+            while True:
+                file.write(bytes(size))
+    full = store.run("images")
+    assert (full.status, "prune makes room" in full.err) == (1, True)
+    pruned = store.run("prune", "-f")
+    assert pruned.status == 0, pruned.err
+    assert in_bytes(pruned.out.split()[-1]) > 9_000_000
+    assert store.run("doctor", "--quick").status == 0
+    assert store.run("images", "--format={{.Repository}}").out == "app\n"
+    store.built(context, "--build-arg=N=a", "-t", "app")
