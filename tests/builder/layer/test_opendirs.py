@@ -39,5 +39,5 @@ def test_links_and_files_are_no_folders_and_leave_it_usable(tmp_path: Path) -> N
 def test_a_descriptor_given_stays_open(tmp_path: Path) -> None:
     fd = os.open(tmp_path, os.O_RDONLY)
     OpenDirs(fd).close()
-    os.fstat(fd)
+    assert os.fstat(fd).st_ino == tmp_path.stat().st_ino
     os.close(fd)

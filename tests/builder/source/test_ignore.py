@@ -271,6 +271,9 @@ def test_one_segment_is_matched_as_fnmatch_does(pattern: str, name: str) -> None
 @given(st.lists(st.text(max_size=12), max_size=5), st.text("ab/.", max_size=8))
 def test_any_pattern_gives_a_verdict_or_a_fault(patterns: list[str], path: str) -> None:
     try:
-        Ignore(patterns).excluded(clean(path))
-    except SourceFault:
-        pass
+        verdict = Ignore(patterns).excluded(clean(path))
+    except SourceFault as error:
+        assert error.message.startswith(("syntax error in pattern: ", "illegal exclusion pattern: "))
+        return
+    assert verdict is Ignore(patterns).excluded(clean(path))
+    assert not verdict or any(not pattern.startswith("!") for pattern in patterns)  # something has to exclude it

@@ -344,10 +344,13 @@ def test_text_of_fragments_parses_or_is_a_fault(text: str) -> None:
 @settings(max_examples=200, deadline=None)
 def test_any_bytes_parse_or_are_a_fault(data: bytes) -> None:
     for text in (data, b"FROM a\nRUN " + data, b"FROM a\nCOPY " + data + b" /x"):
+        last = text.count(b"\n") + 1
         try:
-            tree(text)
-        except FrontendFault:
-            pass
+            found = tree(text)
+        except FrontendFault as error:
+            assert error.message
+            continue
+        assert [1 <= one.lines.first <= one.lines.last <= last for one in found] == [True] * len(found) != []
 
 
 # What is printed here is read back as it was: values through quotes and expansion, arguments through JSON, and bodies.
