@@ -38,7 +38,7 @@ def opened_remotes(request: BuildRequest, store: Store) -> Iterator[Remotes]:
     def git() -> GitSources:
         from builder.source.gitsources import GitSources
 
-        return GitSources(store, os.environ, secrets, agents.socket, DEFAULT_EPOCH)
+        return GitSources(store, os.environ, secrets, agents.socket, DEFAULT_EPOCH, limit)
 
     def downloads() -> Downloads:
         from builder.source.http import Downloads

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import resource
 import selectors
 import signal
 import subprocess
@@ -26,6 +27,7 @@ _CONFIG = {
     "core.logAllRefUpdates": "false",
     "credential.helper": "",
     "fetch.recurseSubmodules": "false",
+    "fetch.unpackLimit": "1",  # a pack is there when it is whole, single objects come one by one
     "gc.auto": "0",
     "http.lowSpeedLimit": "100",
     "http.lowSpeedTime": "60",
@@ -46,9 +48,13 @@ class GitFailed(SourceFault):
 
 
 class Git:
-    """environment: where PATH and proxies are taken from. cancel() ends what runs; safe for many threads."""
+    """environment: where PATH and proxies are taken from. cancel() ends what runs; safe for many threads.
 
-    def __init__(self, environment: Mapping[str, str]) -> None:
+    limit: bytes of one file that git writes, a pack for one.
+    """
+
+    def __init__(self, environment: Mapping[str, str], limit: int = resource.RLIM_INFINITY) -> None:
+        self._limit = limit
         proxies = {name: value for name, value in environment.items() if name.lower().endswith("_proxy")}
         self._environment = {
             "PATH": environment.get("PATH", os.defpath),
@@ -102,6 +108,8 @@ class Git:
             raise SourceFault(f"{what}: cannot run git: {error.strerror}") from error
         with process:
             try:
+                with suppress(ProcessLookupError):
+                    resource.prlimit(process.pid, resource.RLIMIT_FSIZE, (self._limit, self._limit))
                 out, err = self._read(process, what, timeout)
             except BaseException:
                 with suppress(ProcessLookupError):

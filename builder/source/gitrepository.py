@@ -80,15 +80,18 @@ class GitRepository:
         name = next((line.removeprefix("ref: ") for line in lines if line.startswith("ref: ")), "")
         return Resolved(name, found["HEAD"], found["HEAD"])
 
-    def has(self, commit: str) -> bool:
-        """Whether the commit need not be fetched."""
+    def has(self, name: str) -> bool:
+        """Whether a commit or tag is here with all its files, so that it need not be fetched.
+
+        git writes a ref when all that it leads to is there: the object alone may be left of a fetch that was killed.
+        """
         if not os.path.isdir(self._path):
             return False
         try:
-            self.local("cat-file", "-e", f"{commit}^{{commit}}", what="git")
+            found = self.local("rev-parse", "--verify", "--quiet", _OWN + name, what="git")
         except GitFailed:
-            return False
-        return True
+            found = b""
+        return found.strip() == name.encode() or self._is_reached(name)
 
     def fetch(self, wanted: Resolved) -> str:
         """See that a commit, or the tag that leads to it, is here with its files; gives the commit."""
@@ -97,7 +100,10 @@ class GitRepository:
                 if not self.has(wanted.object):
                     self._fetch(wanted, lock)
         what = f"{self.shown}: {wanted.object} is no commit"
-        return self.local("rev-parse", "--verify", f"{wanted.object}^{{commit}}", what=what).decode().strip()
+        commit = self.local("rev-parse", "--verify", f"{wanted.object}^{{commit}}", what=what).decode().strip()
+        if commit != wanted.object:
+            self._keep(commit)
+        return commit
 
     def check(self, wanted: Resolved, commit: str, checksum: str) -> None:
         """SourceFault where the commit is not the one that --checksum names, in full or shortened."""
@@ -141,11 +147,33 @@ class GitRepository:
                 return
         raise SourceFault(f"{what}: {wanted.object} is not in the repository", "the ref may have moved: try again")
 
+    def _keep(self, name: str) -> None:
+        self.local("update-ref", _OWN + name, name, what=f"cannot keep {name} of {self.shown}")
+
+    def _is_reached(self, name: str) -> bool:
+        """Whether one of the refs that were fetched leads to a commit."""
+        words = ("for-each-ref", "--count=1", f"--contains={name}", f"{_OWN}all/")
+        try:
+            return bool(self.local(*words, what="git").strip())
+        except GitFailed:
+            return False
+
     def _pull(self, *options: str, refspec: str, what: str, lock: int) -> None:
         with suppress(FileNotFoundError):
             os.unlink(os.path.join(self._path, "shallow.lock"))  # of a git that was killed: we hold the lock
         words = ("fetch", "--quiet", "--no-tags", "--no-write-fetch-head", *options, "--", self._access.url, refspec)
-        self._remote(f"--git-dir={self._path}", *words, what=what, timeout=_FETCH, lock=lock)
+        try:
+            self._remote(f"--git-dir={self._path}", *words, what=what, timeout=_FETCH, lock=lock)
+        except SourceFault:
+            self._tidy()
+            raise
+
+    def _tidy(self) -> None:
+        """Remove what a fetch that failed left of a pack."""
+        with suppress(OSError):
+            for entry in os.scandir(os.path.join(self.objects, "pack")):
+                if entry.name.startswith("tmp_"):
+                    os.unlink(entry.path)
 
     @contextmanager
     def _locked(self, length: int) -> Iterator[int]:

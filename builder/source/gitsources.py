@@ -58,13 +58,16 @@ class _Checkout:
 
 
 class GitSources:
-    """mtime: seconds, of files that no commit dates. Safe for many threads; close() removes the checkouts."""
+    """mtime: seconds, of files that no commit dates. limit: bytes of one download. close() removes the checkouts.
+
+    Safe for many threads.
+    """
 
     def __init__(
-        self, store: Store, environment: Mapping[str, str], secrets: Secrets, agents: Agents, mtime: int
+        self, store: Store, environment: Mapping[str, str], secrets: Secrets, agents: Agents, mtime: int, limit: int
     ) -> None:
         self._store = store
-        self._git = Git(environment)
+        self._git = Git(environment, limit)
         self._secrets, self._agents, self._mtime = secrets, agents, mtime
         home = environment.get("HOME", "")
         self._hosts = [os.path.join(home, ".ssh", "known_hosts")] if os.path.isabs(home) else []

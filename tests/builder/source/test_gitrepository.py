@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -118,6 +119,20 @@ def test_sha256(served: Served, tmp_path: Path) -> None:
     assert len(commit) == 64
     repository = opened(made.url, tmp_path / "store")
     assert repository.fetch(repository.resolve("main")) == commit
+
+
+def test_a_commit_without_its_files_is_fetched(served: Served, one: str, tmp_path: Path) -> None:
+    """A fetch that was killed may have left the one and not the others."""
+    repository = opened(served.url, tmp_path / "store")
+    repository.fetch(Resolved("", one, one))
+    two = served.repository.commit({"a": "2"})
+    loose = Path(two[:2], two[2:])
+    (Path(repository.objects) / loose).parent.mkdir(exist_ok=True)
+    shutil.copy(served.repository.bare / "objects" / loose, Path(repository.objects) / loose)
+    assert repository.local("cat-file", "-t", two, what="w") == b"commit\n"
+    assert not repository.has(two)
+    assert repository.fetch(Resolved("", two, two)) == two
+    assert repository.local("show", f"{two}:a", what="w") == b"2"
 
 
 def test_what_a_killed_git_left_is_no_hindrance(served: Served, one: str, tmp_path: Path) -> None:

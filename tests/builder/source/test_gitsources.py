@@ -1,7 +1,9 @@
 from __future__ import annotations
 
 import os
+import random
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
@@ -12,12 +14,12 @@ from builder.source.gitsources import GitSources
 from cache.store import Store
 from tests.builder.source.conftest import Served
 
-MTIME = 1000
+MTIME, LIMIT = 1000, 1 << 20
 
 
 @pytest.fixture
 def sources(store: Store) -> Iterator[GitSources]:
-    made = GitSources(store, {"PATH": os.environ["PATH"]}, lambda name: None, lambda id: None, MTIME)
+    made = GitSources(store, {"PATH": os.environ["PATH"]}, lambda name: None, lambda id: None, MTIME, LIMIT)
     yield made
     made.close()
     assert os.listdir(store.path("tmp")) == []
@@ -50,7 +52,7 @@ def test_a_server_is_asked_once_and_not_for_what_is_pinned(served: Served, sourc
     sources.tree(source)
     seen = served.peer.seen
     served.repository.commit({"a": "2"})
-    other = GitSources(store, {"PATH": os.environ["PATH"]}, lambda name: None, lambda id: None, MTIME)
+    other = GitSources(store, {"PATH": os.environ["PATH"]}, lambda name: None, lambda id: None, MTIME, LIMIT)
     assert other.identify(source) == first
     assert other.identify(GitSource(remote=served.url, ref=one)) == first
     assert served.peer.seen == seen
@@ -111,6 +113,14 @@ def test_trees(served: Served, sources: GitSources) -> None:
     assert sources.commit_time(GitSource(remote=served.url)) == 1700000000
     with pytest.raises(SourceFault, match="non-directory"):
         sources.tree(GitSource(remote=served.url, subdir="link"))
+
+
+def test_a_repository_above_the_limit(served: Served, sources: GitSources, store: Store) -> None:
+    (served.repository.folder / "large").write_bytes(random.Random(0).randbytes(2 * LIMIT))
+    served.repository.commit({})
+    with pytest.raises(SourceFault, match=r"failed to fetch remote .*app\.git"):
+        sources.tree(GitSource(remote=served.url))
+    assert sum(path.stat().st_size for path in Path(store.path("git")).rglob("*") if path.is_file()) < LIMIT
 
 
 def test_canceled(served: Served, sources: GitSources) -> None:
