@@ -114,6 +114,9 @@ class FolderStorage:
                 for name in os.listdir(self._at(_BLOBS)):
                     if name not in keep:
                         os.unlink(self._at(f"{_BLOBS}/{name}"))
+                for name in os.listdir(self._path):
+                    if name.startswith((f"{INDEX_FILE}.tmp-", f"{LAYOUT_FILE}.tmp-")):
+                        os.unlink(self._at(name))  # of an export that was killed
         except BlockingIOError:
             return False
         return True

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import json
 import os
+import random
 import re
 import signal
 import threading
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -372,3 +374,25 @@ def test_images_of_several_platforms(lapstrake: Lapstrake, tmp_path: Path) -> No
             assert (done.cached, fetched(done)) == (4, 3), done.err
         one = ("--platform", "linux/arm64", "--cache-from", f"{host}/app", "-t", "app")
         assert machine(tmp_path, "one", lapstrake).built(context, *one).cached == 2
+
+
+@pytest.mark.e2e
+def test_killed_while_it_exports(lapstrake: Lapstrake, tmp_path: Path) -> None:
+    """At any moment: what index.json leads to is whole."""
+    place, moments = tmp_path / "cache", random.Random(1)
+    dockerfile = "FROM scratch\nCOPY a /\nCOPY b /\nCOPY c /\n"
+    context = folder(tmp_path / "context", {"Dockerfile": dockerfile, "a": b"", "b": b"", "c": b""})
+    share = ("--cache-to", f"type=local,dest={place},mode=max,reset=true", "-o", "type=cacheonly")
+    for _ in range(int(os.environ.get("LT_KILLS", "5"))):
+        for name in "abc":
+            (context / name).write_bytes(moments.randbytes(300_000))
+        process = lapstrake.start(context, *share)
+        time.sleep(moments.uniform(0.2, 0.6))
+        os.killpg(process.pid, signal.SIGKILL)
+        process.communicate()
+        done = machine(tmp_path, "b", lapstrake).built(context, "--cache-from", f"type=local,src={place}", "-t", "app")
+        assert "refused" not in done.err
+    lapstrake.built(context, *share)
+    done = machine(tmp_path, "c", lapstrake).built(context, "--cache-from", f"type=local,src={place}", "-t", "app")
+    assert done.cached == 3
+    assert not list(place.rglob("*.tmp-*"))
