@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from cache.digest import Digest
-from frontends.dockerfile.instructions import AnyInstruction, Copy, Env, From, Onbuild, Run
+from frontends.dockerfile.instructions import AnyInstruction, Copy, Env, Onbuild, Run
 from frontends.dockerfile.parse import parse
 from frontends.dockerfile.words import Expander
 from frontends.errors import FrontendFault, ParseFault
@@ -166,22 +166,6 @@ def test_lines_are_joined(text: str, commands: list[str]) -> None:
     runs = [found for found in tree("FROM a\n" + text) if isinstance(found, Run)]
     assert [run.command.words[0] for run in runs] == commands
     assert all(run.command.shell for run in runs)
-
-
-def test_byte_order_mark_and_directives() -> None:
-    parsed = parse(
-        Source("D", b"\xef\xbb\xbf# Syntax = docker/dockerfile:1.7\n#check=skip=all\n#escape=`\nFROM a `\n AS b")
-    )
-    assert parsed.tree.check == "skip=all"
-    found = parsed.tree.instructions[0]
-    assert isinstance(found, From)
-    assert (found.stage, found.lines) == ("b", Lines(4, 5))
-
-
-def test_a_comment_ends_the_directives() -> None:
-    found = tree("# comment\n# escape=`\nFROM a\nRUN x `\n")[1]
-    assert isinstance(found, Run)
-    assert found.command.words == ("x `",)
 
 
 def test_comments_above_belong_to_the_instruction() -> None:
@@ -392,11 +376,6 @@ def test_bodies_that_are_printed_are_read_back(lines: list[str]) -> None:
     assert user.keyword == "USER"
 
 
-def test_a_directive_in_no_encoding() -> None:
-    """Found by fuzzing: the value could not be remembered."""
-    assert parse(Source("Dockerfile", b"# check=skip=all\xf6\nFROM a\n")).tree.check == "skip=all\ufffd"
-
-
 def test_the_text_is_read_before_any_instruction_is_looked_at() -> None:
     with pytest.raises(ParseFault, match=r"^unterminated heredoc$"):
         tree("FROM a\nFORM b\nRUN <<E\n")
@@ -406,43 +385,6 @@ def test_an_onbuild_trigger_is_looked_at_when_it_runs() -> None:
     trigger = only("ONBUILD COPYY x\ty ")
     assert isinstance(trigger, Onbuild)
     assert trigger.trigger == "COPYY x\ty "
-
-
-@pytest.mark.parametrize(
-    ("text", "line"),
-    [
-        ("# syntax=other/x\nFROM a", 1),
-        ("# syntax = other/x:1.2 some words\nFROM a", 1),
-        ("# escape=`\n# syntax=other/x\nFROM a", 2),
-        ("\ufeff#syntax=other/x\nFROM a", 1),
-        ("#!/usr/bin/env other\n# syntax=other/x\n", 2),
-        ("// syntax=other/x\nanything", 1),
-        ("#!/usr/bin/env other\n//syntax=other/x\n", 2),
-        ('{"syntax": "other/x", "more": [1]}', 1),
-        ("# syntax=other/x\n# syntax=docker/dockerfile\n", 1),
-        ("# syntax=localhost:5000/other@sha256:0\nFROM a", 1),
-    ],
-)
-def test_another_frontend_is_refused(text: str, line: int) -> None:
-    with pytest.raises(ParseFault, match=r"^frontend image \S*other\S* is not supported$") as caught:
-        tree(text)
-    assert caught.value.lines == Lines(line, line)
-
-
-@pytest.mark.parametrize(
-    "text",
-    [
-        " # syntax=other/x\nFROM a",
-        "\n# syntax=other/x\nFROM a",
-        "# a comment\n# syntax=other/x\nFROM a",
-        "#!/bin/sh\n\n# syntax=other/x\nFROM a",
-        "# syntax=\nFROM a",
-        "# syntax=registry.example:5000/docker/dockerfile-upstream:master@sha256:0\nFROM a",
-        "FROM a\n# syntax=other/x\n",
-    ],
-)
-def test_our_frontend_or_none(text: str) -> None:
-    assert tree(text)[0].keyword == "FROM"
 
 
 def test_the_frontend_of_the_build_argument_stands_in() -> None:
