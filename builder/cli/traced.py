@@ -56,6 +56,7 @@ class Traced:
         self._events: list[Event] = []
         self._lock = threading.Lock()
         self._tracing: Tracing | None = None
+        self._complained: set[str] = set()
         self._scheduler: Scheduler | None = None
         self._executor: LocalExecutor | None = None
 
@@ -67,8 +68,12 @@ class Traced:
         self._scheduler, self._executor = scheduler, executor
 
     def why(self, task: Task) -> str:
-        """Why a step that is about to run was not in the cache."""
-        return self._begun().why(task.digest)
+        """Why a step that is about to run was not in the cache; "" where that cannot be told, which is said once."""
+        try:
+            return self._begun().why(task.digest)
+        except Exception as error:  # of words alone no build is to fail, be it our own fault
+            self._complain("why a step ran could not be told", error)
+            return ""
 
     def finish(self) -> None:
         """Keep what is worth keeping. Says so where the store cannot: that is no reason for a build to fail."""
@@ -77,9 +82,20 @@ class Traced:
             fingerprint = _fingerprint(self._graph, self._targets, self._scheduler.lookup)
             if any(isinstance(event, Missed | Failed) for event in self._events) or not self._again(fingerprint):
                 self._begun().save(fingerprint, self.outcomes())
-        except (OSError, Fault) as error:
-            why = error.message if isinstance(error, Fault) else error.strerror
-            self._report.warn(f"what this build was made of could not be kept: {why}")
+        except Exception as error:
+            self._complain("what this build was made of could not be kept", error)
+
+    def _complain(self, what: str, error: Exception) -> None:
+        if isinstance(error, Fault):
+            why = error.message
+        elif isinstance(error, OSError) and error.strerror:
+            why = error.strerror
+        else:
+            why = f"internal error, please report this: {type(error).__name__}: {error}"
+        with self._lock:
+            first, self._complained = what not in self._complained, {*self._complained, what}
+        if first:
+            self._report.warn(f"{what}: {why}")
 
     def outcomes(self) -> tuple[Outcome, ...]:
         """What became of the steps so far."""

@@ -271,3 +271,37 @@ def test_what_the_line_of_an_instruction_does_not_show(tmp_path: Path, before: s
     build(store, Project(tuple(before.split("|")), dict(FILES)))
     missed = build(store, Project(tuple(after.split("|")), dict(FILES)))
     assert list(missed.values())[-1] == reason, missed
+
+
+INSTRUCTIONS = [
+    *CHOICES, "RUN --mount=type=bind,source=b,target=/b three", "COPY --from=one /x /y", "COPY --link b /c",
+    "COPY --from=one /x /z", "WORKDIR sub", 'SHELL ["bash"]', "RUN <<E\nx\nE", "ENV E=2", "COPY a/x* /d/",
+]  # fmt: skip
+
+
+@st.composite
+def histories(draw: st.DrawFn) -> list[Project]:
+    """Builds of two stages, of any instructions, files and arguments, one after the other."""
+    made = []
+    for _ in range(draw(st.integers(2, 5))):
+        first = draw(st.lists(st.sampled_from(CHOICES), max_size=4))
+        second = draw(st.lists(st.sampled_from(INSTRUCTIONS), min_size=1, max_size=5))
+        files = {path: draw(st.sampled_from([(0o644, "1"), (0o755, "1"), (0o644, "2")])) for path in FILES}
+        name = draw(st.sampled_from(["AS one", "AS one", "AS one\nFROM base AS other"]))
+        value, base = draw(st.sampled_from("12")), draw(st.sampled_from(["base", "newer"]))
+        made.append(Project((*first, f"FROM base {name}", "ARG V", *second), files, value, base))
+    return made
+
+
+@settings(max_examples=40, deadline=None)
+@given(histories())
+def test_whatever_was_built_before_there_is_a_reason(history: list[Project]) -> None:
+    """The lines after FROM belong to a stage without a name; `one` is the second."""
+    with tempfile.TemporaryDirectory() as folder:
+        store = Store(folder)
+        for project in history:
+            lines = tuple(line.replace("--from=one", "--from=0") for line in project.lines)
+            missed = build(store, project._replace(lines=lines))
+            assert all(missed.values()), missed
+            assert "its key changed" not in missed.values()
+        store.close()
