@@ -253,3 +253,20 @@ def test_files_of_an_output_are_dated_by_the_epoch(lapstrake: Lapstrake, context
     lapstrake.built(context, "-o", f"type=tar,dest={tmp_path}/b.tar,source-date-epoch=7")
     with tarfile.open(tmp_path / "b.tar") as tar:
         assert {member.mtime for member in tar} == {7}
+
+
+def test_a_folder_that_mirrors_the_result(lapstrake: Lapstrake, context: Path, tmp_path: Path) -> None:
+    stale, kept = tmp_path / "here" / "out" / "old" / "file", tmp_path / "elsewhere" / "file"
+    for path in (stale, kept):
+        path.parent.mkdir(parents=True)
+        path.write_text("old")
+    output = f"--output=type=local,mode=delete,dest={kept.parent}"
+    done = lapstrake.build(context, output, cwd=tmp_path / "here")
+    assert done.status == 1 and "requires --allow=buildx.local.delete" in done.err
+    assert kept.exists()
+    done = lapstrake.build(context, "--output=type=local,mode=delete,dest=out", cwd=tmp_path / "here")
+    assert done.status == 0, done.err
+    assert not stale.parent.exists() and (tmp_path / "here" / "out" / "d" / "hi").exists()
+    done = lapstrake.build(context, output, "--allow=buildx.local.delete", cwd=tmp_path / "here")
+    assert done.status == 0, done.err
+    assert not kept.exists() and (kept.parent / "x").exists()
