@@ -32,6 +32,7 @@ _REFUSED = {
 }
 _MOUNTS_LIMIT = 2 << 30  # bytes
 _SIZE = re.compile(r"(\d{1,15}) ?([kmgt]?)(?:i?b)?\Z")
+_ENDPOINT = re.compile(r"https?://[^/@\s]+(?:/[^@\s]*)?\Z")
 _DURATION = re.compile(r"(?:(\d{1,6})h)?(?:(\d{1,6})m)?(?:(\d{1,9})s)?\Z")
 
 
@@ -198,6 +199,9 @@ def _s3(values: dict[str, str]) -> S3Options:
     key, secret = values.get("access_key_id", ""), values.get("secret_access_key", "")
     if bool(key) != bool(secret):
         raise OutputFault("access_key_id and secret_access_key belong together for s3 cache", "give both or none")
+    endpoint = values.get("endpoint_url", "")
+    if endpoint and not _ENDPOINT.match(endpoint):  # not shown: there may be a password in it
+        raise OutputFault("invalid endpoint_url for s3 cache", "want http[s]://HOST[:PORT], without user and password")
     mode = values.get("retry_mode", "")
     if mode not in ("", "standard", "adaptive"):
         raise OutputFault('retry_mode must be "standard" or "adaptive"')
@@ -209,7 +213,7 @@ def _s3(values: dict[str, str]) -> S3Options:
         names=tuple(values["name"].split(";")) if values.get("name") else usual.names,
         blobs_prefix=values.get("blobs_prefix", usual.blobs_prefix),
         manifests_prefix=values.get("manifests_prefix", usual.manifests_prefix),
-        endpoint_url=values.get("endpoint_url", ""),
+        endpoint_url=endpoint,
         path_style=truth(values, "use_path_style", False),
         credentials=(key, secret, values.get("session_token", "")),
         touch_refresh=_seconds(values["touch_refresh"]) if "touch_refresh" in values else usual.touch_refresh,

@@ -12,11 +12,21 @@ import msgspec
 
 from builder.errors import ImageFault
 from builder.layer.layer import Layer
-from builder.oci.descriptor import OCI_LAYER, Descriptor
+from builder.oci.descriptor import (
+    DOCKER_LAYER,
+    DOCKER_LAYER_GZIP,
+    DOCKER_LAYER_ZSTD,
+    OCI_LAYER,
+    OCI_LAYER_GZIP,
+    OCI_LAYER_ZSTD,
+    Descriptor,
+)
 from cache import record
 from cache.digest import Digest
 from cache.errors import CacheFault
 
+_LAYERS = frozenset({OCI_LAYER, OCI_LAYER_GZIP, OCI_LAYER_ZSTD})
+_AS_OCI = {DOCKER_LAYER: OCI_LAYER, DOCKER_LAYER_GZIP: OCI_LAYER_GZIP, DOCKER_LAYER_ZSTD: OCI_LAYER_ZSTD}
 CACHE_CONFIG = "application/vnd.lapstrake.cache.v1+json"
 
 
@@ -101,8 +111,14 @@ def _shared(records: Records, diff_ids: tuple[Digest, ...], blobs: tuple[Descrip
         raise ImageFault(f"it has {len(blobs)} layers, and names {len(ids)}")
     if not all(blob.size for blob in blobs):
         raise ImageFault("it has a layer of no bytes")
-    layers = [Layer(i, Descriptor(b.media_type, b.digest, b.size)) for i, b in zip(ids, blobs, strict=True)]
+    layers = [Layer(i, Descriptor(_form(b), b.digest, b.size)) for i, b in zip(ids, blobs, strict=True)]
     own = len(diff_ids)
     return Shared(
-        records, tuple(layers[:own]), {m.name: layer for m, layer in zip(records.mounts, layers[own:], strict=True)}
+        records,
+        tuple(layer for layer in layers[:own] if layer.blob.media_type in _LAYERS),
+        {mount.name: layer for mount, layer in zip(records.mounts, layers[own:], strict=True)},
     )
+
+
+def _form(blob: Descriptor) -> str:
+    return _AS_OCI.get(blob.media_type, blob.media_type)

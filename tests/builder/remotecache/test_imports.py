@@ -290,3 +290,13 @@ def test_the_layers_of_a_tree_come_together(tmp_path: Path, folder: Path, cached
     finally:
         trees.close()
     assert warnings == []
+
+
+def test_layers_of_dockers_types_are_those_of_oci(machine: Machine, folder: Path, cached: list[Known]) -> None:
+    """An image's digest must not depend on where its layers came from; what is no layer is none."""
+    manifest = json.loads(document(folder, "manifest").read_text())
+    manifest["layers"][0]["mediaType"] = "application/vnd.docker.image.rootfs.diff.tar.gzip"
+    manifest["layers"][1]["mediaType"] = "text/html"
+    tag(folder, manifest)
+    assert machine.use(cached[0]) == cached[0].result
+    assert is_bare(machine.use(cached[1]).layer)

@@ -91,6 +91,8 @@ def test_s3() -> None:
         ("type=s3,upload_parallelism=0", True, "upload_parallelism must be a positive integer"),
         ("type=s3,retry_mode=legacy", True, 'retry_mode must be "standard" or "adaptive"'),
         ("type=s3,retry_max_attempts=-1", True, "retry_max_attempts must be a positive integer"),
+        ("type=s3,endpoint_url=http://me:hidden@host", True, "invalid endpoint_url for s3 cache"),
+        ("type=s3,endpoint_url=ftp://hidden", False, "invalid endpoint_url for s3 cache"),
         ("type=s3,access_key_id=x", True, "belong together"),
         ("type=s3,touch_refresh=soon", True, "invalid touch_refresh"),
         ("type=local,dest=x,mounts-max-size=-1", True, "invalid mounts-max-size"),
@@ -100,4 +102,4 @@ def test_s3() -> None:
 def test_what_is_refused(text: str, export: bool, words: str) -> None:
     with pytest.raises(Fault) as caught:
         (parse_cache_to if export else parse_cache_from)((text,))
-    assert words in caught.value.message
+    assert words in caught.value.message and "hidden" not in caught.value.message + caught.value.hint
