@@ -3,20 +3,24 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
+import msgspec
 import pytest
 
+from builder.images.naming import BASE_MEMO, BASE_NAME
 from builder.images.store import ImageStore
 from builder.oci.chain import EMPTY
 from builder.oci.reference import Reference
 from builder.snapshot.registry import Registry
 from builder.solve import result
 from builder.solve.cachemounts import About, CacheMounts
+from builder.source import gitrepository
 from builder.upkeep.doctor import Doctor
 from builder.upkeep.filters import parse_filter
 from builder.upkeep.inventory import Inventory
 from builder.upkeep.policy import Policy
 from builder.upkeep.prune import Pruner, oldest_first
 from builder.upkeep.usage import Usage
+from cache import record
 from cache.digest import Digest
 from cache.store import Store
 
@@ -234,3 +238,45 @@ def test_a_crash_at_any_point_leaves_a_whole_store(store, images, registry, step
     assert set(store.blobs.digests()) == blobs_of(named)
     assert store.index.results() == []
     assert os.listdir(store.path("caches")) == []
+
+
+def test_git_repositories(store, prune):
+    name = Digest.of(b"https://example.com/r.git").hex
+    path = Path(store.path("git", name))
+    path.mkdir(parents=True)
+    (path / "description").write_text("https://example.com/r.git\n")
+    (path / "pack").write_bytes(bytes(50_000))
+    Path(f"{path}.lock").write_bytes(b"")
+    Path(store.path("git", "known_hosts")).write_text("x")
+    usages = {usage.description: usage for usage in all_of(store)}
+    found = usages["git repository https://example.com/r.git"]
+    assert (found.type, found.mutable, found.reclaimable) == ("source.git.checkout", True, True)
+    assert found.size > 50_000
+    assert not usages["keys of hosts"].reclaimable
+    other = Store(store.root)
+    with other.using():
+        other.blobs.hold(gitrepository.lease(name))
+        assert prune() == set()
+        assert path.exists()
+    assert prune(filters=(parse_filter(["type=source.git.checkout"]),)) == {found.description}
+    assert os.listdir(store.path("git")) == ["known_hosts"]
+    assert os.listdir(store.path("tmp")) == []
+
+
+def test_bases_without_a_name_and_downloads(store, prune, make_image):
+    """What the last use of a base is, its memo says; what leads to nothing any more is forgotten."""
+    old, new = make_image({"o": b"o" * 50_000}, compressed=False), make_image({"n": b""}, cmd="n")
+    for image, used in ((old, 100.0), (new, 200.0)):
+        noted = msgspec.structs.replace(image.descriptor, annotations={BASE_NAME: f"docker.io/x/{int(used)}"})
+        store.index.put_memo(BASE_MEMO, image.descriptor.digest, record.encode(noted), used)
+    downloaded, _ = store.blobs.put(b"d" * 9000)
+    store.index.put_memo("download", Digest.of(b"url"), record.encode({"digest": str(downloaded)}))
+    usages = {usage.name: usage for usage in all_of(store)}
+    assert usages[old.id.hex].kept == ("pulled from docker.io/x/100",)
+    assert (usages[old.id.hex].used, usages[new.id.hex].used) == (100.0, 200.0)
+    assert usages[downloaded.hex].kept == ("download",)
+    assert prune(keep=NOW - 150.0) == {"pulled from docker.io/x/100"}
+    assert set(store.blobs.digests()) == blobs_of(new) | {downloaded}
+    assert [key for key, _, _ in store.index.memos_of(BASE_MEMO)] == [new.descriptor.digest]
+    assert prune() == {"pulled from docker.io/x/200", "download"}
+    assert store.index.memos(BASE_MEMO) == []
