@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 
 from builder.cli import main
+from builder.oci.platform import host
 from tests.e2e.dockerregistry import DockerRegistry, docker_registry
 from tests.e2e.engine import Engine
 from tests.e2e.lapstrake import PROGRAM, Done, Lapstrake, folder
@@ -200,3 +201,25 @@ def test_search(engine: Engine, tmp_path: Path) -> None:
             assert (done.out, done.status) == (theirs.stdout, theirs.returncode), words
             asked = [seen.path for seen in server.seen if seen.path.startswith("/v1/search")]
             assert len(set(asked)) <= 1
+
+
+def test_archives_of_platforms(engine: Engine, tmp_path: Path) -> None:
+    """Docker loads what is saved of an index, and we what it saves then."""
+    ours, theirs = Lapstrake(tmp_path / "ours"), Lapstrake(tmp_path / "theirs")
+    name = "platforms:1"
+    context = folder(tmp_path / "c", {"Dockerfile": "FROM scratch\nCOPY Dockerfile /\n"})
+    ours.built(context, "-t", name, "--platform=linux/amd64,linux/arm64,linux/s390x")
+    for wanted, chosen in (("linux/s390x", "s390x"), (f"linux/s390x,linux/{host().architecture}", host().architecture)):
+        archive = str(tmp_path / "app.tar")
+        assert in_process(ours, "save", "--platform", wanted, "-o", archive, name).status == 0
+        assert f"Loaded image: {name}" in engine.call("load", "-i", archive)
+        shown = ("-f", "{{.Architecture}}", name)
+        assert (
+            engine.call("inspect", *shown)
+            == f"{chosen}\n"
+            == in_process(ours, "inspect", "--platform", f"linux/{chosen}", *shown).out
+        )
+        engine.call("save", "-o", archive, name)
+        assert in_process(theirs, "load", "-i", archive).out == f"Loaded image: {name}\n"
+        assert in_process(theirs, "inspect", *shown).out == f"{chosen}\n"
+    engine.call("rmi", "-f", name)
