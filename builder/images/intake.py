@@ -5,11 +5,11 @@ from __future__ import annotations
 import hashlib
 
 from builder.errors import Canceled, GrowthFault, ImageFault, RegistryFault, SourceFault, TransportFault
-from builder.images.belt import Belt
 from builder.images.files import Files, Part
 from builder.layer.layer import Layer
 from builder.layer.limits import HINT, Limits
 from builder.layer.plain import open_plain
+from builder.layer.readahead import WORTH, ReadAhead
 from builder.layer.tarread import Readable
 from builder.oci.descriptor import OCI_LAYER, OCI_LAYER_GZIP, OCI_LAYER_ZSTD, Descriptor
 from cache.blobs import BlobStore, BlobWriter
@@ -17,7 +17,6 @@ from cache.digest import Digest
 from cache.errors import DigestMismatch, Fault
 
 _CHUNK = 1 << 20
-_SMALL = 1 << 20  # bytes of a layer that is not worth a thread
 _MEDIA_TYPES = {"": OCI_LAYER, "gzip": OCI_LAYER_GZIP, "zstd": OCI_LAYER_ZSTD}
 
 
@@ -57,11 +56,11 @@ def take_stream(
 ) -> Layer:
     """The same from any stream; where: its name for errors. Nothing is stored unless both digests are right."""
     with blobs.writer() as writer:
-        if descriptor is not None and descriptor.size < _SMALL:
+        if descriptor is not None and descriptor.size < WORTH:
             found, form = _prove(_Tee(stream, writer), diff_id, where, limits)
         else:
-            with Belt(stream, writer) as belt:
-                found, form = _prove(belt, diff_id, where, limits)
+            with ReadAhead(stream, writer.write) as ahead:
+                found, form = _prove(ahead, diff_id, where, limits)
         if form not in _MEDIA_TYPES:
             raise SourceFault(f"{where}: a layer compressed with {form} is not supported", "use gzip or zstd")
         try:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import threading
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -12,6 +13,7 @@ import msgspec
 from builder.errors import LayerFault, SourceFault
 from builder.layer.entry import Content, Item, Kind
 from builder.layer.limits import Limits
+from builder.layer.readahead import WORTH
 from builder.layer.tree import Tree, resolve
 from builder.solve.stratum import Stratum
 
@@ -56,7 +58,9 @@ class Trees:
         """The merged tree, to look at. No layer is unpacked for it unless the bytes of its files are asked for."""
         from builder.snapshot.tree import MergedTree
 
-        self._obtain(stack)
+        with self._coming(stack) as arrived:
+            for n in range(len(stack)):
+                arrived(n)
         return MergedTree([self._layer_view(stack[: n + 1]) for n in reversed(range(len(stack)))])
 
     def begin(self, stack: Stack) -> Draft:
@@ -100,33 +104,37 @@ class Trees:
 
     def folders(self, stack: Stack) -> tuple[Folder, ...]:
         """The stack on disk, bottom first; what is not there is unpacked from its blob, digests checked."""
-        self._obtain(stack)
         made: list[Folder] = []
-        for n, stratum in enumerate(stack):
-            with stratum.lock:
-                if stratum.folder is None:
-                    stratum.folder = self._folder(stack[: n + 1], tuple(made))
-                made.append(stratum.folder)
+        with self._coming(stack) as arrived:
+            for n, stratum in enumerate(stack):
+                arrived(n)
+                with stratum.lock:
+                    if stratum.folder is None:
+                        stratum.folder = self._folder(stack[: n + 1], tuple(made))
+                    made.append(stratum.folder)
         return tuple(made)
 
     def close(self) -> None:
         if self._opened is not None:
             self._opened.close()
 
-    def _obtain(self, stack: Stack) -> None:
-        """Have what is elsewhere of a stack fetched at once; each layer is opened on its own later."""
-        if not self._blobs.suppliers:
-            return
+    @contextmanager
+    def _coming(self, stack: Stack) -> Iterator[Callable[[int], object]]:
+        """Has what is elsewhere of a stack fetched at once; gives what waits for the layer of a number."""
         wanted = [n for n, one in enumerate(stack) if one.folder is None and one.listing is None and self._away(one)]
-        if len(wanted) < 2:
+        if not self._blobs.suppliers or len(wanted) < 2:
+            yield lambda n: None
             return
         from concurrent.futures import ThreadPoolExecutor
 
         chains = {n: tuple(s.wait().diff_id for s in stack[: n + 1]) for n in wanted}
-        blobs = [stack[n].wait().blob for n in wanted if self._snapshots.find(chains[n]) is None]
-        with ThreadPoolExecutor(_AT_ONCE, thread_name_prefix="obtain") as pool:
-            for done in [pool.submit(self._blobs.obtain, blob.digest, blob.size) for blob in blobs]:
-                done.result()
+        blobs = {n: stack[n].wait().blob for n in wanted if self._snapshots.find(chains[n]) is None}
+        pool = ThreadPoolExecutor(_AT_ONCE, thread_name_prefix="obtain")
+        try:
+            coming = {n: pool.submit(self._blobs.obtain, blob.digest, blob.size) for n, blob in blobs.items()}
+            yield lambda n: coming[n].result() if n in coming else None
+        finally:
+            pool.shutdown(wait=True, cancel_futures=True)
 
     def _away(self, stratum: Stratum) -> bool:
         layer = stratum.layer
@@ -150,10 +158,11 @@ class Trees:
     def _members(self, layer: Layer) -> Iterator[Item]:
         """The layer's members, read from its blob; ends with the check of both digests."""
         from builder.layer import whiteout
-        from builder.layer.openarchive import open_archive
+        from builder.layer.openarchive import members
 
         with self._blobs.open(layer.blob.digest) as reader:
-            yield from whiteout.from_oci(open_archive(reader, self._limits, f"layer {layer.diff_id}"))
+            ahead = layer.blob.size >= WORTH
+            yield from whiteout.from_oci(members(reader, self._limits, f"layer {layer.diff_id}", ahead=ahead))
             reader.finish()
 
     def _layer_view(self, stack: Stack) -> LayerView:

@@ -1,30 +1,32 @@
-"""Belt: a stream that a thread of its own reads and stores, while its bytes are taken and unpacked here."""
+"""ReadAhead: a stream that a thread of its own reads, while what came of it is worked on here."""
 
 from __future__ import annotations
 
 import queue
 import threading
+from collections.abc import Callable
 from types import TracebackType
 
 from builder.layer.tarread import Readable
-from cache.blobs import BlobWriter
 
+WORTH = 1 << 20  # bytes of a stream that are worth a thread
 _PIECE = 256 << 10
 _AHEAD = 16  # pieces that may lie between the two
 
 
-class Belt:
+class ReadAhead:
     """read() gives the bytes in order, b"" at the end; what the stream raises, it raises. Use as a context manager."""
 
-    def __init__(self, stream: Readable, writer: BlobWriter) -> None:
-        self._stream, self._writer = stream, writer
+    def __init__(self, stream: Readable, note: Callable[[bytes], object] = lambda data: None) -> None:
+        """note: called with each piece, by the thread that reads."""
+        self._stream, self._note = stream, note
         self._pieces: queue.Queue[bytes | BaseException] = queue.Queue(_AHEAD)
         self._stop = threading.Event()
         self._rest = memoryview(b"")
         self._ended = False
-        self._thread = threading.Thread(target=self._run, name="store", daemon=True)
+        self._thread = threading.Thread(target=self._run, name="read", daemon=True)
 
-    def __enter__(self) -> Belt:
+    def __enter__(self) -> ReadAhead:
         self._thread.start()
         return self
 
@@ -50,7 +52,7 @@ class Belt:
         try:
             while not self._stop.is_set():
                 data = self._stream.read(_PIECE)
-                self._writer.write(data)
+                self._note(data)
                 self._pieces.put(data)
                 if not data:
                     return

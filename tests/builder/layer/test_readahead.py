@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from builder.errors import RegistryFault
-from builder.images.belt import Belt
+from builder.layer.readahead import ReadAhead
 from cache.digest import Digest
 from cache.store import Store
 
@@ -26,9 +26,9 @@ def store(tmp_path: Path) -> Iterator[Store]:
 def test_what_is_read_is_stored_and_given_in_order(store: Store) -> None:
     data = os.urandom(3_000_001)
     with store.blobs.writer() as writer:
-        with Belt(io.BytesIO(data), writer) as belt:
-            assert b"".join(iter(lambda: belt.read(70_000), b"")) == data
-            assert belt.read(1) == b""
+        with ReadAhead(io.BytesIO(data), writer.write) as ahead:
+            assert b"".join(iter(lambda: ahead.read(70_000), b"")) == data
+            assert ahead.read(1) == b""
         assert writer.commit() == (Digest.of(data), len(data))
 
 
@@ -41,16 +41,16 @@ class Failing(io.BytesIO):
 
 
 def test_what_the_stream_raises_is_raised_after_its_bytes(store: Store) -> None:
-    with store.blobs.writer() as writer, Belt(Failing(b"x" * 600_000), writer) as belt:
+    with store.blobs.writer() as writer, ReadAhead(Failing(b"x" * 600_000), writer.write) as ahead:
         with pytest.raises(RegistryFault, match="cut"):
             for _ in range(99):
-                assert set(belt.read(100_000)) == {ord("x")}
-        assert belt.read(1) == b""
+                assert set(ahead.read(100_000)) == {ord("x")}
+        assert ahead.read(1) == b""
 
 
 def test_who_stops_early_stops_the_thread(store: Store) -> None:
     stream = io.BytesIO(bytes(100 << 20))
     before = threading.active_count()
-    with store.blobs.writer() as writer, Belt(stream, writer) as belt:
-        belt.read(1)
+    with store.blobs.writer() as writer, ReadAhead(stream, writer.write) as ahead:
+        ahead.read(1)
     assert threading.active_count() == before and stream.tell() < 50 << 20
