@@ -17,7 +17,7 @@ from cache.digest import Digest
 from cache.store import Store
 
 _OWN = {STUB: ("mount points that images lack", False), ".probe": ("what the kernel can", False)}
-_SETTLED = 1  # the stamp of what never changes
+SETTLED = 1  # the stamp of what never changes
 
 
 def kept_trees(store: Store, owners: Owners, registry: Registry, blocks: Blocks, measured: Measured) -> Iterator[Usage]:
@@ -26,7 +26,7 @@ def kept_trees(store: Store, owners: Owners, registry: Registry, blocks: Blocks,
     for name in sorted(os.listdir(registry.folder)):
         path = os.path.join(registry.folder, name)
         if name in rows:
-            yield _tree(rows[name], measured.of(f"snapshots/{name}", path, _SETTLED), owners, registry.is_used(name))
+            yield _tree(rows[name], measured.of(f"snapshots/{name}", path, SETTLED), owners, registry.is_used(name))
             continue
         what, used = _OWN.get(name, ("lock" if name.endswith(".lock") else "tree", True))
         what = f"{what} of a running command" if used else what

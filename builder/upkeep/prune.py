@@ -34,7 +34,11 @@ class Pruner:
         """
         if not policy.limited and not policy.filters and not policy.keep:
             self._forget_untagged()
-        usages = Inventory(self._store, self._images, self._registry, quick=quick).all()
+        if quick and policy.limited:
+            total = self._inventory(quick).private()
+            if total <= policy.left(total, self._free()):
+                return 0
+        usages = self._inventory(quick).all()
         total = sum(usage.size for usage in usages if not usage.shared)
         excess = total - policy.left(total, self._free()) if policy.limited else None
         wanted = oldest_first([usage for usage in usages if policy.wants(usage, self._now)])
@@ -52,6 +56,9 @@ class Pruner:
             self._store.index.shrink()
             self._registry.shrink()
         return reclaimed
+
+    def _inventory(self, quick: bool) -> Inventory:
+        return Inventory(self._store, self._images, self._registry, quick=quick)
 
     def _forget_untagged(self) -> None:
         listed = (image.descriptor.digest for image in self._images.list() if not image.names)

@@ -43,7 +43,10 @@ def work(lapstrake: Lapstrake, context: Path) -> tuple[Counter[str], int]:
     return Counter(seen), read
 
 
-def test_opening_a_store_costs_the_same(lapstrake: Lapstrake, tmp_path: Path) -> None:
+def test_opening_a_store_costs_the_same(lapstrake: Lapstrake, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Also with a cap, which only a build that wrote something has to look after."""
+    (tmp_path / "cap.toml").write_text('[gc]\nmax-used-space = "1gb"\n')
+    monkeypatch.setenv("LAPSTRAKE_CONFIG", str(tmp_path / "cap.toml"))
     text = "FROM base\nRUN echo a > /a\nCOPY Dockerfile /b\nRUN cat /a /b > /c\n"
     context = folder(tmp_path / "context", {"Dockerfile": text})
     lapstrake.built(context, "-t", "app")
