@@ -281,6 +281,8 @@ class Step:
             linux.join_session_keyring()
         except OSError:
             pass  # a kernel without keys has none to keep apart
+        hard = resource.getrlimit(resource.RLIMIT_CORE)[1]
+        resource.setrlimit(resource.RLIMIT_CORE, (0, hard))  # a core file would be in the layer, with the secrets
         if spec["ulimits"]:
             _limit(spec["ulimits"])
         if not spec["insecure"]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import resource
 import shutil
 import socket
 import tarfile
@@ -98,6 +99,23 @@ def test_environment_is_the_images_alone(lapstrake: Lapstrake, tmp_path: Path) -
         )
     finally:
         del os.environ["HOST_SECRET"]
+
+
+def test_a_crash_leaves_no_secrets(lapstrake: Lapstrake, tmp_path: Path) -> None:
+    """A core file would be a part of the layer, with the variables of the process in it."""
+    context = folder(
+        tmp_path / "context",
+        {"Dockerfile": "FROM base\nRUN --mount=type=secret,id=s,env=S sh -c 'kill -SEGV $$'; test $(ulimit -c) = 0\n"},
+    )
+    soft, hard = resource.getrlimit(resource.RLIMIT_CORE)
+    resource.setrlimit(resource.RLIMIT_CORE, (hard, hard))
+    try:
+        lapstrake.built(context, "--secret=id=s,env=S", "-o", str(tmp_path / "out"), env={"S": "s3cr3t"})
+    finally:
+        resource.setrlimit(resource.RLIMIT_CORE, (soft, hard))
+    assert list((tmp_path / "out").rglob("core*")) == []
+    folder(context, {"Dockerfile": "FROM base\nRUN test $(ulimit -c) = 7\n"})
+    lapstrake.built(context, "--ulimit=core=3584")  # in blocks of 512 bytes
 
 
 def test_capabilities_and_seccomp_are_dockers(lapstrake: Lapstrake, tmp_path: Path) -> None:
