@@ -10,8 +10,9 @@ from collections.abc import Mapping
 import msgspec
 
 from builder.errors import ImageFault, SourceFault
+from builder.graph.operation import Ulimit
 from builder.oci.config import RuntimeConfig
-from builder.sandbox.spec import BindMount, TmpfsMount
+from builder.sandbox.spec import DEFAULT_SHM_SIZE, BindMount, TmpfsMount
 
 _PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 _LARGEST = 1 << 20
@@ -20,7 +21,7 @@ _NAME = re.compile(r"/?[a-zA-Z0-9][a-zA-Z0-9_.-]+\Z")
 
 class Wish(msgspec.Struct, frozen=True, kw_only=True):
     """The options of one `run`. env: NAME=value, or NAME for what the image should not set. entrypoint: None for the
-    image's own; "" for none. hosts: names and addresses of --add-host. mounts: of -v and --tmpfs.
+    image's own; "" for none. hosts: names and addresses of --add-host. mounts: of -v, --tmpfs and --mount.
     """
 
     command: tuple[str, ...] = ()
@@ -34,6 +35,8 @@ class Wish(msgspec.Struct, frozen=True, kw_only=True):
     hosts: tuple[tuple[str, str], ...] = ()
     mounts: tuple[BindMount | TmpfsMount, ...] = ()
     readonly: bool = False
+    shm_size: int = DEFAULT_SHM_SIZE
+    ulimits: tuple[Ulimit, ...] = ()
 
 
 def argv(config: RuntimeConfig, wish: Wish) -> tuple[str, ...]:

@@ -14,7 +14,7 @@ from builder.cli import volumes as volume
 from builder.cli.attach import window
 from builder.cli.opened import opened
 from builder.cli.refetch import with_refetch
-from builder.cli.request import host_entry
+from builder.cli.request import byte_count, host_entry, ulimit
 from builder.cli.resolvconf import resolv_conf
 from builder.cli.runimage import POLICIES, Wanted, image_for
 from builder.errors import Canceled, SourceFault
@@ -24,7 +24,7 @@ from builder.images.uses import mark_used
 from builder.layer.entry import Kind
 from builder.oci.platform import Platform
 from builder.progress.clean import clean
-from builder.sandbox.spec import Mount, OwnMount, PlainRoot, SandboxSpec, TmpfsMount
+from builder.sandbox.spec import DEFAULT_SHM_SIZE, Mount, OwnMount, PlainRoot, SandboxSpec, TmpfsMount
 from cache.errors import Fault
 
 if TYPE_CHECKING:
@@ -74,6 +74,13 @@ _NO_MORE = _refused("the sandbox gives no command more than a build step has")
 @click.option("--env-file", "env_files", multiple=True, metavar="FILE", help="Set those of a file.")
 @click.option("-v", "--volume", "volumes", multiple=True, metavar="SRC:DST[:ro]", help="Show a file or folder inside.")
 @click.option("--tmpfs", "tmpfs", multiple=True, metavar="DST[:OPTIONS]", help="An empty folder in memory.")
+@click.option(
+    "--mount", "mounts", multiple=True, metavar="FIELDS", help="The same, as type=bind|tmpfs,src=SRC,dst=DST[,ro]."
+)
+@click.option("--shm-size", default="", metavar="BYTES", help="Of /dev/shm (default: 64m).")
+@click.option(
+    "--ulimit", "ulimits", multiple=True, metavar="NAME=SOFT[:HARD]", help="Limit of the command's processes."
+)
 @click.option("--read-only", "readonly", is_flag=True, help="Only volumes and folders in memory can be written to.")
 @click.option("-w", "--workdir", default="", metavar="FOLDER", help="Working directory.")
 @click.option("-u", "--user", default="", metavar="USER[:GROUP]", help="User by name or number.")
@@ -110,6 +117,9 @@ def command(
     env_files: tuple[str, ...],
     volumes: tuple[str, ...],
     tmpfs: tuple[str, ...],
+    mounts: tuple[str, ...],
+    shm_size: str,
+    ulimits: tuple[str, ...],
     readonly: bool,
     workdir: str,
     user: str,
@@ -139,7 +149,9 @@ def command(
             hostname=hostname or container.new_hostname(),
             network=network,
             hosts=tuple(host_entry(host) for host in hosts),
-            mounts=(*(volume.bind(text) for text in volumes), *(volume.tmpfs(text) for text in tmpfs)),
+            mounts=(*map(volume.bind, volumes), *map(volume.tmpfs, tmpfs), *map(volume.mount, mounts)),
+            shm_size=byte_count("--shm-size", shm_size) if shm_size else DEFAULT_SHM_SIZE,
+            ulimits=tuple(map(ulimit, ulimits)),
             readonly=readonly,
         )
         wanted = Wanted(name, policy, Platform.parse(platform) if platform else None, quiet)
@@ -203,6 +215,8 @@ def _spec(image: Image, wish: container.Wish) -> SandboxSpec:
         network=wish.network,
         hosts=container.hosts_file(wish),
         resolv_conf=resolv_conf(),
+        shm_size=wish.shm_size,
+        ulimits=tuple((one.name, one.soft, one.hard) for one in wish.ulimits),
         terminal=window() if wish.terminal else None,
         readonly=wish.readonly,
     )

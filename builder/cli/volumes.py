@@ -1,7 +1,8 @@
-"""Options of `run` that put something into the container's tree: -v and --tmpfs."""
+"""Options of `run` that put something into the container's tree: -v, --tmpfs and --mount."""
 
 from __future__ import annotations
 
+import csv
 import os
 
 from builder.cli.request import byte_count
@@ -9,6 +10,9 @@ from builder.errors import SourceFault
 from builder.sandbox.spec import BindMount, TmpfsMount
 
 _FLAGS = ("rw", "ro", "exec", "noexec", "nosuid", "nodev")  # the last two hold in any case
+
+_FIELDS = ("type", "source", "target", "readonly", "consistency", "tmpfs-size", "tmpfs-mode")
+_SAME = {"src": "source", "dst": "target", "destination": "target", "ro": "readonly"}
 
 
 def bind(text: str) -> BindMount:
@@ -19,10 +23,7 @@ def bind(text: str) -> BindMount:
         raise SourceFault(f'invalid volume specification: "{text}"', "want SRC:DST[:ro], with an absolute DST")
     if "/" not in source and source not in (".", ".."):
         raise SourceFault(f"{source} is the name of a volume, and there are only folders here", "write ./NAME for one")
-    path = os.path.realpath(source)
-    if not os.path.exists(path):
-        raise SourceFault(f"bind source path does not exist: {source}")
-    return BindMount(path, target, readonly=mode == "ro")
+    return _bound(source, target, mode == "ro")
 
 
 def tmpfs(text: str) -> TmpfsMount:
@@ -42,6 +43,43 @@ def tmpfs(text: str) -> TmpfsMount:
                 f'invalid tmpfs option "{option}"', f"options: {', '.join((*_FLAGS, *(f'{n}=…' for n in values)))}"
             )
     return TmpfsMount(target, readonly="ro" in flags, noexec="noexec" in flags, **values)
+
+
+def mount(text: str) -> BindMount | TmpfsMount:
+    """`type=bind,src=…,dst=…[,ro]` or `type=tmpfs,dst=…[,tmpfs-size=…][,tmpfs-mode=…]` (docker/cli, opts/mount.go)."""
+    fields: dict[str, str] = {}
+    for field in next(csv.reader([text]), []):
+        key, equals, value = field.partition("=")
+        name = _SAME.get(key.lower(), key.lower())
+        if name not in _FIELDS:
+            raise SourceFault(f"unknown option '{key}' in '{field}'", f"options: {', '.join(_FIELDS)}")
+        if not value and (equals or name != "readonly"):
+            raise SourceFault(f"invalid field '{field}' must be a key=value pair")
+        fields[name] = value if equals else "true"
+    kind, target = fields.get("type", "volume"), fields.get("target", "")
+    if not target.startswith("/"):
+        raise SourceFault(f"invalid mount '{text}': target is required", "want an absolute path")
+    if fields.get("readonly", "false") not in ("true", "false", "1", "0"):
+        raise SourceFault(f"invalid value for 'readonly': {fields['readonly']}", "want true or false")
+    readonly = fields.get("readonly") in ("true", "1")
+    strange = [name for name in fields if name in _FIELDS[5:] and kind != "tmpfs"]
+    if kind not in ("bind", "tmpfs") or strange or (kind == "tmpfs") == ("source" in fields):
+        raise SourceFault(
+            f"invalid mount '{text}': {kind} takes no such fields, or is not supported",
+            "want type=bind with src=, or type=tmpfs without",
+        )
+    if kind == "bind":
+        return _bound(fields["source"], target, readonly)
+    size = byte_count("tmpfs-size", fields["tmpfs-size"]) if "tmpfs-size" in fields else 0
+    mode = _number("mode", fields.get("tmpfs-mode", "1777"), text)
+    return TmpfsMount(target, size=size, mode=mode, readonly=readonly, noexec=True)
+
+
+def _bound(source: str, target: str, readonly: bool) -> BindMount:
+    path = os.path.realpath(source)
+    if not os.path.exists(path):
+        raise SourceFault(f"bind source path does not exist: {source}")
+    return BindMount(path, target, readonly=readonly)
 
 
 def _number(name: str, value: str, text: str) -> int:

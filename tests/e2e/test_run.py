@@ -141,6 +141,11 @@ def test_folders_in_memory(app: Lapstrake) -> None:
     options = second.split()[3].split(",")
     assert {"ro", "nosuid", "nodev", "size=64k", "mode=750"} <= set(options) and "noexec" not in options
     assert modes == ["1777 0", "750 7"]
+    words = ("--shm-size=1m", "--ulimit", "nofile=77:88", "--mount", "type=tmpfs,dst=/m,tmpfs-size=64k")
+    done = app.run("run", *words, "app", "sh", "-c", "ulimit -n; grep -E ' /(m|dev/shm) ' /proc/mounts")
+    limit, *lines = done.out.splitlines()
+    assert limit == "77"
+    assert ["size=1024k" in lines[0], "size=64k" in lines[1], "noexec" in lines[1]] == [True] * 3, lines
     for wrong in ("a", "/a:suid", "/a:size=x", "/a:mode=9", "/", "/a:size"):
         assert app.run("run", "--tmpfs", wrong, "app").status == 125, wrong
 

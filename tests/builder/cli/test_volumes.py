@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from builder.cli.volumes import bind, tmpfs
+from builder.cli.volumes import bind, mount, tmpfs
 from builder.sandbox.spec import BindMount, TmpfsMount
 from cache.errors import Fault
 
@@ -37,3 +37,21 @@ def test_bind(tmp_path):
 def test_no_bind(text):
     with pytest.raises(Fault):
         bind(text)
+
+
+def test_mount(tmp_path):
+    assert mount(f"type=bind,src={tmp_path},dst=/a,ro") == BindMount(str(tmp_path), "/a", readonly=True)
+    assert mount(f'type=bind,"source={tmp_path}",target=/a,readonly=false') == bind(f"{tmp_path}:/a")
+    assert mount("type=tmpfs,destination=/t,tmpfs-size=1k,tmpfs-mode=700") == tmpfs("/t:size=1k,mode=700")
+    assert mount("type=tmpfs,dst=/t") == tmpfs("/t")
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["", "type=bind", "type=bind,src=/,dst=a", "type=volume,src=x,dst=/a", "dst=/a", "type=tmpfs,src=/x,dst=/a",
+     "type=bind,dst=/a", "type=bind,src=/nonexistent,dst=/a", "type=bind,src=/,dst=/a,tmpfs-size=1", "type=bind,src=/,dst=/a,ro=x",
+     "type=tmpfs,dst=/a,tmpfs-mode=9", "type=tmpfs,dst=/a,tmpfs-size=x", "type=tmpfs,dst=/a,other=1", "type=tmpfs,dst"],
+)  # fmt: skip
+def test_no_mount(text):
+    with pytest.raises(Fault):
+        mount(text)
