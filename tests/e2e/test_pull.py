@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import os
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -11,6 +13,8 @@ import pytest
 from tests.certificates import Authority
 from tests.e2e.dockerregistry import USER, WORD, DockerRegistry, docker_registry
 from tests.e2e.lapstrake import Lapstrake, folder
+from tests.memoryregistry import MemoryRegistry, running
+from tests.webserver import Exchange
 
 
 @pytest.fixture(scope="module")
@@ -130,3 +134,35 @@ def test_from_a_registry(bare: Lapstrake, registry: DockerRegistry, archive: Pat
     assert "load metadata" in config_only.err
     named = folder(tmp_path / "named", {"Dockerfile": "FROM other\nCOPY --from=other /a /c\n"})
     bare.built(named, "--build-context", f"other=docker-image://{base}")
+
+
+class Waiting(MemoryRegistry):
+    """Gives the second layer only when the first one is unpacked in `snapshots`. waited: whether that came to be."""
+
+    second, waited = "", False
+
+    def __init__(self, snapshots: Path) -> None:
+        super().__init__()
+        self._snapshots = snapshots
+
+    def blob(self, exchange: Exchange, name: str, digest: str) -> None:
+        deadline = time.monotonic() + 60
+        while digest == self.second and not self.waited and time.monotonic() < deadline:
+            self.waited = any(self._snapshots.glob("*/first"))
+            time.sleep(0.02)
+        super().blob(exchange, name, digest)
+
+
+@pytest.mark.e2e
+def test_a_layer_is_unpacked_while_the_next_one_comes(bare: Lapstrake, base: Path, tmp_path: Path) -> None:
+    memory = Waiting(bare.store / "snapshots")
+    layers = [{"first": b"1"}, {"second": b"2"}]
+    memory.add_image("app", "1", layers, "amd64")
+    manifest = json.loads(next(iter(memory.manifests.values()))[1])
+    memory.second = manifest["layers"][1]["digest"]
+    with running(memory) as host:
+        mount = "--mount=type=bind,from=base,source=/bin,target=/b"
+        text = f'FROM --platform=linux/amd64 {host}/app:1\nRUN {mount} ["/b/busybox", "true"]\n'
+        context = folder(tmp_path / "context", {"Dockerfile": text})
+        bare.built(context, "--platform=linux/amd64", f"--build-context=base=docker-archive://{base}")
+    assert memory.waited
