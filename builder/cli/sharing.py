@@ -98,9 +98,9 @@ class Sharing:
                     known, selected = lookup.known(*targets), lookup.selected(*targets)
                     manifest = export.finish(known, selected, self._chain, mounts, archives) or manifest
                 _reset(spec, export, self._report)
-            except (LostResult, KeyboardInterrupt):
-                raise
             except (Fault, OSError) as error:
+                if isinstance(error, LostResult) and not spec.ignore_error:
+                    raise  # another try makes it
                 said, hint = (error.message, error.hint) if isinstance(error, Fault) else (str(error.strerror), "")
                 words = f"failed to export cache to {export.storage.name}: {said}"
                 if not spec.ignore_error:
