@@ -1,8 +1,11 @@
 from __future__ import annotations
 
+import re
+from pathlib import Path
+
 import pytest
 
-from builder.remotecache.options import S3Options, parse_cache_from, parse_cache_to
+from builder.remotecache.options import _KEYS, S3Options, parse_cache_from, parse_cache_to
 from cache.digest import Digest
 from cache.errors import Fault
 
@@ -103,3 +106,9 @@ def test_what_is_refused(text: str, export: bool, words: str) -> None:
     with pytest.raises(Fault) as caught:
         (parse_cache_to if export else parse_cache_from)((text,))
     assert words in caught.value.message and "hidden" not in caught.value.message + caught.value.hint
+
+
+def test_the_document_names_every_attribute() -> None:
+    text = (Path(__file__).parents[3] / "docs" / "shared-cache.md").read_text()
+    named = set(re.findall(r"`([a-z0-9_.-]+)`", text))
+    assert set().union(*_KEYS.values()) <= named
