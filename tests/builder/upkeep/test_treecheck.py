@@ -14,7 +14,7 @@ OWN = {"uid": os.getuid(), "gid": os.getgid()}
 DATA = b"data" * 1000
 LAYER = [
     (Entry(path=b"d", kind=Kind.DIR, mode=0o750, **OWN), None),
-    (Entry(path=b"d/file", kind=Kind.FILE, mode=0o4711, size=len(DATA), **OWN), DATA),
+    (Entry(path=b"d/file", kind=Kind.FILE, mode=0o751, size=len(DATA), **OWN), DATA),
     (Entry(path=b"d/hard", kind=Kind.HARDLINK, link=b"d/file"), None),
     (Entry(path=b"d/link", kind=Kind.SYMLINK, link=b"file", **OWN), None),
     (Entry(path=b"empty", kind=Kind.FILE, mode=0o600, **OWN), b""),
