@@ -191,11 +191,10 @@ def expect(lapstrake: Lapstrake, context: Path, args: tuple[str, ...], outcome: 
     unharmed(host)
 
 
-@pytest.mark.parametrize("then", ["", "RUN true\n"])
 @pytest.mark.parametrize("attack", ATTACKS)
-def test_a_hostile_archive(lapstrake: Lapstrake, tmp_path: Path, host: Path, attack: str, then: str) -> None:
+def test_a_hostile_archive(lapstrake: Lapstrake, tmp_path: Path, host: Path, attack: str) -> None:
     members, outcome, _ = ATTACKS[attack]
-    context = folder(tmp_path / "context", {"Dockerfile": f"FROM base\nADD evil.tar /d/\n{then}"})
+    context = folder(tmp_path / "context", {"Dockerfile": "FROM base\nADD evil.tar /d/\nRUN true\n"})
     hostile(context / "evil.tar", members, host)
     expect(lapstrake, context, (), outcome, host, tmp_path / "out")
     silent(lapstrake.store)
