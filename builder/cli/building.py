@@ -14,7 +14,7 @@ import msgspec
 from builder.cli.calls import Call
 from builder.cli.cap import Cap
 from builder.cli.definition import opened_definition
-from builder.cli.delivery import Delivery, check_files, check_iidfile, write_answer
+from builder.cli.delivery import Delivery, check_files, check_iidfile, image_id, write_answer
 from builder.cli.passing import passing
 from builder.cli.reading import Answer
 from builder.cli.remotes import opened_remotes
@@ -93,7 +93,7 @@ def run(request: BuildRequest, root: str, shown: Shown, call: Call | None = None
     renderer.close(Summary(image.descriptor.digest, image.size, names, time.monotonic() - begin))
     click.echo(built.notes, nl=False, err=True)
     if shown.quiet:
-        click.echo(str(image.id))
+        click.echo(image_id(image, deliveries))
     if request.verify:
         _tell(built)
 

@@ -62,6 +62,11 @@ class Delivery:
         """Its name, once check() has found it."""
         return self._engine.name if self._engine is not None else ""
 
+    @property
+    def by_manifest(self) -> bool:
+        """Whether that calls images by the digest of their manifest."""
+        return self._engine is not None and self._engine.indexes
+
     def check(self, platforms: int = 1, joined: bool = False) -> None:
         """platforms: how many are built. joined: whether they make an index."""
         if self.loads:
@@ -189,9 +194,16 @@ def check_files(request: BuildRequest) -> None:
             os.unlink(request.iidfile)
 
 
-def write_id(path: str, image: AnyImage) -> None:
-    """--iidfile: the image id, or the digest of an index, without a newline."""
-    _write(path, str(image.id).encode())
+def image_id(image: AnyImage, deliveries: Sequence[Delivery]) -> str:
+    """What the image is called where it went: that of its config, of an index its digest. An engine with containerd's
+    image store goes by the digest of the manifest.
+    """
+    return str(image.descriptor.digest if any(one.by_manifest for one in deliveries) else image.id)
+
+
+def write_id(path: str, text: str) -> None:
+    """--iidfile: the image id, without a newline."""
+    _write(path, text.encode())
 
 
 def write_metadata(

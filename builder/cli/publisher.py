@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from msgspec.structs import replace
 
-from builder.cli.delivery import Delivery, write_id, write_metadata
+from builder.cli.delivery import Delivery, image_id, write_id, write_metadata
 from builder.cli.reporter import Reporter
 from builder.cli.request import BuildRequest
 from builder.cli.sharing import Sharing
@@ -93,7 +93,7 @@ class Publisher:
                 self._push(image, delivery)
         cache = delivered()
         if request.iidfile:
-            write_id(request.iidfile, image)
+            write_id(request.iidfile, image_id(image, self._deliveries))
         if request.metadata_file:
             write_metadata(request.metadata_file, request, image, request.epoch, outcomes(), told, cache)
         self._report.done(step)

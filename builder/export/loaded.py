@@ -16,7 +16,7 @@ class EngineExporter:
 
     def __init__(self, engine: Engine, transfer: Transfer, joined: bool) -> None:
         self._engine, self._transfer, self._joined = engine, transfer, joined
-        self.name = engine.name
+        self.name, self.indexes = engine.name, engine.indexes
 
     def check(self) -> None:
         if self._joined and not self._engine.indexes:

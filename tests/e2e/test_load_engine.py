@@ -172,3 +172,15 @@ def test_into_a_newer_docker(engine: Engine, context: Path, tmp_path: Path) -> N
     done = Lapstrake(tmp_path / "store").built(context, "--load", "-t", "app:2", env={"DOCKER_HOST": engine.address})
     assert "importing to docker" in done.err
     assert engine.call("inspect", "-f", "{{.Config.Cmd}}", "app:2").strip() == "[/bin/sh -c /a]"
+
+
+@pytest.mark.oracle
+def test_into_containerds_image_store(buildkit: Engine, context: Path, tmp_path: Path) -> None:
+    """Which takes an index, and calls images by the digest of their manifest."""
+    lapstrake, env = Lapstrake(tmp_path / "store"), {"DOCKER_HOST": buildkit.address}
+    platforms = ("--platform", "linux/amd64,linux/arm64")
+    for name, words in (("app:3", ()), ("app:4", platforms)):
+        lapstrake.built(context, "--load", *words, "-t", name, "--iidfile", str(tmp_path / "id"), env=env)
+        assert buildkit.call("inspect", "-f", "{{.Id}}", name).strip() == (tmp_path / "id").read_text()
+    quiet = lapstrake.build(context, "-q", "--load", *platforms, "-t", "app:4", env=env)
+    assert quiet.out.strip() == (tmp_path / "id").read_text()
