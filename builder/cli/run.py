@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from builder.sandbox.launch import ExitStatus
     from builder.solve.trees import Stack, Trees
 
+_SYSTEM = ("proc", "sys", "dev")
 _FAILED, _NOT_EXECUTABLE, _NOT_FOUND = 125, 126, 127
 _HELP = """Run a command in an image, to try it or to test it.
 
@@ -185,8 +186,9 @@ def _run(ctx: click.Context, wanted: Wanted, wish: container.Wish, interactive: 
         stack = tuple(Stratum(layer) for layer in image.layers)
         try:
             paths = image.config.runtime.volumes
-            volumes = with_refetch(store, lambda: tuple(_volumes(trees, stack, paths, wish.readonly)))
-            draft = with_refetch(store, lambda: trees.begin(stack))
+            volumes, draft = with_refetch(
+                store, lambda: (tuple(_volumes(trees, stack, paths, wish.readonly)), trees.begin(stack))
+            )
             launcher = Launcher(compiled(store.root), _warn)
             try:
                 spec = msgspec.structs.replace(_spec(image, wish), root=draft.root, mounts=(*volumes, *wish.mounts))
@@ -225,6 +227,8 @@ def _spec(image: Image, wish: container.Wish) -> SandboxSpec:
 def _volumes(trees: Trees, stack: Stack, paths: tuple[str, ...], readonly: bool) -> Iterator[Mount]:
     """A VOLUME is the image's folder, thrown away like all else and always writable; an empty one if it has none."""
     for path in paths:
+        if os.path.normpath(f"/{path}").split("/")[1] in _SYSTEM:
+            continue  # has mounts of its own
         entry = trees.view(stack).lookup(os.fsencode(os.path.normpath(path)).strip(b"/")) if stack else None
         if entry is None:
             yield TmpfsMount(path, mode=0o755)

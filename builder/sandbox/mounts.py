@@ -273,8 +273,10 @@ def _tmpfs(inroot: InRoot, mount: dict[str, Any]) -> None:
 
 
 def _own(inroot: InRoot, mount: dict[str, Any]) -> None:
+    """Of the root itself only: what else is mounted there has parts that are hidden, which a bind would not have."""
     fd = inroot.target(mount["target"], is_dir=True)
-    linux.mount(_at(fd), _at(fd), flags=linux.MS_BIND)
+    if os.fstat(fd).st_dev == os.fstat(inroot.found("/")).st_dev:
+        linux.mount(_at(fd), _at(fd), flags=linux.MS_BIND)
     os.close(fd)
 
 

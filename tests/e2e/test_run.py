@@ -133,6 +133,21 @@ def test_read_only(app: Lapstrake) -> None:
     assert app.run("run", "--read-only", "--tmpfs", "/tmp", "app", "sh", "-c", "echo x > /tmp/x").status == 0
 
 
+def test_a_volume_does_not_uncover_what_is_hidden(lapstrake: Lapstrake, tmp_path: Path) -> None:
+    """An image that calls /proc a volume, which stays writable where the root is not, has it as everybody has."""
+    copies = "".join(f"COPY Dockerfile /{name}/here\n" for name in ("proc/sys", "sys", "dev", "x"))
+    text = f"FROM base\n{copies}RUN ln -s /proc /x/p\nVOLUME /proc /proc/sys /sys /dev /dev/none /x /x/p\n"
+    lapstrake.built(folder(tmp_path / "c", {"Dockerfile": text}), "-t", "app")
+    script = (
+        "for f in /proc/sys/kernel/domainname /proc/sysrq-trigger; do echo x > $f; done; "
+        "wc -c < /proc/timer_list; ls /sys/firmware; cat /x/here | wc -l; test -c /dev/null || echo no /dev"
+    )
+    for options in ((), ("--read-only",)):
+        done = lapstrake.run("run", "-u", "0", *options, "app", "sh", "-c", script)
+        assert done.out.split() == ["0", "7"], done
+        assert done.err.count("can't create /proc/sys") == 2, done.err
+
+
 def test_folders_in_memory(app: Lapstrake) -> None:
     words = ("run", "--tmpfs", "/a", "--tmpfs", "/b:ro,exec,size=64k,mode=750,uid=7", "-u", "0", "app")
     done = app.run(*words, "sh", "-c", "grep ' /[ab] ' /proc/mounts; stat -c '%a %u' /a /b")
