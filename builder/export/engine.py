@@ -12,6 +12,7 @@ from typing import Protocol
 from urllib.parse import urlsplit
 
 from builder.errors import OutputFault
+from builder.export.dockercontext import engine_of_context
 from builder.export.podmanload import Podman
 from builder.export.socketengine import SocketEngine, words
 from builder.export.target import Sink
@@ -31,8 +32,8 @@ class Engine(Protocol):
 
 
 def find(environment: Mapping[str, str]) -> Engine:
-    """The one that $DOCKER_HOST names, else the first that answers. Raises OutputFault where none does."""
-    given = environment.get("DOCKER_HOST", "")
+    """That of $DOCKER_HOST or Docker's context, else the first that answers. Raises OutputFault where none does."""
+    given = environment.get("DOCKER_HOST") or engine_of_context(environment)
     if given:
         engine = _at(given, environment)
         try:

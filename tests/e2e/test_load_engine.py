@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import socket
@@ -82,6 +83,22 @@ def test_where_none_is(context: Path, tmp_path: Path) -> None:
         done = lapstrake.build(context, "--load", env={"DOCKER_HOST": host})
         assert done.status == 1 and words in done.err and "Traceback" not in done.err
         assert "COPY" not in done.err
+
+
+def test_dockers_context(context: Path, tmp_path: Path) -> None:
+    """As `docker context create` and `use` keep it."""
+    with serving(lambda e: e.send(200, b"{}")) as server:
+        place = f"contexts/meta/{hashlib.sha256(b'mine').hexdigest()}/meta.json"
+        meta = {"Name": "mine", "Endpoints": {"docker": {"Host": f"tcp://{server.host}", "SkipTLSVerify": False}}}
+        config = folder(tmp_path / "docker", {"config.json": '{"currentContext":"mine"}', place: json.dumps(meta)})
+        lapstrake = Lapstrake(tmp_path / "store")
+        lapstrake.built(context, "--load", env={"DOCKER_CONFIG": str(config)})
+        assert [seen.path for seen in server.seen] == ["/info", "/images/load?quiet=1"]
+        other = lapstrake.build(context, "--load", env={"DOCKER_CONFIG": str(config), "DOCKER_CONTEXT": "other"})
+        assert other.status == 1 and 'docker context "other" cannot be read' in other.err
+        (config / place).write_text("[")
+        broken = lapstrake.build(context, "--load", env={"DOCKER_CONFIG": str(config)})
+        assert broken.status == 1 and "meta.json: malformed" in broken.err
 
 
 def test_an_index_only_where_the_engine_takes_one(context: Path, tmp_path: Path) -> None:
