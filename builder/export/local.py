@@ -13,8 +13,6 @@ from builder.export.oci import check_destination
 from builder.export.options import LOCAL_DELETE
 from builder.images.index import AnyImage
 from builder.layer.entry import Item
-from builder.layer.opendirs import OpenDirs
-from builder.layer.remove import remove
 from builder.oci.reference import Reference
 
 
@@ -83,6 +81,9 @@ def _noted(items: Iterator[Item], paths: set[bytes]) -> Iterator[Item]:
 
 def _delete_others(root: int, kept: set[bytes]) -> None:
     """Remove all below an open folder but these paths, whose parents are among them."""
+    from builder.layer.opendirs import OpenDirs
+    from builder.layer.remove import remove
+
     with OpenDirs(root) as dirs:
         todo = [b""]
         while todo:
