@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import pytest
 
+from builder.images.origin import note_origin, origin_of
 from builder.images.store import ImageStore
 from builder.images.sweep import sweep
 from builder.oci.reference import Reference
@@ -56,3 +57,15 @@ def test_what_gets_a_name_while_it_is_swept_stays(store, images, make_image, mon
     monkeypatch.setattr(images, "list", listed)
     assert sweep(store, images) == (0, 0)
     assert set(store.blobs.digests()) == blobs_of(image)
+
+
+def test_where_a_blob_came_from_is_known_as_long_as_it_is_here(store, images, make_image):
+    kept, gone = make_image({"k": b""}), make_image({"g": b""}, cmd="g")
+    images.tag(Reference.parse("kept"), kept.descriptor, "")
+    name = Reference.parse("registry.example.com/app:1")
+    note_origin(store.index, name, (*kept.layers, *gone.layers))
+    sweep(store, images)
+    (layer,) = kept.layers
+    known = origin_of(store.index, layer.blob.digest)
+    assert known is not None and (known.reference, known.layer) == (name, layer)
+    assert origin_of(store.index, gone.layers[0].blob.digest) is None
