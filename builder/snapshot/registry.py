@@ -233,29 +233,40 @@ class Registry:
 
             os.makedirs(self.folder, mode=0o700, exist_ok=True)
             try:
-                self._db, problem = open_database(self._path, _SCHEMA)
+                db, problem = open_database(self._path, _SCHEMA)
+                self._own(db)
             except sqlite3.Error as error:
                 raise CacheFault(f"cannot open {self._path}: {error}") from error
+            self._db = db
             if problem:  # It only remembers what can be unpacked again; folders without a row are deleted by _tidy.
                 self._warn(f"{self._path} was damaged and is begun anew; layers are unpacked again")
-            self._own(self._db)
             self._tidy()
         return self._db
 
     def _own(self, db: sqlite3.Connection) -> None:
         """Become an owner. The lock is taken inside the transaction, so nobody sees a row without it."""
-        db.execute("BEGIN IMMEDIATE")
-        with db:
-            while True:
-                cursor = db.execute("INSERT INTO owners (started) VALUES (?)", (time.time_ns(),))
-                owner = int(cursor.lastrowid or 0)
-                # Numbers start again when the file was rebuilt, names on disk must not.
-                if not any(name.startswith(base36(owner) + ".") for name in os.listdir(self.folder)):
-                    break
-            flags = os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC
-            self._owner_fd = os.open(self._owner_lock(owner), flags, 0o600)
-            fcntl.flock(self._owner_fd, fcntl.LOCK_EX)
-            self._owner = owner
+        fd = -1
+        try:
+            db.execute("BEGIN IMMEDIATE")
+            with db:
+                owner = self._new_owner(db)
+                fd = os.open(self._owner_lock(owner), os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+                fcntl.flock(fd, fcntl.LOCK_EX)
+        except BaseException:
+            db.close()
+            if fd >= 0:
+                os.unlink(self._owner_lock(owner))
+                os.close(fd)
+            raise
+        self._owner, self._owner_fd = owner, fd
+
+    def _new_owner(self, db: sqlite3.Connection) -> int:
+        while True:
+            cursor = db.execute("INSERT INTO owners (started) VALUES (?)", (time.time_ns(),))
+            owner = int(cursor.lastrowid or 0)
+            # Numbers start again when the file was rebuilt, names on disk must not.
+            if not any(name.startswith(base36(owner) + ".") for name in os.listdir(self.folder)):
+                return owner
 
 
 def lease(id: str) -> Digest:

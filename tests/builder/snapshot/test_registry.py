@@ -8,6 +8,7 @@ import pytest
 
 from builder.snapshot import registry
 from builder.snapshot.registry import Registry, base36
+from cache import sqlite
 from cache.errors import CacheFault, StoreTooNew
 
 
@@ -122,3 +123,41 @@ def test_owners_do_not_pile_up(store_folder: Path, monkeypatch: pytest.MonkeyPat
     assert db.execute("SELECT COUNT(*) FROM owners").fetchone()[0] <= 2
     db.close()
     assert not [name for name in os.listdir(store_folder / "snapshots") if name.endswith(".lock")]
+
+
+class _Failing:
+    """A database whose disk fails at a statement."""
+
+    def __init__(self, db: sqlite3.Connection, at: str) -> None:
+        self._db, self._at = db, at
+
+    def execute(self, sql: str, *values: object) -> sqlite3.Cursor:
+        if sql.startswith(self._at):
+            raise sqlite3.OperationalError("disk I/O error")
+        return self._db.execute(sql, *values)
+
+    def __enter__(self) -> None:
+        self._db.__enter__()
+
+    def __exit__(self, *error: object) -> None:
+        self._db.rollback()
+        if self._at == "COMMIT":
+            raise sqlite3.OperationalError("disk I/O error")
+
+    def close(self) -> None:
+        self._db.close()
+
+
+@pytest.mark.parametrize("at", ["BEGIN", "INSERT", "COMMIT"])
+def test_a_disk_that_fails_when_it_is_opened(store_folder: Path, monkeypatch: pytest.MonkeyPatch, at: str) -> None:
+    """It is said as such, whoever asks gets no name that nobody keeps, and nothing is left of it."""
+    plain = sqlite.open_database
+    owner = _registry(store_folder)
+    with monkeypatch.context() as patch:
+        patch.setattr(sqlite, "open_database", lambda *args: (_Failing(plain(*args)[0], at), ""))
+        for _ in range(2):
+            with pytest.raises(CacheFault, match="disk I/O error"):
+                owner.new_id()
+    assert [name for name in os.listdir(owner.folder) if name.endswith(".lock")] == []
+    assert _make(owner)
+    owner.close()
