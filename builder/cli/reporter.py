@@ -6,7 +6,7 @@ import threading
 import time
 from collections.abc import Callable
 
-from builder.graph.event import Event, Finished, Started, Warned
+from builder.graph.event import Event, Finished, Started, Transfer, Warned
 from cache.digest import Digest
 
 
@@ -35,6 +35,10 @@ class Reporter:
         digest = Digest.of(name.encode("utf-8", "surrogateescape"))
         self.emit(Started(digest, name, self.clock()))
         return digest
+
+    def moved(self, digest: Digest, blob: Digest, count: int, size: int) -> None:
+        """So many bytes of a blob have come, in the work that begin() gave this digest."""
+        self.emit(Transfer(digest, str(blob), count, size, self.clock()))
 
     def done(self, digest: Digest) -> None:
         self.emit(Finished(digest, self.clock()))

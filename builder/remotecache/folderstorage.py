@@ -20,6 +20,7 @@ from builder.layer.layer import Layer
 from builder.oci.descriptor import INDEXES, MANIFESTS, Descriptor
 from builder.oci.manifest import Index, encode, read_index, read_manifest
 from builder.oci.reference import Reference
+from builder.remotecache.storage import Moved
 from cache.blobs import DOCUMENT_LIMIT, BlobStore
 from cache.digest import Digest
 from cache.errors import Fault
@@ -62,9 +63,10 @@ class FolderStorage:
         with FolderFiles(self._path) as files:
             return take_document(files, _name(blob.digest), blob, DOCUMENT_LIMIT)
 
-    def fetch(self, layer: Layer, blobs: BlobStore) -> None:
+    def fetch(self, layer: Layer, blobs: BlobStore, moved: Moved) -> None:
         with FolderFiles(self._path) as files:
             take_layer(files, _name(layer.blob.digest), blobs, layer.diff_id, layer.blob)
+        moved(layer.blob.size)
 
     def has(self, blob: Descriptor) -> bool:
         try:

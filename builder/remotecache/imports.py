@@ -12,7 +12,7 @@ from builder.layer.limits import Limits
 from builder.oci.reference import Reference
 from builder.remotecache.load import load
 from builder.remotecache.records import Shared, bare, is_bare
-from builder.remotecache.storage import Report, Storage
+from builder.remotecache.storage import Moved, Report, Storage
 from builder.solve import result
 from builder.solve.result import Result
 from cache.digest import Digest
@@ -20,6 +20,7 @@ from cache.errors import Fault
 from cache.store import Store
 
 _AT_ONCE = 4  # layers
+_STEP = 1 << 20  # bytes between two reports
 _AGAIN = "build again: its step is run"
 
 
@@ -111,7 +112,7 @@ class Imports:
         storage, layer = self._mounts[name]
         step = self._report.begin(f"fetching cache mount {layer.blob.digest} from {storage.name}")
         try:
-            fill(storage, layer, path, limits, self._store.path("tmp"))
+            fill(storage, layer, path, limits, self._store.path("tmp"), self._moved(step, layer))
             return True
         except Canceled:
             raise
@@ -216,7 +217,7 @@ class Imports:
                 raise Canceled("canceled")
             step = self._report.begin(f"fetching layer {digest} from {storage.name}")
             try:
-                storage.fetch(layer, self._store.blobs)
+                storage.fetch(layer, self._store.blobs, self._moved(step, layer))
                 return
             except Canceled:
                 raise
@@ -233,6 +234,18 @@ class Imports:
             keys = self._waiting.pop(digest, {})
         self._missed.update(dict.fromkeys(keys, "its layer in the shared cache is damaged or gone"))
         raise LostResult(f"layer {digest} cannot be had from the cache", _AGAIN)
+
+    def _moved(self, step: Digest, layer: Layer) -> Moved:
+        """Told of bytes, tells now and then."""
+        blob, said = layer.blob, -_STEP
+
+        def moved(count: int) -> None:
+            nonlocal said
+            if count - said >= _STEP or said < count == blob.size:
+                said = count
+                self._report.moved(step, blob.digest, count, blob.size)
+
+        return moved
 
     def _offered(self, blob: Digest) -> bool:
         return blob not in self._refused and any(storage not in self._dead for storage, _ in self._places[blob])

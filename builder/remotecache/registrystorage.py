@@ -13,6 +13,7 @@ from builder.registry.client import Client
 from builder.registry.download import Download
 from builder.registry.registries import Registries
 from builder.registry.upload import Upload
+from builder.remotecache.storage import Moved
 from cache.blobs import BlobStore
 
 
@@ -36,10 +37,10 @@ class RegistryStorage:
             return registries.document(self.reference, blob).raw
         return registries.config(self.reference, blob)
 
-    def fetch(self, layer: Layer, blobs: BlobStore) -> None:
+    def fetch(self, layer: Layer, blobs: BlobStore, moved: Moved) -> None:
         def take(client: Client) -> None:
             where = f"{client.place.registry}/{client.place.repository}: blob {layer.blob.digest}"
-            with Download(client, layer.blob, lambda count: None) as stream:
+            with Download(client, layer.blob, moved) as stream:
                 take_stream(stream, where, blobs, layer.diff_id, layer.blob)
 
         self._connected().blob(self.reference, take)

@@ -19,6 +19,7 @@ from builder.layer.layer import Layer
 from builder.oci.descriptor import Descriptor
 from builder.oci.reference import Reference
 from builder.remotecache.options import S3Options
+from builder.remotecache.storage import Moved
 from cache.blobs import DOCUMENT_LIMIT, BlobReader, BlobStore
 from cache.digest import Digest
 
@@ -63,10 +64,10 @@ class S3Storage:
             raise RegistryFault(f"{self.name}: {blob.digest} is wrong: its bytes are {Digest.of(raw)}")
         return raw
 
-    def fetch(self, layer: Layer, blobs: BlobStore) -> None:
+    def fetch(self, layer: Layer, blobs: BlobStore, moved: Moved) -> None:
         key, mine = self._blob_key(layer.blob), self._tries
         with self._faults(key):
-            stream = _Download(self._client(), self._bucket, key, layer.blob.size, lambda: self._tries != mine)
+            stream = _Download(self._client(), self._bucket, key, layer.blob.size, lambda: self._tries != mine, moved)
             take_stream(stream, f"s3://{self._bucket}/{key}", blobs, layer.diff_id, layer.blob)
 
     def has(self, blob: Descriptor) -> bool:
@@ -214,8 +215,11 @@ class _Whole:
 class _Download:
     """An object's bytes; what breaks off is carried on by a range. RegistryFault where there are more or fewer."""
 
-    def __init__(self, client: Any, bucket: str, key: str, size: int, canceled: Callable[[], bool]) -> None:
-        self._client, self._bucket, self._key, self._size, self._canceled = client, bucket, key, size, canceled
+    def __init__(
+        self, client: Any, bucket: str, key: str, size: int, canceled: Callable[[], bool], moved: Moved
+    ) -> None:
+        self._client, self._bucket, self._key, self._size = client, bucket, key, size
+        self._canceled, self._moved = canceled, moved
         self._at = self._breaks = 0
         self._body: Any = None
 
@@ -240,6 +244,7 @@ class _Download:
             self._at += len(data)
             if self._at > self._size or (not data and self._at < self._size):
                 raise RegistryFault(f"s3://{self._bucket}/{self._key} has {self._at} bytes, not {self._size}")
+            self._moved(self._at)
             return data
 
     def _opened(self) -> Any:

@@ -16,7 +16,7 @@ from builder.layer.openarchive import open_archive
 from builder.layer.remove import remove
 from builder.layer.unpack import apply_plain
 from builder.oci.descriptor import Descriptor
-from builder.remotecache.storage import Storage
+from builder.remotecache.storage import Moved, Storage
 from builder.solve.cachefolders import CacheFolders, noted
 from cache.blobs import BlobStore
 from cache.digest import Digest
@@ -68,12 +68,12 @@ def packed(
     return found
 
 
-def fill(storage: Storage, layer: Layer, path: str, limits: Limits, scratch: str) -> None:
+def fill(storage: Storage, layer: Layer, path: str, limits: Limits, scratch: str, moved: Moved) -> None:
     """Unpack what a storage has of a cache into an empty folder, which stays empty where that fails. Raises Fault."""
     fd = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
         with aside(scratch) as blobs:
-            storage.fetch(layer, blobs)
+            storage.fetch(layer, blobs, moved)
             with blobs.open(layer.blob.digest) as reader:
                 apply_plain(noted(open_archive(reader, limits, storage.name), []), fd, devices=False)
                 reader.finish()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Protocol
 
 from builder.layer.layer import Layer
@@ -9,6 +10,9 @@ from builder.oci.descriptor import Descriptor
 from builder.oci.reference import Reference
 from cache.blobs import BlobStore
 from cache.digest import Digest
+
+Moved = Callable[[int], None]
+"""Told how many bytes have come so far."""
 
 
 class Storage(Protocol):
@@ -33,7 +37,7 @@ class Storage(Protocol):
         """A small blob, or a manifest that an index names."""
         ...
 
-    def fetch(self, layer: Layer, blobs: BlobStore) -> None:
+    def fetch(self, layer: Layer, blobs: BlobStore, moved: Moved) -> None:
         """Store a layer's blob, both its digests proved."""
         ...
 
@@ -66,3 +70,7 @@ class Report(Protocol):
     def begin(self, what: str) -> Digest: ...
 
     def done(self, digest: Digest) -> None: ...
+
+    def moved(self, digest: Digest, blob: Digest, count: int, size: int) -> None:
+        """So many bytes of a blob have come in the work that begin() announced."""
+        ...

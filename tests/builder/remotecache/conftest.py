@@ -26,6 +26,7 @@ class Told:
     def __init__(self) -> None:
         self.warnings: list[str] = []
         self.steps: list[str] = []
+        self.moves: list[tuple[Digest, int, int]] = []
 
     def warn(self, text: str) -> None:
         self.warnings.append(text)
@@ -36,6 +37,9 @@ class Told:
 
     def done(self, digest: Digest) -> None:
         pass
+
+    def moved(self, digest: Digest, blob: Digest, count: int, size: int) -> None:
+        self.moves.append((blob, count, size))
 
 
 class Machine:

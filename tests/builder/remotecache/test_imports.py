@@ -16,6 +16,7 @@ from builder.layer.layer import Layer
 from builder.layer.limits import Limits
 from builder.remotecache.folderstorage import FolderStorage
 from builder.remotecache.records import is_bare
+from builder.remotecache.storage import Moved
 from builder.sandbox.stub import make_stub
 from builder.snapshot.snapshots import open_snapshots
 from builder.solve import result
@@ -47,6 +48,7 @@ def test_layers_come_when_they_are_wanted(machine: Machine, folder: Path, cached
     assert machine.obtain(found.layer)
     assert result.find(machine.store, cached[0].key) == found  # filed, now that it is whole
     assert machine.store.blobs.digests() == [found.layer.blob.digest]
+    assert machine.told.moves == [(found.layer.blob.digest, found.layer.blob.size, found.layer.blob.size)]
     assert machine.told.warnings == []
 
 
@@ -274,9 +276,9 @@ def test_the_layers_of_a_tree_come_together(tmp_path: Path, folder: Path, cached
     meet = threading.Barrier(3, timeout=20)
 
     class Meeting(FolderStorage):
-        def fetch(self, layer: Layer, blobs: BlobStore) -> None:
+        def fetch(self, layer: Layer, blobs: BlobStore, moved: Moved) -> None:
             meet.wait()
-            super().fetch(layer, blobs)
+            super().fetch(layer, blobs, moved)
 
     machine = Machine(tmp_path / "other", Meeting(str(folder), "latest"))
     stack = tuple(Stratum(machine.use(known).layer) for known in cached)

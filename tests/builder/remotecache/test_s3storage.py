@@ -119,7 +119,7 @@ def test_what_is_not_there(server: tuple[str, Path], store: Store) -> None:
         storage(url, bucket="other").manifest()
     known = step(store, "x").result.layer
     with pytest.raises(NotThere):
-        storage(url).fetch(known, store.blobs)
+        storage(url).fetch(known, store.blobs, lambda count: None)
     with pytest.raises(NotThere):
         storage(url).document(Descriptor("x", known.blob.digest, 10))
     with pytest.raises(RegistryFault, match="too many"):
@@ -204,12 +204,12 @@ def test_servers_that_misbehave(store: Store, tmp_path: Path, how: str) -> None:
     with serving(server.answer) as web:
         there = storage(web.url)
         if how in ("whole", "breaks"):
-            there.fetch(layer, machine.blobs)
+            there.fetch(layer, machine.blobs, lambda count: None)
             assert machine.blobs.has(layer.blob.digest)
             assert server.asked == (1 if how == "whole" else 4)
             return
         with pytest.raises((RegistryFault, Interrupted), match=r"bytes, not|broke off"):
-            there.fetch(layer, machine.blobs)
+            there.fetch(layer, machine.blobs, lambda count: None)
     assert machine.blobs.digests() == []
 
 
@@ -224,4 +224,4 @@ def test_canceled(store: Store, tmp_path: Path) -> None:
     with serving(answer) as web:
         there = storage(web.url)
         with pytest.raises(Canceled):
-            there.fetch(layer, machine.blobs)
+            there.fetch(layer, machine.blobs, lambda count: None)
