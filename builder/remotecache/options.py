@@ -17,7 +17,7 @@ _FORM = ("image-manifest", "oci-mediatypes")
 _S3 = (
     "bucket", "region", "prefix", "name", "blobs_prefix", "manifests_prefix", "endpoint_url", "use_path_style",
     "access_key_id", "secret_access_key", "session_token", "touch_refresh", "upload_parallelism", "retry_mode",
-    "retry_max_attempts",
+    "retry_max_attempts", "disable_accept_encoding",
 )  # fmt: skip
 # One list for both directions, since people give the same text to both.
 _KEYS = {
@@ -202,6 +202,7 @@ def _s3(values: dict[str, str]) -> S3Options:
     endpoint = values.get("endpoint_url", "")
     if endpoint and not _ENDPOINT.match(endpoint):  # not shown: there may be a password in it
         raise OutputFault("invalid endpoint_url for s3 cache", "want http[s]://HOST[:PORT], without user and password")
+    truth(values, "disable_accept_encoding", False)  # boto3 never signs that header, so it does no harm
     mode = values.get("retry_mode", "")
     if mode not in ("", "standard", "adaptive"):
         raise OutputFault('retry_mode must be "standard" or "adaptive"')
