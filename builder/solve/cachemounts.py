@@ -198,7 +198,8 @@ def _begin(temp: str, mount: Mount, fill: Callable[[str], None]) -> None:
 def _entered(parent: str) -> int:
     """The folder of a name, made if need be, with a shared lock."""
     while True:
-        os.makedirs(parent, mode=0o700, exist_ok=True)
+        with suppress(FileExistsError):  # somebody deletes it this very moment
+            os.makedirs(parent, mode=0o700, exist_ok=True)
         try:
             fd = os.open(parent, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
         except FileNotFoundError:
