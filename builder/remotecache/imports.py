@@ -69,6 +69,11 @@ class Imports:
         self._load()
         return self._selected.get(name)
 
+    def wrong(self, name: Digest) -> None:
+        self._load()
+        if self._selected.pop(name, None) is not None:
+            self._report.warn("a cache is wrong about what a step reads, which is looked at instead")
+
     def used(self, key: Digest, result: Result, what: str) -> None:
         """Results are filed once their layers are here, so that later builds need no import for them."""
         blob = result.layer.blob

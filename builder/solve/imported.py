@@ -20,6 +20,10 @@ class Imported(Protocol):
         """What a selection in certain trees holds."""
         ...
 
+    def wrong(self, name: Digest) -> None:
+        """Told that a selection holds something else; it is not told of again."""
+        ...
+
     def used(self, key: Digest, result: Result, what: str) -> None:
         """Told which results the build goes by. what: the step's name, for people."""
         ...

@@ -56,6 +56,7 @@ class Lookup:
         self._keys: dict[Digest, Digest] = {}
         self._contents: dict[Digest, tuple[Digest, ...]] = {}
         self._learned: list[Digest] = []
+        self._told: set[Digest] = set()  # whose contents another machine says
         self._results: dict[Digest, Result | None] = {}
         self._chains: dict[Digest, Digest] = {}
 
@@ -124,9 +125,21 @@ class Lookup:
         contents = record.recall(self._store.index.memo("selection", name), tuple[Digest, ...])
         if contents is None and self._imported is not None:
             contents = self._imported.selected(name)
+            if contents is not None:
+                self._told.add(digest)
         if contents is not None:
             self._contents[digest] = contents
         return contents
+
+    def told(self, digest: Digest) -> tuple[Digest, ...] | None:
+        """What another machine says that a step reads by path; None where we know it ourselves."""
+        return self._contents[digest] if digest in self._told else None
+
+    def refute(self, digest: Digest) -> None:
+        """What told() gave is wrong."""
+        name = self._selection_name(self._graph.vertices[digest])
+        if name is not None and self._imported is not None:
+            self._imported.wrong(name)
 
     def learn(self, digest: Digest, contents: tuple[Digest, ...]) -> None:
         """Note what a step reads by path."""

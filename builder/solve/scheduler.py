@@ -15,7 +15,7 @@ from collections.abc import Callable
 
 import msgspec
 
-from builder.errors import Canceled, StepFault
+from builder.errors import Canceled, LostResult, StepFault
 from builder.graph.event import Cached, Event, Failed, Finished, Missed, Started
 from builder.graph.graph import BuildGraph, Vertex
 from builder.graph.inputs import read_by_path, root_of, standing_on
@@ -280,6 +280,13 @@ class Scheduler:
     def _run_step(self, task: Task) -> None:
         self._outcomes.put(self._outcome(task))
 
+    def _prove(self, task: Task) -> None:
+        """Nothing is filed under a key that is made of what others say. Raises LostResult where they are wrong."""
+        told = self._lookup.told(task.digest)
+        if told is not None and self._executor.measure(task) != told:
+            self._lookup.refute(task.digest)
+            raise LostResult("what a cache says of a selection is wrong", "build again: it is looked at")
+
     def _outcome(self, task: Task) -> _Outcome:
         """Perform a step, unless another build turns out to have; gives the last that is to be said of it."""
         assert task.stratum is not None
@@ -292,6 +299,7 @@ class Scheduler:
                     why = self._why(task)
                     if why:
                         self._emit(Missed(task.digest, why, self._clock()))
+                    self._prove(task)
                     pack = self._executor.perform(task)
                     stage = "packed"
                     self._outcomes.put(_Outcome(task.digest, "tree"))

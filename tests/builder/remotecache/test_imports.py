@@ -302,3 +302,11 @@ def test_layers_of_dockers_types_are_those_of_oci(machine: Machine, folder: Path
     tag(folder, manifest)
     assert machine.use(cached[0]) == cached[0].result
     assert is_bare(machine.use(cached[1]).layer)
+
+
+def test_a_selection_that_is_wrong_is_told_once(machine: Machine, cached: list[Known]) -> None:
+    name = Digest.of(b"selection")
+    assert machine.imports.selected(name) is not None
+    machine.imports.wrong(name)
+    machine.imports.wrong(name)
+    assert machine.imports.selected(name) is None and len(machine.told.warnings) == 1

@@ -5,6 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable
 from pathlib import Path
 
+import pytest
+
+from builder.errors import LostResult, StepFault
 from builder.graph.operation import LocalSource
 from builder.solve import result
 from builder.solve.result import Result
@@ -31,6 +34,9 @@ class Others:
 
     def selected(self, name: Digest) -> tuple[Digest, ...] | None:
         return self.contents.get(name)
+
+    def wrong(self, name: Digest) -> None:
+        del self.contents[name]
 
     def used(self, key: Digest, result: Result, what: str) -> None:
         assert what.startswith(("RUN ", "COPY"))
@@ -93,3 +99,32 @@ def test_a_stage_whose_key_is_known_late_is_not_measured_again(world: World) -> 
     assert world.executor.measured == 2
     world.solve(target)
     assert world.executor.measured == 1  # the client's files, each time
+
+
+def test_nothing_is_filed_under_what_others_say_wrongly(world: World, tmp_path: Path) -> None:
+    """A key made of contents that are not those of the selection is one that another build may come to honestly."""
+    target = stages(world)
+    others = Others(world, target)
+    known = list(world.solve(target).lookup.known(target))
+    others.found = {one.key: one.result for one in known[:2]}  # of the stage
+    (name,) = others.contents
+    others.contents = {name: (Digest.of(b"a lie"),)}
+    here = World(Store(str(tmp_path / "here")))
+    with pytest.raises(StepFault) as caught:
+        here.solve(stages(here), imported=others)
+    assert isinstance(caught.value.__cause__, LostResult)
+    assert others.contents == {} and here.store.index.results() == []
+    here.executor.canceled.clear()
+    here.solve(stages(here), imported=others)
+    assert here.executor.ran == ["copy", "after"]
+    assert {key for key, _ in here.store.index.results()} == {one.key for one in known[2:]}
+
+
+def test_what_others_say_rightly_is_looked_at_once(world: World, tmp_path: Path) -> None:
+    target = stages(world)
+    others = Others(world, target)
+    others.found = {one.key: one.result for one in list(world.solve(target).lookup.known(target))[:2]}
+    here = World(Store(str(tmp_path / "here")))
+    here.solve(stages(here), imported=others)
+    assert here.executor.ran == ["copy", "after"] and len(others.contents) == 1
+    assert here.executor.measured == 2  # the client's files, and what the stage holds
