@@ -97,6 +97,9 @@ class FolderStorage:
     def cancel(self) -> None:
         pass
 
+    def resume(self) -> None:
+        pass
+
     @contextmanager
     def exporting(self) -> Iterator[None]:
         """Held by everybody who writes here, so that reset() takes from nobody what he has only just found."""

@@ -149,6 +149,8 @@ class Imports:
     def begin(self) -> None:
         """A try begins: what the last one found lost is not offered any more."""
         self._canceled = False
+        for storage in self._storages:
+            storage.resume()
         self._lost.clear()
         self._bare.clear()
 

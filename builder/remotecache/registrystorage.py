@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable
 
+from builder.errors import Canceled
 from builder.images.intake import take_stream
 from builder.layer.layer import Layer
 from builder.oci.descriptor import INDEXES, MANIFESTS, Descriptor
@@ -27,6 +28,7 @@ class RegistryStorage:
         self._lock = threading.Lock()
         self._registries: Registries | None = None
         self._upload: Upload | None = None
+        self._canceled = False
 
     def manifest(self) -> bytes:
         return self._connected().top(self.reference).raw
@@ -65,11 +67,17 @@ class RegistryStorage:
     def cancel(self) -> None:
         with self._lock:
             registries, self._registries, self._upload = self._registries, None, None
+            self._canceled = True
         if registries is not None:
             registries.cancel()
 
+    def resume(self) -> None:
+        self._canceled = False
+
     def _connected(self) -> Registries:
         with self._lock:
+            if self._canceled:
+                raise Canceled("canceled")
             if self._registries is None:
                 self._registries = self._connect()
             return self._registries

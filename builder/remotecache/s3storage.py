@@ -50,7 +50,7 @@ class S3Storage:
         self._region = options.region or environment.get("AWS_REGION", "")
         self.name = f"s3://{self._bucket}/{self._manifest_key(options.names[0])}"
         self._lock = threading.Lock()
-        self._tries = 0
+        self._canceled = False
         self._made: Any = None
 
     def manifest(self) -> bytes:
@@ -65,9 +65,9 @@ class S3Storage:
         return raw
 
     def fetch(self, layer: Layer, blobs: BlobStore, moved: Moved) -> None:
-        key, mine = self._blob_key(layer.blob), self._tries
+        key = self._blob_key(layer.blob)
         with self._faults(key):
-            stream = _Download(self._client(), self._bucket, key, layer.blob.size, lambda: self._tries != mine, moved)
+            stream = _Download(self._client(), self._bucket, key, layer.blob.size, lambda: self._canceled, moved)
             take_stream(stream, f"s3://{self._bucket}/{key}", blobs, layer.diff_id, layer.blob)
 
     def has(self, blob: Descriptor) -> bool:
@@ -107,7 +107,10 @@ class S3Storage:
             self._put(self._manifest_key(name), raw, manifest.media_type)
 
     def cancel(self) -> None:
-        self._tries += 1  # what reads a body looks; the rest is short
+        self._canceled = True  # what reads a body looks; the rest is short
+
+    def resume(self) -> None:
+        self._canceled = False
 
     def _put(self, key: str, raw: bytes, kind: str) -> None:
         with self._faults(key):

@@ -60,8 +60,10 @@ class Storage(Protocol):
         ...
 
     def cancel(self) -> None:
-        """Whatever is under way fails with Canceled; what is asked for later is done."""
+        """Whatever is under way or asked for fails with Canceled, until resume()."""
         ...
+
+    def resume(self) -> None: ...
 
 
 class Report(Protocol):
