@@ -26,7 +26,7 @@ from builder.errors import Canceled
 from builder.export.options import OutputSpec, parse_output
 from builder.images.index import AnyImage
 from builder.progress.choose import choose
-from builder.progress.clean import clean
+from builder.progress.clean import clean, clean_lines
 from builder.progress.renderer import Renderer, Summary
 from builder.sandbox import namespace
 from cache.digest import Digest
@@ -202,6 +202,6 @@ def _session(
 def _explain(error: Fault, text: str) -> None:
     """Above the error itself: the lines of the Dockerfile."""
     if text:
-        click.echo(text.rstrip("\n"), err=True)
+        click.echo(clean_lines(text.rstrip("\n")), err=True)
     if not isinstance(error, Canceled):
         error.message = f"failed to build: failed to solve: {error.message}"

@@ -55,7 +55,8 @@ def held(context: str, file: str | None, root: str) -> list[Entry]:
     """All that a build of a folder can see. root: of the store, which knows some of the files. Raises SourceFault."""
     folder = os.path.abspath(context)
     if not os.path.isdir(folder):
-        raise SourceFault(f"unable to prepare context: path {context!r} not found", "give a folder")
+        wrong = f"context must be a directory: {folder}" if os.path.exists(folder) else f"path {context!r} not found"
+        raise SourceFault(f"unable to prepare context: {wrong}", "give a folder")
     definition = local_definition(folder, file)
     real = os.path.realpath(folder)
     known = os.path.join(root, "stats", Digest.of(os.fsencode(real)).hex)

@@ -15,6 +15,7 @@ from cache.errors import CacheFault
 
 if TYPE_CHECKING:
     from builder.upkeep.finding import Finding
+    from cache.store import Store
 
 _HELP = """Check what this machine lets a build do, and whether the store is whole: every blob is hashed, and every file
 of an unpacked layer compared with it.
@@ -37,8 +38,12 @@ Examples:
 @click.pass_context
 def command(ctx: click.Context, fix: bool, quick: bool, form: str) -> int:
     root = store_root((ctx.obj or {}).get("root"), os.environ, os.geteuid())
-    os.makedirs(os.path.join(root, "snapshots"), mode=0o700, exist_ok=True)
-    machine = abilities(os.path.join(root, "snapshots"), os.getuid())
+    snapshots = os.path.join(root, "snapshots")
+    try:
+        os.makedirs(snapshots, mode=0o700, exist_ok=True)
+    except OSError as error:
+        raise CacheFault(f"the store {root} cannot be used: {error.strerror}", "choose a folder with --root") from error
+    machine = abilities(snapshots, os.getuid())
     if form == "text":
         for ability in machine:
             _say("ok" if ability.ok else "lacking", f"{ability.name}: {ability.message}", ability.hint)
@@ -59,7 +64,6 @@ def _examined(root: str, fix: bool, quick: bool, form: str) -> tuple[list[Findin
     from builder.snapshot.registry import Registry
     from builder.upkeep.doctor import Doctor
     from builder.upkeep.finding import Finding
-    from cache.store import Store
 
     findings: list[Finding] = []
 

@@ -8,7 +8,7 @@ from typing import Any
 
 from builder.cli.calls import as_json, location
 from builder.graph.program import Warning
-from builder.progress.clean import clean
+from builder.progress.clean import clean, clean_lines
 from frontends.dockerfile.lower import Checked
 from frontends.errors import FrontendFault
 from frontends.text import Lines, Source
@@ -63,7 +63,7 @@ def summary(findings: Sequence[Warning], source: Source, *, expanded: bool, colo
     if not findings:
         return ""
     head = f"{len(findings)} warning{'s' if len(findings) > 1 else ''} found"
-    head += ":\n" if expanded else " (use docker --debug to expand):\n"
+    head += ":\n" if expanded else " (use --debug to expand):\n"
     lines = [f"\n \x1b[33m{head}\x1b[0m" if color else f"\n {head}"]
     for finding in findings:
         lines.append(f" - {clean(line_note(finding))}\n")
@@ -74,7 +74,7 @@ def summary(findings: Sequence[Warning], source: Source, *, expanded: bool, colo
 
 def _details(finding: Warning, source: Source) -> str:
     parts = [finding.detail, f"More info: {finding.url}" if finding.url else "", _excerpt(finding, source)]
-    return "".join(f"{part}\n" for part in parts if part) + "\n"
+    return clean_lines("".join(f"{part}\n" for part in parts if part)) + "\n"
 
 
 def _excerpt(finding: Warning, source: Source) -> str:
@@ -84,8 +84,8 @@ def _excerpt(finding: Warning, source: Source) -> str:
 def _block(finding: Warning, source: Source) -> str:
     head = f"WARNING: {finding.rule}" + (f" - {finding.url}" if finding.url else "")
     if not finding.rule:
-        return f"WARNING: {finding.message}\n"
-    return "\n".join(part for part in (head, finding.message, _excerpt(finding, source)) if part) + "\n"
+        return f"WARNING: {clean(finding.message)}\n"
+    return clean_lines("\n".join(part for part in (head, finding.message, _excerpt(finding, source)) if part)) + "\n"
 
 
 def _as_value(finding: Warning) -> dict[str, Any]:

@@ -8,6 +8,7 @@ from collections.abc import Iterable
 import click
 import msgspec
 
+from builder.cli.confirm import confirm
 from builder.cli.opened import opened
 from builder.cli.records import size
 from builder.errors import ImageFault
@@ -76,7 +77,7 @@ def command(ctx: click.Context, everything: bool, force: bool, filters: tuple[st
     wanted = parse_wanted(filters, time.time())
     if not force:
         what = "images without at least one container associated to them" if everything else "dangling images"
-        click.confirm(f"WARNING! This will remove all {what}.\nAre you sure you want to continue?", abort=True)
+        confirm(f"WARNING! This will remove all {what}.\nAre you sure you want to continue?")
     with opened(ctx, freeing=True) as (store, images):
         lines = [
             line

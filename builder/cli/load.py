@@ -67,7 +67,7 @@ def _load(store: Store, source: str, platforms: tuple[Platform, ...]) -> list[Lo
     with tempfile.NamedTemporaryFile(dir=store.path("tmp"), prefix="load-") as spool:
         with open(0, "rb", closefd=False, buffering=0) as stdin:
             _copy(stdin, spool)
-        return load_archive(spool.name, store.blobs, platforms)
+        return load_archive(spool.name, store.blobs, platforms, where="the standard input")
 
 
 def _copy(source: IO[bytes], spool: IO[bytes]) -> None:

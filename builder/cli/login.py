@@ -31,7 +31,7 @@ def command(server: str, username: str, password_stdin: bool) -> None:
     if password_stdin and not username:
         raise BuildFault("Must provide --username with --password-stdin")
     if not password_stdin and not sys.stdin.isatty():
-        raise BuildFault("Error: Cannot perform an interactive login from a non TTY device", "use --password-stdin")
+        raise BuildFault("Cannot perform an interactive login from a non TTY device", "use --password-stdin")
     username = username or click.prompt("Username", err=True)
     if password_stdin:
         password = sys.stdin.read(1 << 16).rstrip("\r\n")

@@ -156,10 +156,10 @@ def _internal(error: Exception) -> int:
 
 
 def _say(message: str, hint: str, status: int) -> int:
-    from builder.progress.clean import clean
+    from builder.progress.clean import clean, clean_lines
 
     try:
-        click.echo("\n".join(clean(line) for line in f"ERROR: {message}".split("\n")), err=True)
+        click.echo(clean_lines(f"ERROR: {message}"), err=True)
         if hint:
             click.echo(f"hint: {clean(hint)}", err=True)
     except BrokenPipeError:

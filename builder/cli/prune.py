@@ -6,6 +6,7 @@ import time
 
 import click
 
+from builder.cli.confirm import confirm
 from builder.cli.records import ago, as_record, labeled, size
 from builder.cli.request import byte_count
 from builder.upkeep.filters import duration, parse_filter
@@ -66,7 +67,7 @@ def command(
         )
     if not force:
         what = "all build cache" if everything else "all dangling build cache"
-        click.confirm(f"WARNING! This will remove {what}. Are you sure you want to continue?", abort=True)
+        confirm(f"WARNING! This will remove {what}. Are you sure you want to continue?")
     from builder.cli.kept import whole
     from builder.upkeep.prune import Pruner
 

@@ -15,6 +15,7 @@ _THRESHOLD = 50_000
 def start() -> None:
     """Run the command line and end the process, without taking it apart first: the kernel is quicker at that."""
     gc.set_threshold(_THRESHOLD)
+    _open_standard_streams()
     from builder.cli.main import main
 
     try:
@@ -24,6 +25,15 @@ def start() -> None:
             with suppress(OSError, ValueError):  # whoever read it went away: main() has dealt with that
                 stream.flush()
         os._exit(end.code if isinstance(end.code, int) else 1)
+
+
+def _open_standard_streams() -> None:
+    """/dev/null for those that are closed: a file of the store would get the number, and what is printed with it."""
+    for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
+        if getattr(sys, name) is None:
+            fd = os.open(os.devnull, os.O_RDWR)  # gets the lowest number that is free
+            os.set_inheritable(fd, True)
+            setattr(sys, name, open(fd, mode, encoding="utf-8"))  # noqa: SIM115
 
 
 if __name__ == "__main__":

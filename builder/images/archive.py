@@ -47,13 +47,13 @@ def import_archive(path: str, blobs: BlobStore, platform: Platform, selector: st
         return _import_saved(files, selector, blobs)
 
 
-def load_archive(path: str, blobs: BlobStore, platforms: tuple[Platform, ...] = ()) -> list[Loaded]:
+def load_archive(path: str, blobs: BlobStore, platforms: tuple[Platform, ...] = (), *, where: str = "") -> list[Loaded]:
     """Copy all images and indexes of the archive into the store; each with the names that it has there.
 
-    The names are not yet given to it. platforms: as for import_all.
+    The names are not yet given to it. platforms: as for import_all. where: the archive in messages.
     """
     scratch = os.path.dirname(blobs.path(Digest.of(b"")))
-    with TarFiles(path, scratch) as files:
+    with TarFiles(path, scratch, where) as files:
         if files.open(LAYOUT_FILE) is not None and files.open(INDEX_FILE) is not None:
             return import_all(files, blobs, platforms)
         if files.open("manifest.json") is None and files.open("repositories") is not None:

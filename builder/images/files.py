@@ -98,21 +98,23 @@ class FolderFiles(_Opened):
 class TarFiles(_Opened):
     """The members of a tar archive, itself compressed or not. Its names are read once, when this is made."""
 
-    def __init__(self, path: str, scratch: str) -> None:
-        """scratch: folder for a nameless temporary file, used if the archive is compressed."""
+    def __init__(self, path: str, scratch: str, where: str = "") -> None:
+        """scratch: folder for a nameless temporary file, for a compressed archive. where: what errors call it."""
         super().__init__()
-        self.where = path
+        self.where = where or path
         self._members: dict[str, tuple[int, int]] = {}
         self._links: dict[str, str] = {}
         opened = self._open(path)
         if opened is None:
-            raise SourceFault(f"cannot read {path}: not a file", "give a file made by docker save, or of OCI layout")
+            raise SourceFault(
+                f"cannot read {self.where}: not a file", "give a file made by docker save, or of OCI layout"
+            )
         try:
             self._fd, size = self._plain(*opened, scratch)
             self._scan(size)
         except LayerFault as error:
             self.close()
-            raise SourceFault(f"{path}: {error.message}", error.hint) from error
+            raise SourceFault(f"{self.where}: {error.message}", error.hint) from error
         except BaseException:
             self.close()
             raise

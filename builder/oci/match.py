@@ -23,11 +23,6 @@ def best(entries: Iterable[Descriptor], wanted: Platform) -> tuple[Descriptor, .
     return tuple(entry for rank, entry in ranked if rank == top)
 
 
-def runs_on(platform: Platform, wanted: Platform) -> bool:
-    """Whether an image for `platform` runs where `wanted` is asked for."""
-    return _rank(platform, acceptable(wanted)) is not None
-
-
 def same(one: Platform, other: Platform) -> bool:
     """Whether both are the same however they are written: arm64 and arm64/v8 (containerd's platforms.OnlyStrict)."""
     first, second = normalise(one), normalise(other)

@@ -17,6 +17,11 @@ def clean(text: str) -> str:
     return _CONTROL.sub(_visible, _SEQUENCE.sub("", text))
 
 
+def clean_lines(text: str) -> str:
+    """The same for each line of a text."""
+    return "\n".join(clean(line) for line in text.split("\n"))
+
+
 def clean_bytes(data: bytes) -> str:
     """The same for one raw line; what was overwritten after a carriage return is left out, as a terminal would."""
     line = data.rstrip(b"\r")

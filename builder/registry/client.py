@@ -102,13 +102,6 @@ class Client:
                 return None
             return Descriptor(kind, digest, response.length)
 
-    def has_blob(self, digest: Digest) -> bool:
-        with self.request("HEAD", f"{self.place.repository}/blobs/{digest}") as response:
-            if response.status == 404:
-                return False
-            self._expect(response, (200,), str(digest))
-            return True
-
     @contextmanager
     def blob(self, digest: Digest, start: int = 0) -> Iterator[Response]:
         """A blob from byte `start` on; the answer's status is 206, or 200 where it begins at the first byte."""

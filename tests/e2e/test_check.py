@@ -78,7 +78,7 @@ def test_a_build_says_it_at_the_end(lapstrake: Lapstrake, tmp_path: Path) -> Non
     err = lapstrake.built(context).err
     assert "\n#1 WARN: JSONArgsRecommended: " in err
     assert err.endswith(
-        "\n 2 warnings found (use docker --debug to expand):\n"
+        "\n 2 warnings found (use --debug to expand):\n"
         " - JSONArgsRecommended: JSON arguments recommended for CMD to prevent unintended behavior related to OS"
         " signals (line 3)\n"
         " - MaintainerDeprecated: Maintainer instruction is deprecated in favor of using label (line 4)\n"
@@ -150,3 +150,12 @@ def test_an_answer_in_the_metadata(lapstrake: Lapstrake, tmp_path: Path) -> None
     lapstrake.build(context, "--check", *files)
     check = json.loads((tmp_path / "m").read_text())
     assert (check["result.statuscode"], check["result.txt"]) == ("0", "")
+
+
+@pytest.mark.parametrize("args", [(), ("--check",), ("--debug",)])
+def test_lines_of_a_dockerfile_command_no_terminal(lapstrake: Lapstrake, tmp_path: Path, args: tuple[str, ...]) -> None:
+    evil = "\x1b]0;title\x07\x1b[2J\x08"
+    for name, text in {"warned": f"FROM base\nMAINTAINER {evil}me\n", "broken": f"FROM base\nRUNN {evil}\n"}.items():
+        done = lapstrake.build(folder(tmp_path / name, {"Dockerfile": text}), *args)
+        assert "\x1b" not in done.out + done.err
+        assert "\x08" not in done.out + done.err

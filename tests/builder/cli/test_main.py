@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import io
 import os
 import subprocess
 import sys
@@ -156,3 +157,46 @@ def test_every_command_is_in_a_group_of_the_help():
     out = main.cli.get_help(click.Context(main.cli, info_name="lapstrake"))
     headings = [line for line in out.splitlines() if line.endswith(":") and not line.startswith(" ")]
     assert headings == ["Options:", "Builds:", "Images:", "Registries:", "The store:"]
+
+
+@pytest.mark.parametrize("closed", [0, 1, 2])
+def test_a_closed_standard_stream(tmp_path, closed):
+    """What the store opens would get its number, and what is printed would be written into that."""
+    code = f"import os, sys; os.close({closed}); os.execv(sys.executable, [sys.executable, '-m', *sys.argv[1:]])"
+    root = str(tmp_path / "store")
+    (tmp_path / "Dockerfile").write_text("FROM scratch\nCOPY Dockerfile /\n")
+    build = [sys.executable, "-c", code, "builder.cli.start", "--root", root, "build", "-q", "-t", "app", str(tmp_path)]
+    done = subprocess.run(build, capture_output=True, text=True, timeout=60, check=False)
+    assert (done.returncode, done.stderr) == (0, "")
+    listed = subprocess.run([*build[:6], "images", "-q"], capture_output=True, text=True, timeout=60, check=False)
+    assert (listed.returncode, listed.stderr) == (0, "")
+    assert len(listed.stdout.split()) == (0 if closed == 1 else 1)
+
+
+@pytest.mark.parametrize("args", [["prune"], ["image", "prune"]])
+@pytest.mark.parametrize(("answer", "hint"), [("", "hint: --force does not ask\n"), ("n\n", "")])
+def test_a_question_that_gets_no_yes(tmp_path, monkeypatch, capsys, args, answer, hint):
+    monkeypatch.setattr(sys, "stdin", io.StringIO(answer))
+    assert main.run(["--root", str(tmp_path), *args]) == 130
+    out = capsys.readouterr()
+    assert out.err == f"ERROR: canceled\n{hint}"
+    assert "Are you sure you want to continue? [y/N]: " in out.out
+
+
+@pytest.mark.parametrize("args", [["doctor"], ["images"], ["du"], ["build", "."]])
+def test_a_store_that_is_a_file(tmp_path, capsys, args):
+    (tmp_path / "file").touch()
+    assert main.run(["--root", str(tmp_path / "file"), *args]) == 1
+    assert f"ERROR: the store {tmp_path / 'file'} cannot be used: " in capsys.readouterr().err
+
+
+def test_a_context_that_is_a_file(tmp_path, capsys):
+    (tmp_path / "file").touch()
+    assert main.run(["--root", str(tmp_path / "store"), "context", "ls", str(tmp_path / "file")]) == 1
+    assert "ERROR: unable to prepare context: context must be a directory: " in capsys.readouterr().err
+
+
+def test_an_archive_from_the_standard_input_is_called_so(tmp_path):
+    command = [sys.executable, "-m", "builder.cli.start", "--root", str(tmp_path), "load"]
+    done = subprocess.run(command, input="no tar", capture_output=True, text=True, timeout=60, check=False)
+    assert (done.returncode, done.stderr) == (1, "ERROR: the standard input: bad tar archive: member 0 is cut short\n")

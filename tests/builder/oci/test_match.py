@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 
 from builder.oci.descriptor import OCI_MANIFEST, Descriptor
-from builder.oci.match import best, runs_on
+from builder.oci.match import best
 from builder.oci.platform import Platform
 from cache.digest import Digest
 
@@ -47,7 +47,8 @@ def test_an_entry_without_a_platform_is_the_last_choice() -> None:
 
 def test_attestations_are_for_no_platform() -> None:
     unknown = Platform(architecture="unknown", os="unknown")
-    assert not runs_on(unknown, Platform.parse("linux/amd64"))
+    attestation = Descriptor(OCI_MANIFEST, Digest.of(b""), 0, unknown)
+    assert best([attestation], Platform.parse("linux/amd64")) == ()
 
 
 def test_equals_are_all_given() -> None:
