@@ -15,7 +15,6 @@ from cache.errors import CacheFault
 
 if TYPE_CHECKING:
     from builder.upkeep.finding import Finding
-    from cache.store import Store
 
 _HELP = """Check what this machine lets a build do, and whether the store is whole: every blob is hashed, and every file
 of an unpacked layer compared with it.
@@ -64,6 +63,7 @@ def _examined(root: str, fix: bool, quick: bool, form: str) -> tuple[list[Findin
     from builder.snapshot.registry import Registry
     from builder.upkeep.doctor import Doctor
     from builder.upkeep.finding import Finding
+    from cache.store import Store
 
     findings: list[Finding] = []
 
