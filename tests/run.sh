@@ -51,13 +51,14 @@ finish() {
 trap finish EXIT
 userdel "$user" 2>/dev/null
 useradd --no-create-home --home-dir "$home/home" --shell /bin/bash "$user" || exit 1
-mkdir -p "$home/home" "$home/source" "$home/tmp"
+mkdir -p "$home/home" "$home/source" "$home/tmp" "$home/run"
 tar -C "$top" --exclude=./.git --exclude=./.venv --exclude=./.demo --exclude=__pycache__ -cf - . | tar -C "$home/source" -xf -
 chown -R "$user:" "$home"
 chmod 755 "$home"
+chmod 700 "$home/run"  # else skopeo looks in /run/containers, which is root's where root has used podman
 as_user() {
-  setpriv --reuid "$user" --regid "$user" --init-groups env -u XDG_DATA_HOME -u XDG_RUNTIME_DIR -u LAPSTRAKE_ROOT \
-    HOME="$home/home" USER="$user" LOGNAME="$user" TMPDIR="$home/tmp" PATH=/usr/local/bin:/usr/bin:/bin:/usr/sbin:/sbin "$@"
+  setpriv --reuid "$user" --regid "$user" --init-groups env -u XDG_DATA_HOME -u LAPSTRAKE_ROOT \
+    XDG_RUNTIME_DIR="$home/run" HOME="$home/home" USER="$user" LOGNAME="$user" TMPDIR="$home/tmp" PATH=/usr/local/bin:/usr/bin:/bin:/usr/sbin:/sbin "$@"
 }
 python=$(readlink -f "$bin/python")
 as_user "$python" -c '' 2>/dev/null || python=/usr/bin/python3
