@@ -61,9 +61,12 @@ def stages(context: Path) -> None:
     (context / "Dockerfile").write_text("\n".join((*parts, f"FROM {BASE}", *copies, "")))
 
 
-def small_files(context: Path) -> None:
-    _files(context / "files", 50_000, 200)
-    _write(context, "COPY files /files")
+def small_files(count: int) -> Callable[[Path], None]:
+    def make(context: Path) -> None:
+        _files(context / "files", count, 200)
+        _write(context, "COPY files /files")
+
+    return make
 
 
 def change_one_file(context: Path) -> None:
@@ -131,8 +134,12 @@ WORKLOADS: dict[str, Workload] = {
     "run30": Workload("30 trivial RUN, cold", steps(30), mark=0.06),
     "run100": Workload("100 trivial RUN, cold", steps(100)),
     "stages": Workload("six one-second stages", stages, mark=0.32),
-    "copy50k": Workload("COPY 50,000 files, cold", small_files, mark=0.10),
-    "copy50k-again": Workload("COPY 50,000 files, one changed", small_files, warm=True, change=change_one_file),
+    "copy50k": Workload("COPY 50,000 files, cold", small_files(50_000), mark=0.10),
+    "copy50k-again": Workload("COPY 50,000 files, one changed", small_files(50_000), warm=True, change=change_one_file),
+    "cached100k": Workload("COPY 100,000 files, cached", small_files(100_000), warm=True, tarball=False),
+    "copy100k-again": Workload(
+        "COPY 100,000 files, one changed", small_files(100_000), warm=True, change=change_one_file
+    ),
     "copy1g": Workload("COPY 1 GB, cold", one_gigabyte, mark=0.22),
     "export-folder": Workload("1 GB, cold, cache to a folder", gigabyte_in_steps, tarball=False, share="folder"),
     "import-folder": Workload("1 GB, cache from a folder", gigabyte_in_steps, share="folder", imports=True),
