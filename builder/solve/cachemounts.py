@@ -27,6 +27,7 @@ from builder.layer.remove import remove
 from cache import record
 from cache.digest import Digest
 from cache.errors import Fault
+from cache.keylocks import is_named
 from cache.wholefile import replace_file, temp_name
 
 _POLL = 0.05  # seconds between two looks at a lock that another step holds
@@ -183,7 +184,7 @@ def idle(parent: str) -> Iterator[bool]:
         except BlockingIOError:
             yield False
             return
-        yield True
+        yield is_named(fd, parent)  # else it was deleted and made again before we had the lock
     finally:
         os.close(fd)
 
