@@ -13,6 +13,7 @@ import pytest
 from builder.errors import LayerFault, OutputFault, SourceFault
 from builder.layer.codec import codec
 from builder.layer.limits import Limits
+from builder.solve import cachemounts
 from builder.solve.cachefolders import CacheFolders
 from builder.solve.cachemounts import About, CacheMounts
 from cache.errors import Fault
@@ -218,3 +219,18 @@ def test_steps_and_removals_at_the_same_time(tmp_path, folders):
         for work in removing:
             work.result()
     assert any(went)
+
+
+def test_a_folder_made_again_meanwhile_is_not_idle(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    parent = tmp_path / "cache"
+    parent.mkdir()
+    flock = cachemounts.fcntl.flock
+
+    def late(fd: int, how: int) -> None:
+        parent.rename(tmp_path / "gone")
+        parent.mkdir()
+        flock(fd, how)
+
+    monkeypatch.setattr(cachemounts.fcntl, "flock", late)
+    with cachemounts.idle(str(parent)) as unused:
+        assert not unused
