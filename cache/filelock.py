@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import os
 from collections.abc import Iterator
@@ -20,11 +21,13 @@ def locked(path: str, *, shared: bool = False) -> Iterator[int]:
 
 
 def is_locked(path: str) -> bool:
-    """Whether anybody has the lock, alone or shared; a file that is not there is not locked."""
+    """Whether anybody has the lock of a file or folder, alone or shared; what is not there, or is a link, has none."""
     try:
-        fd = os.open(path, os.O_RDWR | os.O_CLOEXEC)
-    except FileNotFoundError:
-        return False
+        fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK)
+    except OSError as error:
+        if error.errno in (errno.ENOENT, errno.ELOOP):
+            return False
+        raise
     try:
         fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:

@@ -5,7 +5,6 @@ The sum of all sizes is what du(1) says of the root.
 
 from __future__ import annotations
 
-import fcntl
 import os
 from collections.abc import Iterator
 
@@ -18,6 +17,7 @@ from builder.upkeep.keptfolders import SETTLED, kept_caches, kept_repositories, 
 from builder.upkeep.measured import Measured
 from builder.upkeep.owners import Owners
 from builder.upkeep.usage import LOCAL, SHOWN, Usage
+from cache.filelock import is_locked
 from cache.store import Store
 
 _DATABASES = {"index.db": "results of steps, and what can be found out again", "snapshots.db": "which tree is which"}
@@ -134,7 +134,7 @@ class Inventory:
 
     def _tmp(self) -> Iterator[Usage]:
         for name in sorted(os.listdir(self._store.path("tmp"))):
-            used = _is_locked(self._store.path("tmp", name))
+            used = is_locked(self._store.path("tmp", name))
             usage = self._plain(f"tmp/{name}", "being written" if used else "left by a killed command")
             yield Usage(id=usage.id, size=usage.size, description=usage.description, in_use=used, mutable=True)
 
@@ -148,17 +148,3 @@ def _described(name: str) -> str:
     if name.startswith("seccomp-"):
         return "the compiled filter of RUN steps"
     return "kept of a damaged list of images" if name.startswith("index.json.damaged-") else f"other: {name}"
-
-
-def _is_locked(path: str) -> bool:
-    try:
-        fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK)
-    except OSError:
-        return False
-    try:
-        fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return True
-    finally:
-        os.close(fd)
-    return False
