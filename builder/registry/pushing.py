@@ -13,6 +13,7 @@ from builder.registry.registries import Registries
 from builder.registry.upload import Upload
 from cache.blobs import BlobStore
 from cache.digest import Digest
+from cache.waiting import outcome
 
 _AT_ONCE = 5  # blobs, as Docker has it
 _DEPTH = 4
@@ -77,7 +78,7 @@ def _push(
         pool = ThreadPoolExecutor(_AT_ONCE, thread_name_prefix="push")
         try:
             for done in [pool.submit(_layer, layer, reference, blobs, upload, moved, origin) for layer in layers]:
-                done.result()
+                outcome(done)
         except KeyboardInterrupt:
             upload.cancel()
             raise

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor, wait
+from concurrent.futures import Future, ThreadPoolExecutor
 
 import msgspec
 
@@ -21,9 +21,9 @@ from builder.solve.lookup import Known
 from cache.blobs import DOCUMENT_LIMIT, BlobStore
 from cache.digest import Digest
 from cache.store import Store
+from cache.waiting import outcome
 
 _AT_ONCE = 4  # layers, as BuildKit has it for S3
-_LOOK = 0.5  # seconds after which a signal that was missed is acted on
 Origin = Callable[[Digest], Reference | None]
 
 
@@ -73,7 +73,7 @@ class CacheExport:
         steps = tuple(known)
         wanted = [step.result.layer for step in steps if self._everything or step.vertex in chain]
         sent = [self._send(layer) for layer in wanted if not is_bare(layer)]
-        layers = {layer.diff_id: layer for layer in (_waited(future) for future in sent)}
+        layers = {layer.diff_id: layer for layer in (outcome(future) for future in sent)}
         told = make_records(steps, selected)
         if not told.results:
             return None
@@ -149,11 +149,3 @@ def make_records(known: Iterable[Known], selected: Iterable[tuple[Digest, tuple[
     return Records(
         tuple(found[key] for key in sorted(found)), tuple(Selected(name, names[name]) for name in sorted(names))
     )
-
-
-def _waited(future: Future[Layer]) -> Layer:
-    """Its result. A Ctrl-C that comes while Python is about to wait does not end the waiting, so it looks up."""
-    while True:
-        done, _ = wait((future,), timeout=_LOOK)
-        if done:
-            return future.result()

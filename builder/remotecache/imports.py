@@ -18,6 +18,7 @@ from builder.solve.result import Result
 from cache.digest import Digest
 from cache.errors import Fault
 from cache.store import Store
+from cache.waiting import outcome
 
 _AT_ONCE = 4  # layers
 _STEP = 1 << 20  # bytes between two reports
@@ -135,7 +136,7 @@ class Imports:
         with ThreadPoolExecutor(_AT_ONCE, thread_name_prefix="cache") as pool:
             try:
                 for done in [pool.submit(self._store.blobs.obtain, one.blob.digest, one.blob.size) for one in wanted]:
-                    done.result()
+                    outcome(done)
             except KeyboardInterrupt:
                 self.cancel()
                 raise

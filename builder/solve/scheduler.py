@@ -31,9 +31,9 @@ from builder.solve.turns import Turns, shaped_on
 from cache.digest import Digest
 from cache.errors import Fault
 from cache.store import Store
+from cache.waiting import LOOK
 
 _AT_LEAST = 8  # steps that may run at once on few cores: many only wait, for a network or a disk
-_LOOK = 0.5  # seconds after which a signal that was missed is acted on
 
 Clock = Callable[[], float]
 
@@ -322,7 +322,7 @@ class Scheduler:
         """The next outcome, waited for. A Ctrl-C that comes while Python is about to wait does not end the waiting."""
         while True:
             try:
-                return self._outcomes.get(timeout=_LOOK)
+                return self._outcomes.get(timeout=LOOK)
             except queue.Empty:
                 pass
 
