@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import os
 import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 
 from builder.errors import OutputFault
-from builder.export.target import Sink
+from builder.export.target import Sink, Whole
 
 _SAID = 1 << 20  # bytes of its words that are read
 
@@ -32,7 +31,7 @@ class Podman:
         assert process.stdin is not None and process.stdout is not None
         try:
             with suppress(BrokenPipeError):
-                yield _Pipe(process.stdin.fileno())
+                yield Whole(process.stdin.fileno())
         except BaseException:
             process.kill()
             raise
@@ -42,19 +41,6 @@ class Podman:
             process.wait()
         if process.returncode:
             raise OutputFault(f"podman load failed: {_line(said)}")
-
-
-class _Pipe:
-    def __init__(self, fd: int) -> None:
-        self._fd = fd
-
-    def write(self, data: bytes | memoryview, /) -> None:
-        rest = memoryview(data)
-        while rest:
-            rest = rest[os.write(self._fd, rest) :]
-
-    def fileno(self) -> int:
-        return self._fd
 
 
 def _line(text: str) -> str:

@@ -50,13 +50,13 @@ class Target:
         self.check()
         if self.dest == "-":
             with _faults("standard output"), open(self._stdout, "wb", buffering=0, closefd=False) as out:
-                yield _Whole(out.fileno())
+                yield Whole(out.fileno())
             return
         with _faults(self.dest), replacing(self.dest) as fd:
-            yield _Whole(fd)
+            yield Whole(fd)
 
 
-class _Whole:
+class Whole:
     """write() of everything, straight to a descriptor."""
 
     def __init__(self, fd: int) -> None:
