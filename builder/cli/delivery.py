@@ -8,6 +8,7 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 import msgspec
+from msgspec.structs import replace
 
 from builder.cli.request import BuildRequest
 from builder.errors import OutputFault
@@ -32,6 +33,7 @@ from builder.oci.descriptor import Descriptor
 from builder.oci.platform import Platform
 from builder.oci.reference import Reference
 from builder.solve.assemble import rfc3339
+from cache.digest import Digest
 from cache.store import Store
 from cache.wholefile import is_special, replace_file
 
@@ -48,6 +50,7 @@ class Delivery:
         self.spec = spec
         self._store, self._allow = store, allow
         self._names = tuple(Reference.parse(name) for name in spec.names)
+        self._prefix = Reference.parse(spec.prefix) if spec.prefix else None
         self._engine: EngineExporter | None = None
         if spec.compression or spec.level is not None:
             codec(spec.compression or "gzip", spec.level)  # a wrong level is said before the build, not after
@@ -112,8 +115,10 @@ class Delivery:
         self._store.blobs.put(index.raw)
         return index
 
-    def names(self, tags: tuple[Reference, ...]) -> tuple[Reference, ...]:
-        return self._names or tags
+    def names(self, tags: tuple[Reference, ...], digest: Digest) -> tuple[Reference, ...]:
+        """What the image of this digest is called."""
+        names = self._names or tags
+        return names if self._prefix is None else (*names, replace(self._prefix, tag="", digest=digest))
 
     def _exporter(self, tree: TreeSource, warn: Callable[[str], None]) -> Exporter:
         spec, transfer = self.spec, Transfer(self._store.blobs)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from builder.images.image import Image
+from builder.images.naming import halves
 from builder.images.store import StoredImage
 from builder.oci.config import RuntimeConfig
 from builder.template.record import Record
@@ -18,11 +19,11 @@ _OPTIONAL = frozenset(
 def described(image: Image, stored: StoredImage) -> Record:
     """All fields, for templates."""
     config, platform = image.config, image.config.platform
-    repositories = dict.fromkeys(name.rpartition(":")[0] for name in stored.names)
+    repositories = dict.fromkeys(halves(name)[0] for name in stored.names)
     return Record(
         {
             "Id": str(image.id),
-            "RepoTags": list(stored.names),
+            "RepoTags": [name for name in stored.names if halves(name)[1]],
             "RepoDigests": [f"{name}@{stored.descriptor.digest}" for name in repositories],
             "Parent": "",
             "Comment": config.history[-1].comment if config.history else "",

@@ -12,6 +12,7 @@ import msgspec
 from builder.cli.kept import Whole, whole
 from builder.cli.records import ago, go_time, size
 from builder.images.facts import facts
+from builder.images.naming import halves
 from builder.images.reach import reach
 from builder.images.store import StoredImage
 from builder.images.uses import is_used
@@ -160,7 +161,7 @@ def _image_records(store: Whole, listed: Iterable[StoredImage], now: float, *, s
             id = facts(image, store.images, blobs, store.store.index).id
         except Fault:
             id = str(image.descriptor.digest)
-        repository, _, tag = (image.names[0] if image.names else "").rpartition(":")
+        repository, tag = halves(image.names[0] if image.names else "")
         common = bytes_of(part for part in own if owners[part] > 1)
         fields = {
             "Containers": str(int(is_used(store.store.root, image.descriptor.digest))),

@@ -13,6 +13,7 @@ from builder.cli.opened import opened
 from builder.errors import ImageFault
 from builder.images.facts import Facts, facts
 from builder.images.filters import Filters
+from builder.images.naming import halves
 from builder.oci.reference import Reference
 from builder.progress.clean import clean
 from builder.template.listing import IDS, TABLE, listing
@@ -144,7 +145,7 @@ def _called(name: str, text: str) -> bool:
     if set(text) & set("*?[\\"):
         return bool(name) and Filters(references=(text,)).fits(name)
     wanted = Reference.parse(text)
-    repository, _, tag = name.rpartition(":")
+    repository, tag = halves(name)
     asked = wanted.tag if ":" in text.rpartition("/")[2] else ""
     return repository == wanted.familiar_name and (not asked or tag == asked)
 
@@ -176,7 +177,7 @@ def _instant(text: str, now: float) -> float:
 
 def _record(row: _Row, full: bool, digests: bool, every: bool, now: float) -> Record:
     """every: also what only templates and JSON show."""
-    repository, _, tag = row.name.rpartition(":")
+    repository, tag = halves(row.name)
     fields = {
         "Containers": "N/A",
         "CreatedAt": local_time(row.created) if every else "",

@@ -88,7 +88,7 @@ class Publisher:
             if made is not None:
                 image = made
             if delivery.spec.kind == "image":
-                self._keep(image, delivery.names(request.tags), created)
+                self._keep(image, delivery.names(request.tags, image.descriptor.digest), created)
             if delivery.spec.push:
                 self._push(image, delivery)
         cache = delivered()
@@ -115,7 +115,7 @@ class Publisher:
         from builder.cli.registries import opened_registries
         from builder.registry.pushing import push
 
-        names, spec = delivery.names(self._request.tags), delivery.spec
+        names, spec = delivery.names(self._request.tags, image.descriptor.digest), delivery.spec
         if not names:
             raise OutputFault("tag is needed when pushing to registry", "give --tag, or name= in the output")
         for name in names:

@@ -55,7 +55,7 @@ def command(
     if all_tags and tagged:
         raise ImageFault("tag can't be used with --all-tags/-a")
     with opened(ctx) as (store, images), store.using(), opened_registries(os.environ) as registries:
-        known = [Reference.parse(n) for image in images.list() for n in image.names]
+        known = [Reference.parse(n) for image in images.list() for n in image.names if "@" not in n]
         same = [k for k in known if (k.registry, k.repository) == (reference.registry, reference.repository)]
         wanted = sorted(same, key=lambda k: k.tag) if all_tags else [k for k in same if k.tag == reference.tag]
         if not wanted:

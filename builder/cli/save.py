@@ -11,7 +11,7 @@ from builder.cli.refetch import with_refetch
 from builder.cli.request import words
 from builder.errors import ImageFault, OutputFault
 from builder.images.index import AnyImage, ImageIndex
-from builder.images.naming import parsed
+from builder.images.naming import halves, parsed
 from builder.images.platforms import of_platform, preferred, whole_images
 from builder.images.store import ImageStore, StoredImage
 from builder.oci.descriptor import INDEXES, Descriptor
@@ -94,10 +94,11 @@ def _meant(images: ImageStore, text: str) -> list[tuple[StoredImage, list[str]]]
     reference = parsed(text)
     if reference is not None and ":" not in text.rpartition("/")[2] and "@" not in text:
         wanted = reference.familiar_name
-        found = [(i, [n for n in i.names if n.rpartition(":")[0] == wanted]) for i in images.list()]
+        found = [(i, [n for n in i.names if halves(n)[0] == wanted and halves(n)[1]]) for i in images.list()]
         if any(tags for _, tags in found):
             return [(image, tags) for image, tags in found if tags]
     image = images.resolve(text)
     if image is None:
         raise ImageFault(f"No such image: {text}", "lapstrake images lists what there is")
-    return [(image, [reference.familiar] if reference is not None and reference.familiar in image.names else [])]
+    tagged = reference is not None and reference.tag and reference.familiar in image.names
+    return [(image, [reference.familiar] if reference is not None and tagged else [])]

@@ -23,7 +23,7 @@ _KEYS = {
     "docker": frozenset({"tar", *_COMPRESSION}),
     "oci": frozenset({"tar", *_COMPRESSION}),
     "image": frozenset({*_PUSH, "store", "unpack", "name-canonical", "dangling-name-prefix", *_COMPRESSION}),
-    "registry": frozenset({*_PUSH, "store", "unpack", *_COMPRESSION}),
+    "registry": frozenset({*_PUSH, "store", "unpack", "dangling-name-prefix", *_COMPRESSION}),
     "tar": _FILES,
     "local": _FILES,
     "cacheonly": frozenset[str](),
@@ -43,6 +43,7 @@ class OutputSpec(msgspec.Struct, frozen=True, kw_only=True):
     False for a folder (oci). docker_types: Docker's media types instead of OCI's. rewrite: no member of the build's own
     layers is younger than the epoch. epoch: source-date-epoch, None for that of the build. split: a folder for each
     platform (local, tar), None for where there are several. delete: what the result has not goes from the folder.
+    prefix: the image is named by its digest, too: `prefix@sha256:…`.
     """
 
     kind: str
@@ -61,6 +62,7 @@ class OutputSpec(msgspec.Struct, frozen=True, kw_only=True):
     insecure: bool = False
     split: bool | None = None
     delete: bool = False
+    prefix: str = ""
 
 
 def parse_output(text: str) -> OutputSpec:
@@ -125,6 +127,7 @@ def _spec(values: dict[str, str]) -> OutputSpec:
         insecure=truth(values, "registry.insecure", False),
         split=truth(values, "platform-split", True) if "platform-split" in values else None,
         delete=kind == "local" and _mode(values) == "delete",
+        prefix=values.get("dangling-name-prefix", ""),
     )
 
 
@@ -143,8 +146,6 @@ def _check(kind: str, values: dict[str, str], docker_types: bool) -> None:
     for key, reason in _REFUSED.items():
         if truth(values, key, False):
             raise OutputFault(f"{key}=true is not supported", reason)
-    if values.get("dangling-name-prefix"):
-        raise OutputFault("dangling-name-prefix is not supported", _REFUSED["name-canonical"])
     if docker_types and values.get("compression") == "zstd":
         raise OutputFault('exporter option "compression=zstd" conflicts with "oci-mediatypes=false"')
     if truth(values, "oci-artifact", False) and docker_types:

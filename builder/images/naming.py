@@ -52,3 +52,11 @@ def shown(text: str) -> str:
     """A name as Docker repeats it in messages: with its tag."""
     reference = parsed(text)
     return reference.familiar if reference else text
+
+
+def halves(name: str) -> tuple[str, str]:
+    """Repository and tag of an image's name; one by digest has no tag."""
+    if "@" in name:
+        return name.partition("@")[0], ""
+    repository, _, tag = name.rpartition(":")
+    return repository, tag

@@ -89,10 +89,13 @@ class ImageStore:
         return parse(raw, self._blobs.read(config.digest, limit=DOCUMENT_LIMIT), descriptor)
 
     def tag(self, reference: Reference, manifest: Descriptor, created: str) -> None:
-        """Give a name to an image that is in the store; the name leaves the image that had it."""
+        """Give a name to an image that is in the store; the name leaves the image that had it.
+
+        A name without a tag has the image's own digest.
+        """
         if not self._blobs.has(manifest.digest, manifest.size):
             raise ImageFault(f"cannot tag {reference.familiar}: manifest {manifest.digest} is not in the store")
-        name = _without_digest(reference)
+        name = _listed(reference, manifest)
         with self._locked():
             entries = _unnamed(self._read(), name.familiar)
             entries = [e for e in entries if e.digest != manifest.digest or REF_NAME in e.annotations]
@@ -271,7 +274,9 @@ def _unnamed(entries: list[Descriptor], name: str) -> list[Descriptor]:
     return others
 
 
-def _without_digest(reference: Reference) -> Reference:
+def _listed(reference: Reference, manifest: Descriptor) -> Reference:
+    if not reference.tag and reference.digest == manifest.digest:
+        return reference
     if not reference.tag:
         raise ImageFault(f"{reference.familiar} is not a name with a tag", "want NAME[:TAG]")
     return msgspec.structs.replace(reference, digest=None)

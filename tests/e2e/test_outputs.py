@@ -270,3 +270,15 @@ def test_a_folder_that_mirrors_the_result(lapstrake: Lapstrake, context: Path, t
     done = lapstrake.build(context, output, "--allow=buildx.local.delete", cwd=tmp_path / "here")
     assert done.status == 0, done.err
     assert not kept.exists() and (kept.parent / "x").exists()
+
+
+def test_named_by_its_digest(lapstrake: Lapstrake, context: Path) -> None:
+    lapstrake.built(context, "-o", "type=image,dangling-name-prefix=ghcr.io/x/none")
+    made = lapstrake.run("images", "--digests", "--format", "{{.Repository}} {{.Tag}} {{.Digest}}").out.split()
+    assert made[:2] == ["ghcr.io/x/none", "<none>"]
+    name = f"ghcr.io/x/none@{made[2]}"
+    assert json.loads(lapstrake.run("inspect", name).out)[0]["RepoTags"] == []
+    lapstrake.built(context, "-t", "b", "-o", "type=image,dangling-name-prefix=ghcr.io/x/none")
+    assert lapstrake.run("rmi", "b").out == "Untagged: b:latest\n"
+    assert f"Untagged: {name}" in lapstrake.run("rmi", name).out
+    assert lapstrake.run("images", "-q", "-a").out == ""

@@ -59,7 +59,6 @@ def test_outputs(text, spec):
         ("type=docker,source-date-epoch=now", "invalid source-date-epoch: now"),
         ("type=docker,prefer-nondist-layers=true", "prefer-nondist-layers=true is not supported"),
         ("type=image,name-canonical=true", "name-canonical=true is not supported"),
-        ("type=image,dangling-name-prefix=a", "dangling-name-prefix is not supported"),
         ("type=image,annotation-layer.a=b", "unrecognized annotation type layer"),
         ("type=local,dest=x,mode=mirror", 'invalid local exporter mode "mirror"'),
         ("type=local,dest=x,mode=move", 'invalid local exporter mode "move"'),
