@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 from tests.e2e.engine import ROOT, Engine
 from tests.e2e.lapstrake import Lapstrake
@@ -16,6 +17,11 @@ from tests.e2e.lapstrake import Lapstrake
 EXAMPLES = Path(__file__).resolve().parents[1] / "examples"
 
 _SPEAKING = ("LAPSTRAKE_", "BUILDKIT_", "BUILDX_", "DOCKER_", "SOURCE_DATE_EPOCH", "NO_COLOR", "XDG_DATA_HOME")
+
+
+# How long an example takes says nothing on a machine that does other things too.
+settings.register_profile("lapstrake", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("lapstrake")
 
 
 def pytest_configure(config: pytest.Config) -> None:

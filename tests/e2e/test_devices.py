@@ -56,7 +56,10 @@ def test_names(
 ) -> None:
     monkeypatch.setenv("LAPSTRAKE_CDI_DIRS", str(specs))
     context = folder(tmp_path / "context", {"Dockerfile": TEXT.replace("vendor.com/thing=one", name, 1)})
-    lapstrake.built(context, "--allow", allow)
+    err = lapstrake.refused(context, "--allow", "device=other").err
+    assert "thing=one is requested by the build but not allowed" in err or f'"{name}" is not registered' in err
+    lapstrake.built(context, "--allow", allow, "-o", str(tmp_path / "out"))
+    assert (tmp_path / "out" / "seen").read_text() == "of the machine\n"
 
 
 def test_what_is_not_there_or_has_hooks(

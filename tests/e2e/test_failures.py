@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import os
+import subprocess
 from pathlib import Path
 
 import pytest
 
-from tests.e2e.lapstrake import Lapstrake, folder
+from tests.e2e.lapstrake import PROGRAM, Lapstrake, folder
 from tests.e2e.running import processes
 
 pytestmark = pytest.mark.e2e
@@ -83,7 +84,10 @@ def test_text_that_is_wrong(lapstrake: Lapstrake, tmp_path: Path, text: str, wor
 
 def test_binary_dockerfile(lapstrake: Lapstrake, tmp_path: Path) -> None:
     context = folder(tmp_path / "context", {"Dockerfile": bytes(range(256)) * 20})
-    lapstrake.refused(context)
+    err = lapstrake.refused(context).err
+    assert "\nDockerfile:1\n" in err
+    assert err.endswith("solve: instruction holds a NUL byte\nhint: no path, variable or argument can hold one\n")
+    assert not ({*map(chr, range(32)), "\x7f"} - {"\t", "\n"}) & set(err)
 
 
 def test_undefined_target(lapstrake: Lapstrake, tmp_path: Path) -> None:
@@ -130,7 +134,15 @@ def test_binary_and_control_characters(lapstrake: Lapstrake, tmp_path: Path) -> 
 
 
 def test_standard_input_is_empty(lapstrake: Lapstrake, tmp_path: Path) -> None:
-    lapstrake.built(folder(tmp_path / "context", {"Dockerfile": 'FROM base\nRUN test -z "$(cat)"\n'}))
+    """Also where the build has one: a step takes nothing of it."""
+    context = folder(tmp_path / "context", {"Dockerfile": "FROM base\nRUN cat > /read\n"})
+    (tmp_path / "typed").write_text("not for a step\n")
+    out = tmp_path / "out"
+    words = (*PROGRAM, "--root", lapstrake.store, "build", f"--build-context=base=docker-archive://{lapstrake.base}")
+    with (tmp_path / "typed").open() as stdin:
+        subprocess.run([*words, "-o", out, context], stdin=stdin, check=True, capture_output=True)
+        assert stdin.read() == "not for a step\n"
+    assert (out / "read").read_text() == ""
 
 
 @pytest.mark.root

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import os
+import re
 import signal
 import subprocess
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -42,11 +42,21 @@ def nothing_is_left(lapstrake: Lapstrake, tmp_path: Path) -> None:
     assert [p.name for p in tmp_path.iterdir() if p.name.startswith((".", "out"))] == []
 
 
+def interrupt_pends(process: Build) -> bool:
+    """A second signal while the first one pends is no second one."""
+    try:
+        status = Path(f"/proc/{process.pid}/status").read_text()
+    except FileNotFoundError:
+        return False
+    pending = re.findall(r"^S[ih][gd]Pnd:\t(\w+)$", status, re.MULTILINE)
+    return any(int(mask, 16) >> (signal.SIGINT - 1) & 1 for mask in pending)
+
+
 @pytest.mark.parametrize("times", [1, 2])
 def test_ctrl_c(process: Build, lapstrake: Lapstrake, tmp_path: Path, times: int) -> None:
     for _ in range(times):
         os.killpg(process.pid, signal.SIGINT)
-        time.sleep(0.05)
+        until(lambda: not interrupt_pends(process), "the signal is not taken")
     _, err = process.communicate(timeout=30)
     assert process.returncode == 130, err.decode()
     assert b"Traceback" not in err

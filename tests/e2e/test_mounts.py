@@ -297,7 +297,10 @@ def test_caches_of_two_steps_in_either_order(lapstrake: Lapstrake, tmp_path: Pat
     """Both locked by both: they take turns, and one that a step has twice is one."""
     one, two = (f"--mount=type=cache,sharing=locked,id={name},target=/{name}" for name in "xy")
     again = "--mount=type=cache,sharing=locked,id=x,target=/again"
-    text = "FROM base AS a\n" + "".join(f"RUN {one} {two} {again} echo {n} > /x/f && cat /again/f\n" for n in range(6))
+    text = "FROM base AS a\n" + "".join(
+        f"RUN {one} {two} {again} echo {n} > /x/f && cat /again/f >> /read\n" for n in range(6)
+    )
     text += "FROM base AS b\n" + "".join(f"RUN {two} {one} echo {n} > /y/f\n" for n in range(6))
-    text += "FROM base\nCOPY --from=a /bin/sh /a\nCOPY --from=b /bin/sh /b\n"
-    lapstrake.built(folder(tmp_path / "context", {"Dockerfile": text}))
+    text += "FROM base\nCOPY --from=a /read /a\nCOPY --from=b /bin/sh /b\n"
+    lapstrake.built(folder(tmp_path / "context", {"Dockerfile": text}), "-o", str(tmp_path / "out"))
+    assert (tmp_path / "out" / "a").read_text() == "0\n1\n2\n3\n4\n5\n"

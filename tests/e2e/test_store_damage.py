@@ -103,7 +103,8 @@ def test_a_store_of_a_newer_version(lapstrake: Lapstrake, context: Path) -> None
 
 def test_a_store_that_is_a_file(lapstrake: Lapstrake, context: Path) -> None:
     lapstrake.store.write_text("")
-    lapstrake.refused(context)
+    wanted = f"ERROR: the store {lapstrake.store} cannot be used: File exists\nhint: choose a folder with --root\n"
+    assert lapstrake.refused(context).err == wanted
 
 
 class Kept:

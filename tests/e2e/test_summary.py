@@ -64,8 +64,9 @@ def test_a_failed_build_has_one_too(lapstrake: Lapstrake, context: Path) -> None
 
 
 def test_rawjson_stays_json(lapstrake: Lapstrake, context: Path) -> None:
-    for line in lapstrake.built(context, "--summary", "--progress=rawjson").err.splitlines():
-        json.loads(line)
+    lines = [json.loads(line) for line in lapstrake.built(context, "--summary", "--progress=rawjson").err.splitlines()]
+    assert lines
+    assert all(isinstance(line, dict) for line in lines)
 
 
 def test_nothing_to_list(lapstrake: Lapstrake, tmp_path: Path) -> None:

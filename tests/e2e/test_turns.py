@@ -133,4 +133,5 @@ def test_no_cache_does_not_wait(meeting: Meeting) -> None:
     second = meeting.start("2", "--no-cache")
     until(lambda: meeting.runs() == 2, "it waits")
     meeting.go()
-    ended(second)
+    assert WAITING not in ended(second)
+    assert meeting.runs() == 2

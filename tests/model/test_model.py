@@ -189,7 +189,6 @@ def test_what_a_store_gives_is_what_an_empty_one_gives(base: Path, tmp_path: Pat
             settings=settings(
                 max_examples=2,
                 stateful_step_count=25 if long else 8,
-                deadline=None,
                 derandomize=not long,
                 database=None,
                 phases=[Phase.generate],  # each try takes seconds: what fails is kept as it is

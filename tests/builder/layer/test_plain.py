@@ -8,7 +8,7 @@ from collections.abc import Callable
 
 import pytest
 import zstandard
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from builder.errors import LayerFault
@@ -63,7 +63,6 @@ def test_zeros_may_follow_but_nothing_else(form: str) -> None:
 
 
 @given(st.sampled_from(sorted(_FORMS)), st.integers(8, 60), st.integers(0, 255))
-@settings(deadline=None)
 def test_damage_is_a_fault_and_nothing_else(form: str, at: int, byte: int) -> None:
     plain = b"some data to compress " * 10
     data = bytearray(_FORMS[form](plain))

@@ -7,7 +7,7 @@ import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from builder.errors import LostResult
@@ -150,7 +150,7 @@ BUILD = st.tuples(
 )
 
 
-@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=40)
 @given(st.lists(BUILD, min_size=3, max_size=8))
 def test_no_image_mixes_two_makings(
     builds: list[tuple[bool, tuple[int, int, int], bool, bool, bool, str, int]],

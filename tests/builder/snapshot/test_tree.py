@@ -110,7 +110,7 @@ def test_as_the_kernel_shows_it(seed: int, tmp_path: Path, inside: Callable[[Ove
 
 
 @given(st.integers(0, 10**9), st.integers(1, 5))
-@settings(max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+@settings(max_examples=40, suppress_health_check=list(HealthCheck))
 def test_lists_and_folders_are_seen_alike(seed: int, count: int) -> None:
     rng = random.Random(seed)
     made = [_random_layer(rng) for _ in range(count)]
@@ -143,7 +143,7 @@ def _members(rng: random.Random) -> list[Item]:
 
 
 @given(st.integers(0, 10**9))
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 def test_archives_that_contradict_themselves_are_seen_alike(seed: int) -> None:
     """Unpacked or not: the same tree, or refused in both."""
     items = _members(random.Random(seed))

@@ -62,7 +62,7 @@ sources = st.lists(st.sampled_from(["a", "b", "a*", "?", "*"]), max_size=3).map(
 excludes = st.lists(st.sampled_from(["a", "**/b", "*/a", "!a/b"]), max_size=2).map(tuple)
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(files, sources, excludes)
 def test_as_if_all_had_been_selected(paths: list[str], source: str, exclude: tuple[str, ...]) -> None:
     with tempfile.TemporaryDirectory() as folder:

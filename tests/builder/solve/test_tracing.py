@@ -197,7 +197,7 @@ def edits(draw: st.DrawFn) -> tuple[Project, Project, str]:
     return project, project._replace(lines=lines), f"({said}){END}"
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(edits())
 def test_the_reason_names_what_was_edited(edit: tuple[Project, Project, str]) -> None:
     before, after, expected = edit
@@ -293,7 +293,7 @@ def histories(draw: st.DrawFn) -> list[Project]:
     return made
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(histories())
 def test_whatever_was_built_before_there_is_a_reason(history: list[Project]) -> None:
     """The lines after FROM belong to a stage without a name; `one` is the second."""

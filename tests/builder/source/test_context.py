@@ -64,7 +64,7 @@ _RULES = st.lists(
 )
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(_TREES, _RULES)
 def test_a_walk_shows_what_asking_for_each_path_does(files: set[str], rules: list[str]) -> None:
     """Though it enters no folder that has nothing to show; the other side is asked of a tree that is walked whole."""

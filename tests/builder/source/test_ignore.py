@@ -206,7 +206,7 @@ _PATTERNS = st.lists(
 )
 
 
-@settings(max_examples=3000, deadline=None)
+@settings(max_examples=3000)
 @given(_PATTERNS, st.text("ab/", min_size=1, max_size=8))
 def test_verdicts_are_those_of_a_matcher_that_tries_everything(texts: list[str], path: str) -> None:
     path = clean(path).strip("/")

@@ -145,7 +145,7 @@ def test_work_is_bounded(text: str) -> None:
         max_size=25,
     )
 )  # fmt: skip
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 def test_nothing_but_our_error_is_raised(words: list[str]) -> None:
     try:
         render("".join(words))

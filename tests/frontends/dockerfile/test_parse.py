@@ -315,7 +315,7 @@ _FRAGMENTS = st.sampled_from([
 
 
 @given(st.lists(_FRAGMENTS, max_size=25).map("".join))
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 def test_text_of_fragments_parses_or_is_a_fault(text: str) -> None:
     try:
         tree(text)
@@ -325,7 +325,7 @@ def test_text_of_fragments_parses_or_is_a_fault(text: str) -> None:
 
 
 @given(st.binary(max_size=60))
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 def test_any_bytes_parse_or_are_a_fault(data: bytes) -> None:
     for text in (data, b"FROM a\nRUN " + data, b"FROM a\nCOPY " + data + b" /x"):
         last = text.count(b"\n") + 1
@@ -348,7 +348,7 @@ def _quoted(text: str, escape: str) -> str:
 
 
 @given(st.lists(_TEXTS, min_size=1, max_size=6), st.sampled_from("\\`"))
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 def test_values_that_are_printed_are_read_back(values: list[str], escape: str) -> None:
     line = " ".join(f"K{n}={_quoted(value, escape)}" for n, value in enumerate(values))
     env = tree(f"# escape={escape}\nFROM a\nENV {line}")[1]
@@ -359,7 +359,7 @@ def test_values_that_are_printed_are_read_back(values: list[str], escape: str) -
 @given(
     st.lists(st.text(st.characters(blacklist_categories=("Cs",), blacklist_characters="\0")), min_size=1, max_size=6)
 )
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 def test_arguments_that_are_printed_as_json_are_read_back(words: list[str]) -> None:
     run = tree(f"FROM a\nRUN {json.dumps(words)}")[1]
     assert isinstance(run, Run)
@@ -367,7 +367,7 @@ def test_arguments_that_are_printed_as_json_are_read_back(words: list[str]) -> N
 
 
 @given(st.lists(st.text("ab$\\\t #'\"", max_size=8).filter(lambda line: line != "END"), max_size=6))
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 def test_bodies_that_are_printed_are_read_back(lines: list[str]) -> None:
     body = "".join(f"{line}\n" for line in lines)
     run, user = tree(f"FROM a\nRUN <<END\n{body}END\nUSER x")[1:]

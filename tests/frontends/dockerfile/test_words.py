@@ -178,7 +178,7 @@ _TOKENS = st.sampled_from(
 
 
 @given(st.lists(_TOKENS, max_size=12).map("".join), st.sampled_from("\\`"), st.booleans())
-@settings(max_examples=600, deadline=None)
+@settings(max_examples=600)
 def test_expansion_is_that_of_a_second_expander(text: str, escape: str, quotes: bool) -> None:
     found = expected = None
     try:
@@ -296,7 +296,7 @@ def test_depth_is_bounded() -> None:
 
 
 @given(st.text("ab$ {}:-+?#%/*\\'\"=.\n`", max_size=30))
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 def test_any_text_expands_or_is_a_fault_and_survives_the_record(text: str) -> None:
     for parser in (grammar("\\"), grammar("`"), grammar("\\", quotes=False)):
         tree = parser.word(text)
@@ -321,7 +321,7 @@ _OPERATION = st.builds(
 
 @pytest.mark.skipif(not shutil.which("dash"), reason="dash is the oracle")
 @given(st.lists(st.lists(st.one_of(_ATOM, _OPERATION), max_size=5).map("".join), min_size=1, max_size=20))
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 def test_expansion_is_that_of_dash(texts: list[str]) -> None:
     script = "".join(f"x={text}; printf '%s\\0' \"$x\"\n" for text in texts)
     env = {name: value for name, value in ENV.items() if name.isascii()} | {"PATH": os.defpath}
