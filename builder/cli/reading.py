@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -79,6 +79,7 @@ class Reading:
         self._source: Source | None = None
         self._parsed: Dockerfile | None = None
         self._step: Digest | None = None
+        self._findings: dict[Warning, None] = {}
 
     def programs(self) -> tuple[Program, ...]:
         """One for each platform, over one graph, which the last of them has whole. Tells what the lint rules found."""
@@ -87,9 +88,10 @@ class Reading:
         options = self._lower_options()
         resolve, memo, graph = self._bases.resolve, self._memo, GraphBuilder()
         each = (replace(options, platform=p) for p in self.request.platforms or (host(),))
-        self.drawn = tuple(lower(document, o, resolve, memo=memo, ignored=self._hides, graph=graph) for o in each)
-        for warning in _warnings(self.drawn):
-            self._tell(warning)
+        self.drawn = tuple(
+            lower(document, o, resolve, memo=memo, ignored=self._hides, graph=graph, failing=self._tell) for o in each
+        )
+        self._tell(warning for program in self.drawn for warning in program.warnings)
         return self.drawn
 
     def ask(self, call: Call) -> Answer:
@@ -143,7 +145,7 @@ class Reading:
         """What is to be said of lint findings below the build."""
         if self._source is None:
             return ""
-        return summary(_warnings(self.drawn), self._source, expanded=expanded, color=color)
+        return summary(tuple(self._findings), self._source, expanded=expanded, color=color)
 
     def excerpt(self, error: Fault) -> str:
         """The lines of the Dockerfile that an error of run() is about, "" where it is about none."""
@@ -225,16 +227,15 @@ class Reading:
             no_cache_filter=request.no_cache_filter,
         )
 
-    def _tell(self, finding: Warning) -> None:
+    def _tell(self, findings: Iterable[Warning]) -> None:
+        """Each finding once, for whatever platform."""
         assert self._source is not None
-        event = Warned(self._step, line_note(finding), self._report.clock(), finding, self._source.data)
-        self.told.append(event)
-        self._report.emit(event)
-
-
-def _warnings(programs: tuple[Program, ...]) -> tuple[Warning, ...]:
-    """What was found for any platform, each finding once."""
-    return tuple(dict.fromkeys(warning for program in programs for warning in program.warnings))
+        for finding in findings:
+            if finding not in self._findings:
+                self._findings[finding] = None
+                event = Warned(self._step, line_note(finding), self._report.clock(), finding, self._source.data)
+                self.told.append(event)
+                self._report.emit(event)
 
 
 class _Memo:

@@ -125,4 +125,6 @@ def _cgroups(given: Surroundings) -> Callable[[], AbstractContextManager[StepCgr
 
 
 def _failed(operation: Exec, what: str) -> str:
-    return f'process "{" ".join(operation.argv)}" did not complete successfully: {what}'
+    from builder.graph.gostring import quote
+
+    return f"process {quote(' '.join(operation.argv))} did not complete successfully: {what}"

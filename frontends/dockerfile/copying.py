@@ -8,7 +8,7 @@ from msgspec.structs import replace
 
 from builder.graph.graph import Span, VertexInfo
 from builder.graph.operation import Copy as CopyOperation
-from builder.graph.operation import HttpSource, InlineFile, RemoteSource, Selection
+from builder.graph.operation import HttpSource, InlineFile, MakeDir, RemoteSource, Selection
 from cache.digest import Digest
 from frontends.dockerfile import paths
 from frontends.dockerfile.fold import Fold
@@ -42,11 +42,7 @@ def fold_copy(fold: Fold, copy: Copy | Add) -> None:
             unpack = isinstance(remote, HttpSource) and isinstance(copy, Add) and copy.unpack is True
             selection = Selection(input=0, path=path, unpack=unpack)
         else:
-            found = _tree(fold, copy, source_stage)
-            if found is None:
-                hint = "it is FROM scratch and has no layers"
-                raise LowerFault(f"{quote(source_stage)} has no files to copy from", hint)
-            tree, selection = found, _selection(fold, copy, source, parents)
+            tree, selection = _tree(fold, copy, source_stage), _selection(fold, copy, source, parents)
         if tree not in inputs:
             inputs.append(tree)
         selections.append(replace(selection, input=inputs.index(tree) + rooted))
@@ -69,10 +65,13 @@ def fold_copy(fold: Fold, copy: Copy | Add) -> None:
     fold.commit(f"{' '.join(words)} # buildkit", layer=True)
 
 
-def _tree(fold: Fold, copy: Copy | Add, name: str) -> Digest | None:
+def _tree(fold: Fold, copy: Copy | Add, name: str) -> Digest:
     index = fold.shared.stages.source(copy) if isinstance(copy, Copy) else None
     late = f"cannot copy from stage {quote(name)}, it needs to be defined before current stage {quote(fold.title)}"
-    return fold.shared.tree(name, index, copy.lines, late)
+    tree = fold.shared.tree(name, index, copy.lines, late)
+    if tree is not None:
+        return tree
+    return fold.shared.graph.add(MakeDir(path="/", rooted=False), (), VertexInfo("[internal] FROM scratch"))
 
 
 def _remote_vertex(fold: Fold, copy: Copy | Add, remote: RemoteSource, name: str) -> Digest:

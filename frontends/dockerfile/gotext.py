@@ -4,32 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+from builder.graph.gostring import quote as quote
 from frontends.errors import ParseFault
 
 # unicode.IsSpace: what Go trims and splits at.
 SPACE = "\t\n\v\f\r \x85\xa0\u1680\u2028\u2029\u202f\u205f\u3000" + "".join(map(chr, range(0x2000, 0x200B)))
-_NAMED = {"\a": r"\a", "\b": r"\b", "\f": r"\f", "\n": r"\n", "\r": r"\r", "\t": r"\t", "\v": r"\v"}
-_NAMED |= {"\\": "\\\\", '"': '\\"'}
 _UNITS = {"ns": 1, "us": 1_000, "µs": 1_000, "μs": 1_000, "ms": 10**6, "s": 10**9, "m": 60 * 10**9, "h": 3600 * 10**9}
 _MAXIMUM = 2**63 - 1
-
-
-def quote(text: str) -> str:
-    """Go's %q of a string (strconv.Quote)."""
-    if text.isprintable() and "\\" not in text and '"' not in text:
-        return f'"{text}"'
-    return '"' + "".join(map(_quoted, text)) + '"'
-
-
-def _quoted(ch: str) -> str:
-    if ch in _NAMED:
-        return _NAMED[ch]
-    if ch.isprintable():
-        return ch
-    code = ord(ch)
-    if code < 0x20 or code == 0x7F:
-        return f"\\x{code:02x}"
-    return f"\\u{code:04x}" if code < 0x10000 else f"\\U{code:08x}"
 
 
 def quoted_list(texts: Iterable[str]) -> str:

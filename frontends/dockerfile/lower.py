@@ -13,6 +13,7 @@ from builder.graph.program import Program, Resolver, Warning
 from builder.oci.config import History, ImageConfig
 from builder.oci.platform import Platform, normalise
 from cache.digest import Digest
+from cache.errors import Fault
 from frontends.dockerfile.dispatch import dispatch
 from frontends.dockerfile.fold import Fold, Shared, StageState, empty_image
 from frontends.dockerfile.instructions import LAYER_MAKING, Arg
@@ -43,14 +44,21 @@ def lower(
     memo: Memo | None = None,
     ignored: Callable[[str], bool] = lambda path: False,
     graph: GraphBuilder | None = None,
+    failing: Callable[[tuple[Warning, ...]], None] = lambda findings: None,
 ) -> Program:
     """Fold the stages that the target needs. Raises FrontendFault with the place in the text.
 
     resolve is asked once for each image and platform. memo: for ONBUILD triggers of images, as in `parse`.
     ignored: whether the ignore file hides a path of the context for certain (only for the lint rule).
     graph: to add to that of other platforms, so that what they have in common is one vertex; the last program has all.
+    failing: told the findings that there are before a fault is raised.
     """
-    return _Lowering(dockerfile, options, resolve, memo, ignored, _lint(dockerfile, options), graph).program()
+    lint = _lint(dockerfile, options)
+    try:
+        return _Lowering(dockerfile, options, resolve, memo, ignored, lint, graph).program()
+    except Fault:
+        failing(lint.findings())
+        raise
 
 
 class Checked(msgspec.Struct, frozen=True):

@@ -36,6 +36,8 @@ def fold_run(fold: Fold, run: Run) -> None:
     mounts = tuple(_mount(fold, run, spec, inputs) for spec in _with_places(specs))
     words, files = _words(run.command)
     argv = fold.with_shell(words) if run.command.shell else words
+    if not argv:
+        raise LowerFault("arguments are required", "RUN [] has no command")
     if any("\0" in word for word in argv):
         raise LowerFault("RUN holds a NUL byte", "no argument of a program can hold one")
     operation = Exec(
