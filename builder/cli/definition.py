@@ -14,6 +14,7 @@ from builder.cli.request import BuildRequest, remote_context
 from builder.errors import SourceFault
 from builder.graph.gitref import redacted
 from builder.graph.operation import GitSource, HttpSource, RemoteSource
+from builder.oci.boolean import parse_bool
 from builder.source.ignore import Ignore, read_patterns
 from builder.source.remotes import Remotes
 
@@ -76,7 +77,7 @@ def opened_definition(request: BuildRequest, stdin: BinaryIO, scratch: str, remo
 
 
 def _keeps_git_dir(request: BuildRequest) -> bool:
-    return dict(request.build_args).get("BUILDKIT_CONTEXT_KEEP_GIT_DIR", "") in ("1", "t", "T", "TRUE", "true", "True")
+    return parse_bool(dict(request.build_args).get("BUILDKIT_CONTEXT_KEEP_GIT_DIR", "")) is True
 
 
 def _from_remote(request: BuildRequest, stdin: BinaryIO, source: RemoteSource, remotes: Remotes) -> Definition:

@@ -9,7 +9,7 @@ from collections.abc import Iterator, Sequence
 
 import click
 
-_TRUE, _FALSE = ("1", "t", "T", "TRUE", "true", "True"), ("0", "f", "F", "FALSE", "false", "False")
+from builder.oci.boolean import parse_bool
 
 
 def plain_forms(command: click.Command, ctx: click.Context, args: Sequence[str]) -> list[str]:
@@ -75,11 +75,12 @@ class _Forms:
             yield from (name, value)
 
     def _flag(self, option: click.Option, name: str, value: str | None) -> Iterator[str]:
-        if value not in (None, *_TRUE, *_FALSE):
+        on = value is None or parse_bool(value)
+        if on is None:
             raise click.UsageError(f'invalid argument "{value}" for "{name}" flag: want true or false', self._ctx)
         if not option.is_flag:
-            yield f"{max(option.opts, key=len)}={'false' if value in _FALSE else 'true'}"
-        elif value not in _FALSE:
+            yield f"{max(option.opts, key=len)}={'true' if on else 'false'}"
+        elif on:
             yield name
 
 

@@ -18,6 +18,7 @@ from builder.export.annotations import Annotation
 from builder.export.options import LOCAL_DELETE
 from builder.graph.gitref import parse_git_ref
 from builder.graph.operation import HttpSource, RemoteSource, Ulimit
+from builder.oci.boolean import parse_bool
 from builder.oci.platform import Platform
 from builder.oci.reference import Reference
 from builder.sandbox.spec import Limits
@@ -27,7 +28,6 @@ from cache.errors import Fault
 if TYPE_CHECKING:
     from builder.remotecache.options import CacheSpec
 
-_TRUE, _FALSE = ("1", "t", "T", "TRUE", "true", "True"), ("0", "f", "F", "FALSE", "false", "False")
 _ENTITLEMENTS = frozenset({"network.host", "security.insecure", LOCAL_DELETE})
 _ULIMITS = (
     "as", "core", "cpu", "data", "fsize", "memlock", "msgqueue", "nice", "nofile", "nproc", "rss", "rtprio",
@@ -121,11 +121,12 @@ def epoch(text: str) -> int | None:
 def joined(platforms: int, args: Iterable[tuple[str, str]]) -> bool:
     """Whether the result is an index: of several platforms, or as the build argument BUILDKIT_MULTI_PLATFORM says."""
     text = dict(args).get("BUILDKIT_MULTI_PLATFORM", "")
-    if text and text not in (*_TRUE, *_FALSE):
+    wanted = parse_bool(text)
+    if text and wanted is None:
         raise Fault(f"invalid boolean value for multi-platform: {text}", "use true or false")
-    if text in _FALSE and text and platforms > 1:
+    if wanted is False and platforms > 1:
         raise Fault("conflicting config: returning multiple target platforms is not allowed")
-    return text in _TRUE or platforms > 1
+    return wanted is True or platforms > 1
 
 
 def words(values: Iterable[str]) -> tuple[str, ...]:

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from builder.errors import OutputFault
-
-_TRUE, _FALSE = ("1", "t", "T", "TRUE", "true", "True"), ("0", "f", "F", "FALSE", "false", "False")
+from builder.oci.boolean import parse_bool
 
 
 def fields_of(text: str) -> list[str]:
@@ -20,15 +19,14 @@ def fields_of(text: str) -> list[str]:
 
 
 def truth(values: dict[str, str], key: str, default: bool) -> bool:
-    """A boolean in the forms that Go's strconv.ParseBool takes."""
+    """An attribute's truth value; one without text, like `push=`, stands for true, as BuildKit has it. OutputFault."""
     text = values.get(key)
     if text is None:
         return default
-    if text == "" or text in _TRUE:  # `push=` stands for true, as BuildKit has it
-        return True
-    if text in _FALSE:
-        return False
-    raise OutputFault(f"non-bool value {text!r} specified for {key}", "use true or false")
+    value = parse_bool(text or "true")
+    if value is None:
+        raise OutputFault(f"non-bool value {text!r} specified for {key}", "use true or false")
+    return value
 
 
 def compression(name: str) -> str:

@@ -12,13 +12,12 @@ import msgspec
 
 from builder.errors import SourceFault
 from builder.graph.operation import GitSource
+from builder.oci.boolean import parse_bool
 
 _SCHEME = re.compile(r"([a-zA-Z0-9]+)://")
 _SCP = re.compile(r"([a-zA-Z0-9_-]+)@([a-zA-Z0-9.-]+):([^?#\n]*)(?:\?([^#\n]*))?(?:#(.*))?\Z")
 _GITHUB = "github.com/"
 _SCHEMES = frozenset({"http", "https", "ssh", "git"})
-_TRUE = frozenset(("1", "t", "T", "TRUE", "true", "True"))
-_FALSE = frozenset(("0", "f", "F", "FALSE", "false", "False"))
 _MAY_BE_EMPTY = ("submodules", "keep-git-dir", "fetch-by-commit")
 
 
@@ -133,9 +132,10 @@ def _with_field(found: GitRef, key: str, value: str) -> GitRef:
             raise SourceFault(f'invalid mtime value: "{value}" (must be "checkout" or "commit")')
         return replace(found, mtime=value)
     if key in _MAY_BE_EMPTY:
-        if value not in _TRUE | _FALSE | {""}:
+        on = parse_bool(value or "true")
+        if on is None:
             raise SourceFault(f'invalid {key} value: "{value}"')
-        return replace(found, **{key.replace("-", "_"): value not in _FALSE})
+        return replace(found, **{key.replace("-", "_"): on})
     raise SourceFault(
         f'unexpected query "{key}"', "known: ref, tag, branch, subdir, checksum, keep-git-dir, submodules"
     )

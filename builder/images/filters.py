@@ -8,9 +8,9 @@ from collections.abc import Callable
 import msgspec
 
 from builder.errors import ImageFault
+from builder.oci.boolean import parse_bool
 
 _KEYS = ("before", "dangling", "label", "reference", "since", "until")
-_TRUE, _FALSE = ("1", "t", "T", "TRUE", "true", "True"), ("0", "f", "F", "FALSE", "false", "False")
 
 
 class Filters(msgspec.Struct, frozen=True):
@@ -63,9 +63,9 @@ class Filters(msgspec.Struct, frozen=True):
 
 def _boolean(values: list[str]) -> bool | None:
     for value in values:
-        if value not in _TRUE + _FALSE:
+        if parse_bool(value) is None:
             raise ImageFault(f"invalid filter 'dangling={value}'", "want true or false")
-    return values[-1] in _TRUE if values else None
+    return parse_bool(values[-1]) if values else None
 
 
 def _matcher(pattern: str) -> Callable[[str], object]:

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from builder.graph.operation import Device
+from builder.oci.boolean import parse_bool
 from frontends.errors import LowerFault
 from frontends.text import did_you_mean
-
-_TRUE, _FALSE = ("1", "t", "T", "TRUE", "true", "True"), ("0", "f", "F", "FALSE", "false", "False")
 
 
 def device(text: str) -> Device:
@@ -16,9 +15,10 @@ def device(text: str) -> Device:
         key, equals, value = field.partition("=")
         key = key.lower()
         if key == "required":
-            if equals and value not in (*_TRUE, *_FALSE):
+            wanted = parse_bool(value) if equals else True
+            if wanted is None:
                 raise LowerFault(f"invalid value for {key}: {value}")
-            required = not equals or value in _TRUE
+            required = wanted
         elif key == "name" and equals:
             if name:
                 raise LowerFault(f"device name already set to {name}")

@@ -8,13 +8,12 @@ import msgspec
 
 from builder.graph.graph import Span
 from builder.graph.program import Warning
+from builder.oci.boolean import parse_bool
 from frontends.dockerfile.gotext import quote
 from frontends.errors import LowerFault
 from frontends.text import Lines
 
 _ALL = "all"
-_TRUE = frozenset(("1", "t", "T", "TRUE", "true", "True"))
-_FALSE = frozenset(("0", "f", "F", "FALSE", "false", "False"))
 _URL = "https://docs.docker.com/go/dockerfile/rule/{}/"
 
 
@@ -157,11 +156,11 @@ def parse_check(text: str, what: str = "check options") -> Check:
             bad = key.strip() if equals else part
             raise LowerFault(f"failed to parse {what}: invalid check option {quote(bad)}")
         values[key.strip()] = value.strip()
-        if key.strip() == "error" and value.strip() not in _TRUE | _FALSE:
+        if key.strip() == "error" and parse_bool(value.strip()) is None:
             why = f"strconv.ParseBool: parsing {quote(value.strip())}: invalid syntax"
             raise LowerFault(f"failed to parse {what}: failed to parse check option {quote(part)}: {why}")
     skip, experimental = values.get("skip", ""), values.get("experimental", "")
-    return Check(_names(skip), _names(experimental), values.get("error") in _TRUE)
+    return Check(_names(skip), _names(experimental), parse_bool(values.get("error", "")) is True)
 
 
 def _names(text: str) -> frozenset[str]:

@@ -6,6 +6,7 @@ import re
 
 import msgspec
 
+from builder.oci.boolean import parse_bool
 from frontends.dockerfile.gotext import quote
 from frontends.dockerfile.instructions import MountField
 from frontends.dockerfile.words import Expander
@@ -19,8 +20,6 @@ _KEYS = (
     "src", "dst", "destination", "ro", "rw", "readwrite", "env",
 )  # fmt: skip
 _SAME = {"src": "source", "dst": "target", "destination": "target", "ro": "readonly", "rw": "readwrite"}
-_TRUE = frozenset(("1", "t", "T", "TRUE", "true", "True"))
-_FALSE = frozenset(("0", "f", "F", "FALSE", "false", "False"))
 _SIZE = re.compile(r"(\d{1,15}(?:\.\d{0,9})?) ?(?:([kmgtp])i?b?|b)?\Z", re.IGNORECASE | re.ASCII)
 _POWERS = {"": 0, "k": 1, "m": 2, "g": 3, "t": 4, "p": 5}
 
@@ -84,9 +83,10 @@ def _with_field(spec: MountSpec, field: MountField, expander: Expander) -> Mount
 
 
 def _bool(key: str, value: str) -> bool:
-    if value not in _TRUE | _FALSE:
+    found = parse_bool(value)
+    if found is None:
         raise LowerFault(f"invalid value for {key}: {value}")
-    return value in _TRUE
+    return found
 
 
 def _number(key: str, value: str) -> int:
