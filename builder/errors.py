@@ -20,6 +20,9 @@ cache.errors.Fault
     │   ├── Interrupted      the connection ended, or spoke no HTTP, in the middle
     │   └── BadRedirect      too many redirects, or one that leads nowhere
     ├── LostResult           what an imported cache promised cannot be had; the step can be run
+    ├── SignatureFault       a signature or a key cannot be read
+    │   ├── NotVerified      what is signed was not signed so, or not by who may
+    │   └── MissingLibrary   an optional package that could tell is not installed
     ├── TemplateFault        a template given with --format
     ├── ConfigFault          the configuration file
     └── Canceled             Ctrl-C, or another step failed first (exit code 130)
@@ -105,6 +108,18 @@ class BadRedirect(TransportFault):
 
 class LostResult(BuildFault):
     """A layer that a shared cache named is damaged or gone. It is not offered again, so a second try runs the step."""
+
+
+class SignatureFault(BuildFault):
+    """A signature, or what it is checked by, is malformed or of a kind that is not accepted."""
+
+
+class NotVerified(SignatureFault):
+    """A signature that was read does not prove what it should."""
+
+
+class MissingLibrary(SignatureFault):
+    """A signature cannot be checked here: what checks it is an optional package. Nothing is accepted then."""
 
 
 class TemplateFault(BuildFault):
