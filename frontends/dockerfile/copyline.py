@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Any
 
 from frontends.dockerfile import heredoc
 from frontends.dockerfile.flags import BOOL, MANY, TEXT, Flags
@@ -19,13 +20,50 @@ _ADD_FLAGS = {
 }  # fmt: skip
 
 
-def _transfer_flags(s: Statement, known: Mapping[str, str]) -> Flags:
+def copy(s: Statement) -> Copy:
+    flags = _flags(s, _COPY_FLAGS)
+    return Copy(
+        **_transfer(s, flags),
+        source_stage=_source_stage(s.grammar.word(flags.text("from"))),
+        parents=flags.switch("parents") or False,
+    )
+
+
+def add(s: Statement) -> Add:
+    flags = _flags(s, _ADD_FLAGS)
+    return Add(
+        **_transfer(s, flags),
+        checksum=s.grammar.word(flags.text("checksum")),
+        keep_git_dir=flags.switch("keep-git-dir"),
+        unpack=flags.switch("unpack"),
+    )
+
+
+def _flags(s: Statement, known: Mapping[str, str]) -> Flags:
     if len(s.words) < 2:
         raise ParseFault(
             f"{s.name} requires at least two arguments, but only one was provided. Destination could not be determined",
             f"write {s.name} SOURCE... DESTINATION",
         )
     return Flags(s.flags, known)
+
+
+def _transfer(s: Statement, flags: Flags) -> dict[str, Any]:
+    """The fields that COPY and ADD share."""
+    paths, inlines, dest = _sources(s)
+    return {
+        "keyword": s.keyword,
+        "lines": s.lines,
+        "comments": s.comments,
+        "paths": paths,
+        "inlines": inlines,
+        "dest": dest,
+        "display": s.grammar.word(s.text),
+        "chown": s.grammar.word(flags.text("chown")),
+        "chmod": s.grammar.word(flags.text("chmod")),
+        "link": flags.switch("link") or False,
+        "exclude": flags.many("exclude"),
+    }
 
 
 def _sources(s: Statement) -> tuple[tuple[Word, ...], tuple[InlineSource, ...], Word]:
@@ -50,26 +88,6 @@ def _inline(mark: heredoc.Mark, document: Document | None) -> InlineSource:
     return InlineSource(mark.name, grammar("\\", quotes=False).word(body) if mark.expand else body)
 
 
-def copy(s: Statement) -> Copy:
-    flags = _transfer_flags(s, _COPY_FLAGS)
-    paths, inlines, dest = _sources(s)
-    return Copy(
-        keyword=s.keyword,
-        lines=s.lines,
-        comments=s.comments,
-        paths=paths,
-        inlines=inlines,
-        dest=dest,
-        display=s.grammar.word(s.text),
-        chown=s.grammar.word(flags.text("chown")),
-        chmod=s.grammar.word(flags.text("chmod")),
-        link=flags.switch("link") or False,
-        exclude=flags.many("exclude"),
-        source_stage=_source_stage(s.grammar.word(flags.text("from"))),
-        parents=flags.switch("parents") or False,
-    )
-
-
 def _source_stage(name: Word) -> str:
     if Expander({}).expand(name) != written(name):
         raise LowerFault(
@@ -77,24 +95,3 @@ def _source_stage(name: Word) -> str:
             "as a workaround"
         )
     return written(name)
-
-
-def add(s: Statement) -> Add:
-    flags = _transfer_flags(s, _ADD_FLAGS)
-    paths, inlines, dest = _sources(s)
-    return Add(
-        keyword=s.keyword,
-        lines=s.lines,
-        comments=s.comments,
-        paths=paths,
-        inlines=inlines,
-        dest=dest,
-        display=s.grammar.word(s.text),
-        chown=s.grammar.word(flags.text("chown")),
-        chmod=s.grammar.word(flags.text("chmod")),
-        link=flags.switch("link") or False,
-        exclude=flags.many("exclude"),
-        checksum=s.grammar.word(flags.text("checksum")),
-        keep_git_dir=flags.switch("keep-git-dir"),
-        unpack=flags.switch("unpack"),
-    )
