@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterable, Mapping
 import msgspec
 
 from builder.errors import SourceFault
+from builder.oci import csvfields
 from cache.errors import Fault
 
 _LIMIT = 500 << 10  # bytes, as in BuildKit (session/secrets)
@@ -25,7 +26,7 @@ class SecretSource(msgspec.Struct, frozen=True, kw_only=True):
 def parse_secret(text: str, environment: Mapping[str, str]) -> SecretSource:
     """`id=NAME[,src=FILE|,env=VARIABLE][,type=file|env]`. Raises Fault, also for a file that is not there."""
     values: dict[str, str] = {}
-    for field in text.split(","):
+    for field in _fields(text):
         key, equals, value = field.partition("=")
         key = key.strip().lower()
         if not equals:
@@ -64,6 +65,13 @@ def reader(sources: Iterable[SecretSource], environment: Mapping[str, str]) -> C
         return None if value is None else os.fsencode(value)
 
     return read
+
+
+def _fields(text: str) -> list[str]:
+    try:
+        return csvfields.fields(text)
+    except Fault as error:
+        raise Fault(f"failed to parse csv secret: {error.message}", error.hint) from None
 
 
 def _check(id: str, path: str) -> None:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-import csv
 import os
 
 from builder.cli.request import byte_count
 from builder.errors import SourceFault
+from builder.oci import csvfields
 from builder.sandbox.spec import BindMount, TmpfsMount
+from cache.errors import Fault
 
 _FLAGS = ("rw", "ro", "exec", "noexec", "nosuid", "nodev")  # the last two hold in any case
 
@@ -48,7 +49,7 @@ def tmpfs(text: str) -> TmpfsMount:
 def mount(text: str) -> BindMount | TmpfsMount:
     """`type=bind,src=…,dst=…[,ro]` or `type=tmpfs,dst=…[,tmpfs-size=…][,tmpfs-mode=…]` (docker/cli, opts/mount.go)."""
     fields: dict[str, str] = {}
-    for field in next(csv.reader([text]), []):
+    for field in _fields(text):
         key, equals, value = field.partition("=")
         name = _SAME.get(key.lower(), key.lower())
         if name not in _FIELDS:
@@ -73,6 +74,13 @@ def mount(text: str) -> BindMount | TmpfsMount:
     size = byte_count("tmpfs-size", fields["tmpfs-size"]) if "tmpfs-size" in fields else 0
     mode = _number("mode", fields.get("tmpfs-mode", "1777"), text)
     return TmpfsMount(target, size=size, mode=mode, readonly=readonly, noexec=True)
+
+
+def _fields(text: str) -> list[str]:
+    try:
+        return csvfields.fields(text)
+    except Fault as error:
+        raise SourceFault(f"invalid mount '{text}': {error.message}", error.hint) from None
 
 
 def _bound(source: str, target: str, readonly: bool) -> BindMount:

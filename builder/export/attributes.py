@@ -3,19 +3,17 @@
 from __future__ import annotations
 
 from builder.errors import OutputFault
+from builder.oci import csvfields
 from builder.oci.boolean import parse_bool
+from cache.errors import Fault
 
 
 def fields_of(text: str) -> list[str]:
     """The fields of a line of CSV. Raises OutputFault."""
-    if '"' not in text:
-        return text.split(",")
-    import csv
-
     try:
-        return next(csv.reader([text], strict=True))
-    except (csv.Error, StopIteration) as error:
-        raise OutputFault(f"invalid value {text}: {error}") from error
+        return csvfields.fields(text)
+    except Fault as error:
+        raise OutputFault(f"invalid value {text}: {error.message}", error.hint) from None
 
 
 def truth(values: dict[str, str], key: str, default: bool) -> bool:

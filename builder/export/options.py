@@ -67,10 +67,10 @@ class OutputSpec(msgspec.Struct, frozen=True, kw_only=True):
 
 def parse_output(text: str) -> OutputSpec:
     """Read one -o value; raises OutputFault in buildx's words where it has some."""
+    if not text:
+        raise OutputFault("type is required for output", "give type=docker,dest=FILE, or a folder")
     fields = fields_of(text)
     if len(fields) == 1 and fields[0] == text and not text.startswith("type="):
-        if not text:
-            raise OutputFault("type is required for output", "give type=docker,dest=FILE, or a folder")
         return OutputSpec(kind="tar", dest="-") if text == "-" else OutputSpec(kind="local", dest=text)
     values: dict[str, str] = {}
     for field in fields:

@@ -1,19 +1,21 @@
-"""One line of CSV, refused in the words of Go's encoding/csv (BuildKit reads --mount with tonistiigi/go-csvvalue)."""
+"""One line of CSV, as Docker's tools take attributes: RFC 4180, refused in the words of Go's encoding/csv."""
 
 from __future__ import annotations
 
 import re
 
-from frontends.errors import ParseFault
+from cache.errors import Fault
 
 _QUOTED = re.compile(r'"((?:[^"]|"")*)"(?=,|\Z)', re.DOTALL)
 _DOUBLED = re.compile(r'"(?:[^"]*"")*')
 
 
 def fields(text: str) -> list[str]:
-    """Raises ParseFault without the name of what was read; columns count bytes from 1."""
+    """Raises Fault without the name of what was read; columns count bytes from 1."""
     if not text:
-        raise ParseFault("EOF")
+        raise Fault("EOF")
+    if '"' not in text:
+        return text.split(",")
     found = []
     at = 0
     while at <= len(text):
@@ -39,6 +41,6 @@ def _wrong_quote(text: str, at: int) -> int:
     return max(text.find('"', after), after)
 
 
-def _fault(text: str, at: int, why: str) -> ParseFault:
+def _fault(text: str, at: int, why: str) -> Fault:
     column = len(text[:at].encode()) + 1
-    return ParseFault(f"parse error on line 1, column {column}: {why}", "put quotes around a whole field")
+    return Fault(f"parse error on line 1, column {column}: {why}", "put quotes around a whole field")

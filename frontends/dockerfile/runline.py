@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from frontends.dockerfile import csvfields, heredoc
+from builder.oci import csvfields
+from cache.errors import Fault
+from frontends.dockerfile import heredoc
 from frontends.dockerfile.flags import MANY, TEXT, Flags
 from frontends.dockerfile.gotext import SPACE, quote
 from frontends.dockerfile.grammar import Grammar
@@ -57,5 +59,5 @@ def _mount(text: str, grammar: Grammar) -> tuple[MountField, ...]:
 def _csv_fields(text: str) -> list[str]:
     try:
         return csvfields.fields(text)
-    except ParseFault as error:
+    except Fault as error:
         raise ParseFault(f"failed to parse csv mounts: {error.message}", error.hint) from None

@@ -19,6 +19,8 @@ def test_sources(tmp_path: Path) -> None:
     assert parse_secret("id=a,env=TOKEN", there) == SecretSource(id="a", env="TOKEN")
     assert parse_secret("id=a,type=env,src=TOKEN", there) == SecretSource(id="a", env="TOKEN")
     assert parse_secret("id=x", there) == SecretSource(id="x", env="x")
+    (tmp_path / "f,g").write_bytes(b"")
+    assert parse_secret(f'id=a,"src={file},g"', there) == SecretSource(id="a", path=f"{file},g")
     read = reader([parse_secret(f"id=a,src={file}", {}), parse_secret("id=b,env=TOKEN", {})], there)
     assert (read("a"), read("b"), read("c")) == (b"\0value", b"t", None)
 
@@ -33,6 +35,11 @@ def test_a_name_alone_is_a_file_where_no_variable_has_it(tmp_path: Path, monkeyp
 def test_what_is_wrong(text: str) -> None:
     with pytest.raises(Fault):
         parse_secret(text, {})
+
+
+def test_a_quote_that_is_left_open() -> None:
+    with pytest.raises(Fault, match="failed to parse csv secret: parse error on line 1, column 7: extraneous"):
+        parse_secret('id=a,"src=x', {})
 
 
 def test_files_that_cannot_be(tmp_path: Path) -> None:

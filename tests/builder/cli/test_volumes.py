@@ -51,7 +51,8 @@ def test_mount(tmp_path):
     ["", "type=bind", "type=bind,src=/,dst=a", "type=volume,src=x,dst=/a", "dst=/a", "type=tmpfs,src=/x,dst=/a",
      "type=bind,dst=/a", "type=bind,src=/nonexistent,dst=/a", "type=bind,src=/,dst=/a,tmpfs-size=1",
      "type=bind,src=/,dst=/a,ro=x",
-     "type=tmpfs,dst=/a,tmpfs-mode=9", "type=tmpfs,dst=/a,tmpfs-size=x", "type=tmpfs,dst=/a,other=1", "type=tmpfs,dst"],
+     "type=tmpfs,dst=/a,tmpfs-mode=9", "type=tmpfs,dst=/a,tmpfs-size=x", "type=tmpfs,dst=/a,other=1", "type=tmpfs,dst",
+     'type=tmpfs,"dst=/a'],
 )  # fmt: skip
 def test_no_mount(text):
     with pytest.raises(Fault):

@@ -63,7 +63,10 @@ def test_outputs(text, spec):
         ("type=local,dest=x,mode=mirror", 'invalid local exporter mode "mirror"'),
         ("type=local,dest=x,mode=move", 'invalid local exporter mode "move"'),
         ("type=local,dest=x,annotation.a=b", 'unknown attribute "annotation.a"'),
-        ('type=docker,"dest=a', "invalid value"),
+        (
+            'type=docker,"dest=a',
+            'invalid value type=docker,"dest=a: parse error on line 1, column 14: extraneous or missing "',
+        ),
     ],
 )
 def test_bad_outputs(text, words):
