@@ -12,29 +12,17 @@ import itertools
 import math
 import os
 import posixpath
-import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
-import msgspec
-
 from builder.errors import SandboxFault
+from builder.sandbox.hierarchy import Hierarchy, find_hierarchies, in_user_namespace, lines, remove
 from builder.sandbox.spec import Cgroup, Limits
 from builder.sandbox.stepcgroup import StepCgroup
 
 _NAME = "lapstrake"
-_REMOVALS = 10  # attempts, each after twice the time of the one before: dead processes leave a cgroup a little later
 _KNOWN = frozenset({"cpu", "cpuset", "memory", "pids", "cpuacct", "blkio", "devices", "freezer"})
 _numbers = itertools.count()
-
-
-class Hierarchy(msgspec.Struct, frozen=True):
-    """A mounted one. point: where. own: path in it of this process's cgroup. controllers: those it can limit with."""
-
-    point: str
-    own: str
-    controllers: frozenset[str]
-    unified: bool
 
 
 class Cgroups:
@@ -52,7 +40,7 @@ class Cgroups:
     ) -> None:
         self._limits, self._warn = limits, warn
         self._hierarchies = find_hierarchies() if hierarchies is None else hierarchies
-        self._rootless = _in_user_namespace() if rootless is None else rootless
+        self._rootless = in_user_namespace() if rootless is None else rootless
         self._warned = False
 
     @contextmanager
@@ -68,11 +56,11 @@ class Cgroups:
                     raise
                 self._say(error)
                 while made:
-                    _remove(made.pop().folder)
+                    remove(made.pop().folder)
             yield StepCgroup(tuple(made))
         finally:
             for cgroup in made:
-                _remove(cgroup.folder)
+                remove(cgroup.folder)
 
     def _say(self, error: SandboxFault) -> None:
         if not self._warned:
@@ -110,7 +98,7 @@ class Cgroups:
                 _write(f"{folder}/{file}", value)
         except OSError as error:
             if folder:
-                _remove(folder)
+                remove(folder)
             raise SandboxFault(
                 f"cannot make a cgroup for the step: {error.filename}: {error.strerror}", _hint(error)
             ) from error
@@ -131,29 +119,6 @@ class Cgroups:
         if hierarchy.unified:
             _switch_on(folder, needed)
         return folder
-
-
-def find_hierarchies(mountinfo: str = "/proc/self/mountinfo", own: str = "/proc/self/cgroup") -> tuple[Hierarchy, ...]:
-    """The mounted hierarchies of this process (proc_pid_mountinfo(5)), each once."""
-    paths: dict[str, str] = {}
-    for line in _lines(own):
-        _, names, path = line.split(":", 2)
-        paths[names] = path
-    found: dict[str, Hierarchy] = {}
-    for line in _lines(mountinfo):
-        left, _, right = line.partition(" - ")
-        fields, rest = left.split(" "), right.split(" ")
-        if len(fields) < 6 or len(rest) < 3 or rest[0] not in ("cgroup", "cgroup2"):
-            continue
-        top, point = fields[3], fields[4]
-        unified = rest[0] == "cgroup2"
-        key = "" if unified else next((c for c in paths if c and set(c.split(",")) <= set(rest[2].split(","))), None)
-        if key is None or key not in paths:
-            continue
-        controllers = _lines(f"{point}/cgroup.controllers", " ") if unified else key.split(",")
-        inside = posixpath.relpath(paths[key], top) if top != "/" else paths[key].strip("/") or "."
-        found.setdefault(key, Hierarchy(point, inside, frozenset(filter(None, controllers)), unified))
-    return tuple(found.values())
 
 
 def _values(limits: Limits, unified: bool) -> list[tuple[str, str, str]]:
@@ -203,13 +168,13 @@ def _delegated(hierarchy: Hierarchy, needed: set[str]) -> str:
         folder = posixpath.normpath(f"{hierarchy.point}/{path}")
         if not os.access(folder, os.W_OK):
             continue
-        if not hierarchy.unified or needed <= set(_lines(f"{folder}/cgroup.subtree_control", " ")):
+        if not hierarchy.unified or needed <= set(lines(f"{folder}/cgroup.subtree_control", " ")):
             return folder
     raise SandboxFault("no cgroup was delegated to this user", "start it with: systemd-run --user --scope lapstrake …")
 
 
 def _switch_on(folder: str, controllers: set[str]) -> None:
-    missing = controllers - set(_lines(f"{folder}/cgroup.subtree_control", " "))
+    missing = controllers - set(lines(f"{folder}/cgroup.subtree_control", " "))
     if missing:
         _write(f"{folder}/cgroup.subtree_control", " ".join(f"+{name}" for name in sorted(missing)))
 
@@ -217,8 +182,8 @@ def _switch_on(folder: str, controllers: set[str]) -> None:
 def _inherit_cpuset(folder: str) -> None:
     """A new cpuset of version 1 is empty, and takes no process until it has what its parent has."""
     for name in ("cpuset.cpus", "cpuset.mems"):
-        if os.path.exists(f"{folder}/{name}") and not any(_lines(f"{folder}/{name}")):
-            _write(f"{folder}/{name}", "".join(_lines(f"{os.path.dirname(folder)}/{name}")))
+        if os.path.exists(f"{folder}/{name}") and not any(lines(f"{folder}/{name}")):
+            _write(f"{folder}/{name}", "".join(lines(f"{os.path.dirname(folder)}/{name}")))
 
 
 def _sweep(above: str) -> None:
@@ -234,17 +199,6 @@ def _sweep(above: str) -> None:
                 continue  # somebody lives there
 
 
-def _remove(folder: str) -> None:
-    for attempt in range(_REMOVALS):
-        try:
-            os.rmdir(folder)
-            return
-        except FileNotFoundError:
-            return
-        except OSError:
-            time.sleep(0.001 * 2**attempt)
-
-
 def _make_folder(path: str) -> None:
     try:
         os.mkdir(path)
@@ -258,19 +212,6 @@ def _write(path: str, text: str) -> None:
             file.write(text)
     except OSError as error:
         raise OSError(error.errno, error.strerror, path) from error
-
-
-def _lines(path: str, separator: str = "\n") -> list[str]:
-    """The parts of a small file, none if it cannot be read."""
-    try:
-        with open(path, encoding="utf-8", errors="surrogateescape") as file:
-            return file.read(1 << 20).strip().split(separator)
-    except OSError:
-        return []
-
-
-def _in_user_namespace() -> bool:
-    return " ".join(_lines("/proc/self/uid_map", " ")).split() != ["0", "0", "4294967295"]
 
 
 def _hint(error: OSError) -> str:

@@ -3,7 +3,8 @@
     builder ── helper (this program, started once) ── init (PID 1 of a step) ── the command
 
 Run as `python -I -S init.py CONTROL BUILDER`: CONTROL is the descriptor of a SOCK_SEQPACKET socket, BUILDER the
-process that must stay alive. First message: the seccomp program. Then one message a step, with two descriptors: where
+process that must stay alive. First message: the seccomp program. The helper's only one: the folder of the cgroup that
+it is in, if it has made one. Then one message a step, with two descriptors: where
 output goes, and the step's own stream socket; three more are the command's standard ones, if it is not a step of a
 build. On the socket the builder sends the spec (4 bytes of length, JSON) and
 init answers with lines of JSON: {"warning": text}, then {"exit": code}, {"signal": number} or {"error": text,
@@ -36,7 +37,8 @@ import struct
 import termios
 from typing import Any, NoReturn
 
-from builder.sandbox import capabilities, linux, mounts
+from builder.sandbox import capabilities, devicecgroup, linux, mounts
+from builder.sandbox.devicecgroup import DeviceCgroup
 from builder.sandbox.inroot import InRoot, Stub
 from builder.sandbox.passwd import UnknownUser, User, find_user
 
@@ -66,8 +68,12 @@ def main(control_fd: int, builder: int) -> None:
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # the kernel reaps: init tells of itself on its socket
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the builder's to act on
     signal.pthread_sigmask(signal.SIG_SETMASK, ())
+    name = os.getpid()
     _enter_own_pid_namespace()
     control = socket.socket(fileno=control_fd)
+    devices = devicecgroup.enter(name)
+    if devices is not None:
+        control.send(os.fsencode(devices.folder))
     program = control.recv(_PROGRAM_LIMIT)
     own = os.open("/proc/self/ns/pid", os.O_RDONLY | os.O_CLOEXEC)
     gc.disable()
@@ -80,7 +86,7 @@ def main(control_fd: int, builder: int) -> None:
         pid = _fork_init(own)
         if pid == 0:
             control.close()
-            _run_init(log, status, program, streams)
+            _run_init(log, status, program, streams, devices)
         for fd in (log, status, *streams):
             os.close(fd)
 
@@ -124,7 +130,7 @@ def _fork_init(own: int) -> int:
     return pid
 
 
-def _run_init(log: int, status: int, program: bytes, streams: list[int]) -> NoReturn:
+def _run_init(log: int, status: int, program: bytes, streams: list[int], devices: DeviceCgroup | None) -> NoReturn:
     code = 1
     try:
         stream = socket.socket(fileno=status)
@@ -132,7 +138,7 @@ def _run_init(log: int, status: int, program: bytes, streams: list[int]) -> NoRe
         linux.prctl(linux.PR_SET_DUMPABLE, 0)
         signal.signal(signal.SIGCHLD, signal.SIG_DFL)
         try:
-            answer = Step(stream, log, program, streams).run(_receive(stream))
+            answer = Step(stream, log, program, streams, devices).run(_receive(stream))
         except Refused as error:
             answer = {"error": error.args[0], "hint": error.args[1]}
         except UnknownUser as error:
@@ -175,13 +181,19 @@ def _hint(error: OSError) -> str:
 
 
 class Step:
-    """One command, from the point of view of its init process. streams: its standard descriptors, if not the log."""
+    """One command, from the point of view of its init process. streams: its standard descriptors, if not the log.
 
-    def __init__(self, stream: socket.socket, log: int, program: bytes, streams: list[int]) -> None:
+    devices: the cgroup that the helper is in, and this process with it.
+    """
+
+    def __init__(
+        self, stream: socket.socket, log: int, program: bytes, streams: list[int], devices: DeviceCgroup | None
+    ) -> None:
         self._stream = stream
         self._log = log
         self._streams = streams
         self._program = program
+        self._devices = devices
 
     def run(self, spec: dict[str, Any]) -> dict[str, Any]:
         """Prepare, run, wait, clean; the answer for the builder."""
@@ -200,6 +212,7 @@ class Step:
         return answer
 
     def _enter(self, spec: dict[str, Any]) -> list[Stub]:
+        restricted = self._restrict(spec)
         for cgroup in spec["cgroups"]:  # before the cgroup namespace is made: it is what the namespace shows as /
             _join(cgroup["folder"])
         flags = linux.CLONE_NEWNS | linux.CLONE_NEWIPC | linux.CLONE_NEWUTS | linux.CLONE_NEWCGROUP
@@ -217,7 +230,7 @@ class Step:
         root = os.open(path, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
         inroot = InRoot(root)
         os.umask(0)
-        mounts.mount_all(inroot, spec)
+        mounts.mount_all(inroot, spec, restricted=restricted)
         if spec["terminal"]:
             self._hand_over(spec, *mounts.open_terminal(inroot))
         os.umask(0o022)
@@ -226,6 +239,20 @@ class Step:
         linux.umount2(".", linux.MNT_DETACH)
         os.chdir("/")
         return inroot.stubs
+
+    def _restrict(self, spec: dict[str, Any]) -> bool:
+        """Whether a cgroup should keep this step from the machine's devices."""
+        if self._devices is None:
+            return False
+        if spec["insecure"] or any(mount["type"] == "device" for mount in spec["mounts"]):
+            self._devices.leave()
+            return False
+        try:
+            for cgroup in spec["cgroups"]:
+                self._devices.extend(cgroup["folder"], cgroup["controllers"])
+        except OSError:
+            return False
+        return True
 
     def _bare(self, spec: dict[str, Any]) -> list[Stub]:
         if spec["root"]["type"] != "plain" or spec["network"] == "none" or spec["mounts"] or spec["readonly"]:

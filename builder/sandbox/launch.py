@@ -109,12 +109,20 @@ class Launcher:
     def close(self) -> None:
         """End the helper, and with it whatever still runs."""
         self.kill_all()
+        try:
+            cgroup = os.fsdecode(self._control.recv(_READ, socket.MSG_DONTWAIT))
+        except OSError:
+            cgroup = ""
         self._control.close()
         try:
             os.kill(self._pid, signal.SIGKILL)
             os.waitpid(self._pid, 0)
         except (ProcessLookupError, ChildProcessError):
             pass
+        if cgroup:
+            from builder.sandbox.hierarchy import remove
+
+            remove(cgroup)
 
     def _begin(self, near: socket.socket, write: int, far: socket.socket, streams: tuple[int, ...] = ()) -> None:
         try:

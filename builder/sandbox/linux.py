@@ -39,6 +39,7 @@ SECCOMP_MODE_FILTER = 2
 _X86 = platform.machine() == "x86_64"
 _SYS_PIVOT_ROOT = 155 if _X86 else 41
 _SYS_KEYCTL = 250 if _X86 else 219
+_SYS_BPF = 321 if _X86 else 280
 _SYS_CLOSE_RANGE = 436
 _SYS_MOUNT_SETATTR = 442
 _CLOSE_RANGE_CLOEXEC = 4
@@ -108,6 +109,13 @@ def restrict(target: str, attributes: int, *, recursive: bool = True) -> None:
     check(result, f"mount_setattr {target}")
 
 
+def permit(target: str, attributes: int) -> None:
+    """mount_setattr(2): a mount loses these MOUNT_ATTR_*."""
+    attr = _MountAttr(0, attributes, 0, 0)
+    size = ctypes.c_size_t(ctypes.sizeof(attr))
+    check(_libc.syscall(_SYS_MOUNT_SETATTR, -100, os.fsencode(target), 0, ctypes.byref(attr), size), target)
+
+
 def prctl(option: int, value: int) -> None:
     """prctl(2) with one argument"""
     check(_libc.prctl(option, ctypes.c_ulong(value), 0, 0, 0), f"prctl {option}")
@@ -121,6 +129,34 @@ def load_seccomp(program: bytes) -> None:
     """seccomp(2) by prctl: load a filter of 8-byte BPF instructions; needs CAP_SYS_ADMIN, and sets no_new_privs not."""
     value = _Program(len(program) // 8, program)
     check(_libc.prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, ctypes.byref(value), 0, 0), "seccomp")
+
+
+class _BpfLoad(ctypes.Structure):
+    _fields_ = [
+        *((name, ctypes.c_uint32) for name in ("kind", "length")),
+        *((name, ctypes.c_uint64) for name in ("program", "license")),
+        *((name, ctypes.c_uint32) for name in ("log_level", "log_size")),
+        ("log", ctypes.c_uint64),
+        *((name, ctypes.c_uint32) for name in ("version", "flags")),
+    ]
+
+
+class _BpfAttach(ctypes.Structure):
+    _fields_ = [(name, ctypes.c_uint32) for name in ("target", "program", "kind", "flags")]
+
+
+def load_device_program(program: bytes) -> int:
+    """bpf(2): the descriptor of a BPF_PROG_TYPE_CGROUP_DEVICE of 8-byte instructions."""
+    text, license = ctypes.create_string_buffer(program, len(program)), ctypes.create_string_buffer(b"Apache-2.0")
+    given = _BpfLoad(15, len(program) // 8, ctypes.addressof(text), ctypes.addressof(license))
+    size = ctypes.c_uint(ctypes.sizeof(given))
+    return check(_libc.syscall(_SYS_BPF, 5, ctypes.byref(given), size), "bpf load")
+
+
+def attach_device_program(folder: int, program: int) -> None:
+    """bpf(2): what the program says no to, no process of this cgroup of version 2 may do, whatever others say."""
+    given = _BpfAttach(folder, program, 6, 2)  # BPF_CGROUP_DEVICE, BPF_F_ALLOW_MULTI
+    check(_libc.syscall(_SYS_BPF, 8, ctypes.byref(given), ctypes.c_uint(ctypes.sizeof(given))), "bpf attach")
 
 
 def set_capabilities(permitted: int) -> None:

@@ -44,9 +44,16 @@ class Lapstrake:
         self.store = store
         self.base = base
 
-    def run(self, *args: str, cwd: Path | None = None, env: Mapping[str, str] | None = None) -> Done:
+    def run(
+        self,
+        *args: str,
+        cwd: Path | None = None,
+        env: Mapping[str, str] | None = None,
+        before: tuple[str, ...] = (),
+    ) -> Done:
+        """before: the words of a program that starts this one."""
         done = subprocess.run(
-            [*PROGRAM, "--root", str(self.store), *args],
+            [*before, *PROGRAM, "--root", str(self.store), *args],
             stdin=subprocess.DEVNULL,
             capture_output=True,
             cwd=cwd,
@@ -57,7 +64,7 @@ class Lapstrake:
         return Done(done.returncode, done.stdout.decode("utf-8", "replace"), done.stderr.decode("utf-8", "replace"))
 
     def build(self, context: Path, *args: str, env: Mapping[str, str] | None = None, cwd: Path | None = None) -> Done:
-        return self.run(*self._arguments(context, args), env=env, cwd=cwd)
+        return self.run(*self.arguments(context, *args), env=env, cwd=cwd)
 
     def built(self, context: Path, *args: str, env: Mapping[str, str] | None = None) -> Done:
         """The same, and it must succeed."""
@@ -76,14 +83,15 @@ class Lapstrake:
     def start(self, context: Path, *args: str) -> subprocess.Popen[bytes]:
         """A build in a process group of its own, to be interrupted, also where these tests run in a background job."""
         return subprocess.Popen(
-            ["env", "--default-signal=INT", *PROGRAM, "--root", str(self.store), *self._arguments(context, args)],
+            ["env", "--default-signal=INT", *PROGRAM, "--root", str(self.store), *self.arguments(context, *args)],
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             start_new_session=True,
         )
 
-    def _arguments(self, context: Path, args: tuple[str, ...]) -> list[str]:
+    def arguments(self, context: Path, *args: str) -> list[str]:
+        """What run() takes to build."""
         base = [f"--build-context=base=docker-archive://{self.base}"] if self.base else []
         shown = [] if "-q" in args else ["--progress=plain"]
         return ["build", *shown, *base, *args, str(context)]

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from builder.sandbox.cgroup import Hierarchy, find_hierarchies
+from builder.sandbox.hierarchy import Hierarchy, find_hierarchies
 from tests.e2e.lapstrake import Lapstrake, folder
 
 pytestmark = pytest.mark.e2e

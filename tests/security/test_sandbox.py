@@ -6,12 +6,15 @@ import os
 import resource
 import shutil
 import socket
+import stat
 import tarfile
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+from builder.sandbox import devicecgroup
+from builder.sandbox.hierarchy import Hierarchy, find_hierarchies, remove
 from tests.e2e.lapstrake import Lapstrake, folder
 
 pytestmark = pytest.mark.e2e
@@ -146,31 +149,115 @@ def test_devices(lapstrake: Lapstrake, tmp_path: Path) -> None:
     )
 
 
+KMSG = (1, 11)  # the machine's log: it opens for root wherever nothing forbids it
+
+
+@pytest.fixture
+def parent() -> Iterator[str]:
+    """The name of a cgroup for --cgroup-parent, "" where none can be made."""
+    name = f"lapstrake-test-{os.getpid()}"
+    made = []
+    for hierarchy in find_hierarchies():
+        try:
+            os.mkdir(f"{hierarchy.point}/{name}")
+        except OSError:
+            continue
+        made.append(f"{hierarchy.point}/{name}")
+    yield name if made else ""
+    for path in made:
+        remove(f"{path}/lapstrake")
+        remove(path)
+
+
 @pytest.mark.root  # nobody else can make one
-def test_only_our_own_device_nodes_open_anything(lapstrake: Lapstrake, tmp_path: Path) -> None:
-    """A node stands for the machine's device, its disk for one, wherever it comes from; that of null must do here."""
+@pytest.mark.parametrize("version", [1, 2])
+def test_no_device_of_the_machine_can_be_opened(
+    lapstrake: Lapstrake, tmp_path: Path, parent: str, version: int
+) -> None:
+    """A node stands for the machine's device, its disk for one, wherever it comes from."""
     folders = ("/", "/dev", "/dev/shm", "/tmp", "/c", "/t", "/b", "/l")
     mounts = "--mount=type=cache,target=/c --mount=type=tmpfs,target=/t --mount=type=bind,rw,target=/b "
     mounts += "--mount=type=bind,rw,from=base,target=/l"
+    nodes = ("c 1 11", "c 1 1", "c 5 1", "c 10 229", "b 7 0", "b 1 3")
     script = "".join(
-        f"mknod {where}/node c 1 3; ! echo x >{where}/node || exit 1; rm -f {where}/node; " for where in folders
+        f"mknod {where}/node {node}; ! true <{where}/node || exit 1; rm -f {where}/node; "
+        for where in folders
+        for node in nodes
     )
-    inside(lapstrake, tmp_path, f"{mounts} {script} echo x >/dev/null")
+    text = f"FROM base\nRUN {mounts} {script} echo x >/dev/null\n"
+    hidden = version_1_hidden() if version == 2 else ()
+    context = folder(tmp_path / "context", {"Dockerfile": text})
+    for options in ((), ("--no-cache", "--cgroup-parent", parent)) if parent else ((),):
+        done = lapstrake.run(*lapstrake.arguments(context, *options), before=hidden)
+        assert done.status == 0, done.err
+    opened = "FROM base\nRUN --security=insecure mknod /node c 1 11 && true </node\n"
+    if opens(tmp_path, KMSG):
+        folder(context, {"Dockerfile": opened})
+        done = lapstrake.run(*lapstrake.arguments(context, "--allow", "security.insecure"), before=hidden)
+        assert done.status == 0, done.err
+
+
+@pytest.mark.root
+@pytest.mark.parametrize("version", [1, 2])
+def test_what_any_container_has_can_be_opened(lapstrake: Lapstrake, tmp_path: Path, parent: str, version: int) -> None:
+    """As what fills a root with a distribution does, in a folder of its own."""
+    if not any(hierarchy.unified == (version == 2) for hierarchy in usable()):
+        pytest.skip("no cgroup for devices can be had here")
+    script = "mkdir -p /r/dev && cd /r/dev && mknod null c 1 3 && mknod zero c 1 5 && mknod urandom c 1 9 && "
+    script += "echo x >null && test $(head -c 5 zero | wc -c) = 5 && test $(head -c 5 urandom | wc -c) = 5 && "
+    script += "mknod /dev/mine c 1 7 && test $(head -c 5 /dev/mine | wc -c) = 5 && mknod log c 1 11 && ! true <log"
+    context = folder(tmp_path / "context", {"Dockerfile": f"FROM base\nRUN {script}\n"})
+    hidden = version_1_hidden() if version == 2 else ()
+    for options in ((), ("--no-cache", "--cgroup-parent", parent)) if parent else ((),):
+        done = lapstrake.run(*lapstrake.arguments(context, *options), before=hidden)
+        assert done.status == 0, done.err
+    for hierarchy in usable():
+        left = Path(hierarchy.point, hierarchy.own).glob(f"{devicecgroup.PREFIX}*")
+        assert [path for path in left if not Path("/proc", path.name.removeprefix(devicecgroup.PREFIX)).exists()] == []
+
+
+def version_1_hidden() -> tuple[str, ...]:
+    """What runs a program where version 2 alone can be had."""
+    points = [hierarchy.point for hierarchy in find_hierarchies() if "devices" in hierarchy.controllers]
+    return ("unshare", "--mount", "sh", "-c", f'umount {points[0]}; exec "$@"', "sh") if points else ()
+
+
+def usable() -> list[Hierarchy]:
+    """Those in which this machine lets a cgroup for devices be made."""
+    return [h for h in find_hierarchies() if trial(h)]
+
+
+def trial(hierarchy: Hierarchy) -> bool:
+    pid = os.fork()
+    if pid == 0:
+        made = devicecgroup.enter(os.getpid(), (hierarchy,))
+        if made is not None:
+            made.leave()
+            remove(made.folder)
+        os._exit(made is None)
+    return os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == 0
+
+
+def opens(where: Path, numbers: tuple[int, int]) -> bool:
+    os.mknod(where / "node", stat.S_IFCHR | 0o600, os.makedev(*numbers))
+    try:
+        os.close(os.open(where / "node", os.O_RDONLY))
+    except OSError:
+        return False
+    return True
 
 
 @pytest.mark.root
 def test_device_nodes_of_archives_and_of_base_images_open_nothing(lapstrake: Lapstrake, tmp_path: Path) -> None:
     with tarfile.open(tmp_path / "nodes.tar", "w") as tar:
         member = tarfile.TarInfo("node")
-        member.type, member.devmajor, member.devminor, member.mode = tarfile.CHRTYPE, 1, 3, 0o666
+        member.type, (member.devmajor, member.devminor), member.mode = tarfile.CHRTYPE, KMSG, 0o666
         tar.addfile(member)
-    shut = "test -c /node && ! echo x >/node"
+    shut = "test -c /node && ! true </node"
     context = folder(tmp_path / "a", {"Dockerfile": f"FROM base\nADD nodes.tar /\nRUN {shut}\n"})
     shutil.copy(tmp_path / "nodes.tar", context)
     lapstrake.built(context, "-o", f"type=docker,dest={tmp_path}/evil.tar")
-    text = (
-        f"FROM evil AS evil\nRUN {shut}\nFROM base\nRUN --mount=type=bind,from=evil,target=/m cd /m && ! echo x >node\n"
-    )
+    text = f"FROM evil AS evil\nRUN {shut}\nFROM base\nRUN --mount=type=bind,from=evil,target=/m ! true </m/node\n"
     context = folder(tmp_path / "b", {"Dockerfile": f"{text}COPY --from=evil /node /node\nRUN {shut}\n"})
     lapstrake.built(context, f"--build-context=evil=docker-archive://{tmp_path}/evil.tar")
 

@@ -9,7 +9,8 @@ import pytest
 
 from builder.errors import SandboxFault
 from builder.sandbox import cgroup
-from builder.sandbox.cgroup import Cgroups, Hierarchy, cpu_weight, find_hierarchies
+from builder.sandbox.cgroup import Cgroups, cpu_weight
+from builder.sandbox.hierarchy import Hierarchy, find_hierarchies
 from builder.sandbox.spec import Limits
 
 ALL = Limits(
@@ -20,7 +21,7 @@ ALL = Limits(
 @pytest.fixture(autouse=True)
 def removal(monkeypatch: pytest.MonkeyPatch) -> None:
     """The kernel's folders are removed with the files in them; those of a disk are not."""
-    monkeypatch.setattr(cgroup, "_remove", shutil.rmtree)
+    monkeypatch.setattr(cgroup, "remove", shutil.rmtree)
 
 
 def two(root: Path, own: str = ".") -> Hierarchy:
