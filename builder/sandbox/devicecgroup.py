@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import os
 import struct
+from collections.abc import Callable
 
 from builder.sandbox import linux
 from builder.sandbox.hierarchy import Hierarchy, find_hierarchies, in_user_namespace
@@ -45,17 +46,22 @@ class DeviceCgroup:
             _allow(folder)
 
 
-def enter(name: int, hierarchies: tuple[Hierarchy, ...] | None = None) -> DeviceCgroup | None:
-    """Make and join one, None where it cannot be had. name: a process that lives as long as it is needed."""
+def enter(
+    name: int, tell: Callable[[str], object], hierarchies: tuple[Hierarchy, ...] | None = None
+) -> DeviceCgroup | None:
+    """Make and join one, None where it cannot be had. name: a process that lives as long as it is needed.
+
+    tell: given each folder just before it is made, for who removes it later.
+    """
     if in_user_namespace():
         return None
     if hierarchies is None:
         hierarchies = find_hierarchies()
-    for hierarchy in sorted(
-        (h for h in hierarchies if h.unified or "devices" in h.controllers), key=lambda h: h.unified
-    ):
+    usable = [h for h in hierarchies if h.unified or "devices" in h.controllers]
+    # Version 2 first: where both are, systemd may move the processes of a unit in the hierarchies of version 1.
+    for hierarchy in sorted(usable, key=lambda h: not h.unified):
         try:
-            return _made(hierarchy, name)
+            return _made(hierarchy, name, tell)
         except OSError:
             continue
     return None
@@ -92,12 +98,13 @@ def program() -> bytes:
     )
 
 
-def _made(hierarchy: Hierarchy, name: int) -> DeviceCgroup:
+def _made(hierarchy: Hierarchy, name: int, tell: Callable[[str], object]) -> DeviceCgroup:
     own = os.path.normpath(f"{hierarchy.point}/{hierarchy.own}")
     if own != hierarchy.point and not own.startswith(hierarchy.point.rstrip("/") + "/"):
         raise OSError(0, "not mounted here", own)
-    _sweep(own)
+    _sweep(own, str(name))
     folder = f"{own}/{PREFIX}{name}"
+    tell(folder)
     os.mkdir(folder)
     made = DeviceCgroup(folder, hierarchy.unified, -1)
     try:
@@ -113,14 +120,14 @@ def _made(hierarchy: Hierarchy, name: int) -> DeviceCgroup:
     return made
 
 
-def _sweep(own: str) -> None:
-    """Take away what builds that were killed have left."""
+def _sweep(own: str, name: str) -> None:
+    """Take away what builds that were killed have left, also one whose process had our number."""
     with os.scandir(own) as entries:
-        names = [entry.name for entry in entries if entry.name.startswith(PREFIX)]
-    for name in names:
-        if not os.path.exists(f"/proc/{name.removeprefix(PREFIX)}"):
+        found = [entry.name.removeprefix(PREFIX) for entry in entries if entry.name.startswith(PREFIX)]
+    for other in found:
+        if other == name or not os.path.exists(f"/proc/{other}/exe"):  # a dead one that nobody waited for has none
             try:
-                os.rmdir(f"{own}/{name}")
+                os.rmdir(f"{own}/{PREFIX}{other}")
             except OSError:
                 continue  # somebody lives there
 

@@ -3,14 +3,13 @@
     builder ── helper (this program, started once) ── init (PID 1 of a step) ── the command
 
 Run as `python -I -S init.py CONTROL BUILDER`: CONTROL is the descriptor of a SOCK_SEQPACKET socket, BUILDER the
-process that must stay alive. First message: the seccomp program. The helper's only one: the folder of the cgroup that
-it is in, if it has made one. Then one message a step, with two descriptors: where
-output goes, and the step's own stream socket; three more are the command's standard ones, if it is not a step of a
-build. On the socket the builder sends the spec (4 bytes of length, JSON) and
-init answers with lines of JSON: {"warning": text}, then {"exit": code}, {"signal": number} or {"error": text,
-"hint": text}. {"terminal": true} comes before, with the descriptor of a terminal, if the spec asked for one. Each byte
-that the builder sends after the spec is the number of a signal for the command. Its end of file means that the step
-must end.
+process that must stay alive. First message: the seccomp program. Those of the helper: the folders of cgroups that it is
+about to make. Then one message a step, with two descriptors: where output goes, and the step's own stream socket; three
+more are the command's standard ones, if it is not a step of a build. On the socket the builder sends the spec (4 bytes
+of length, JSON) and init answers with lines of JSON: {"warning": text}, then {"exit": code}, {"signal": number} or
+{"error": text, "hint": text}. {"terminal": true} comes before, with the descriptor of a terminal, if the spec asked for
+one. Each byte that the builder sends after the spec is the number of a signal for the command. Its end of file means
+that the step must end.
 
 Standard library only, and no more of it than is needed: start-up is on the hot path. init is PID 1 of a new pid
 namespace, so its end is the end of all that the command left behind. It is not dumpable (prctl(2)): the command, even
@@ -25,7 +24,6 @@ import sys
 if __name__ == "__main__":
     sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__)))))
 
-import array
 import fcntl
 import gc
 import json
@@ -71,18 +69,16 @@ def main(control_fd: int, builder: int) -> None:
     name = os.getpid()
     _enter_own_pid_namespace()
     control = socket.socket(fileno=control_fd)
-    devices = devicecgroup.enter(name)
-    if devices is not None:
-        control.send(os.fsencode(devices.folder))
-    program = control.recv(_PROGRAM_LIMIT)
+    devices = devicecgroup.enter(name, lambda folder: control.send(os.fsencode(folder)))
+    program, _ = _received(control, _PROGRAM_LIMIT)
     own = os.open("/proc/self/ns/pid", os.O_RDONLY | os.O_CLOEXEC)
     gc.disable()
     gc.freeze()
     while True:
-        message, descriptors, _, _ = control.recvmsg(16, socket.CMSG_SPACE(5 * 4))
+        message, descriptors = _received(control)
         if not message:
             return
-        log, status, *streams = _received(descriptors)
+        log, status, *streams = descriptors
         pid = _fork_init(own)
         if pid == 0:
             control.close()
@@ -111,11 +107,13 @@ def _enter_own_pid_namespace() -> None:
         os._exit(1)
 
 
-def _received(descriptors: list[tuple[int, int, bytes]]) -> list[int]:
-    found = array.array("i")
-    for _, _, data in descriptors:
-        found.frombytes(data)
-    return list(found)
+def _received(control: socket.socket, size: int = 16) -> tuple[bytes, list[int]]:
+    """The next message and its descriptors; nothing at the end, also if the builder died without having heard us."""
+    try:
+        message, descriptors, _, _ = socket.recv_fds(control, size, 5)
+    except ConnectionResetError:
+        return b"", []
+    return message, descriptors
 
 
 def _fork_init(own: int) -> int:

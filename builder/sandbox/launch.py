@@ -17,6 +17,7 @@ from builder.sandbox.spec import SandboxSpec
 from cache import record
 
 _READ = 1 << 16
+_END = 2  # seconds that a killed helper may take to end
 _HELPER = os.path.join(os.path.dirname(__file__), "init.py")
 
 
@@ -109,20 +110,34 @@ class Launcher:
     def close(self) -> None:
         """End the helper, and with it whatever still runs."""
         self.kill_all()
-        try:
-            cgroup = os.fsdecode(self._control.recv(_READ, socket.MSG_DONTWAIT))
-        except OSError:
-            cgroup = ""
-        self._control.close()
-        try:
-            os.kill(self._pid, signal.SIGKILL)
-            os.waitpid(self._pid, 0)
-        except (ProcessLookupError, ChildProcessError):
-            pass
-        if cgroup:
+        with self._control:
+            self._control.shutdown(socket.SHUT_WR)
+            try:
+                os.kill(self._pid, signal.SIGKILL)
+                os.waitpid(self._pid, 0)
+            except (ProcessLookupError, ChildProcessError):
+                pass
+            cgroups = self._told()
+        if cgroups:
             from builder.sandbox.hierarchy import remove
 
-            remove(cgroup)
+            for cgroup in cgroups:
+                remove(cgroup)
+
+    def _told(self) -> list[str]:
+        """The cgroups that the helper was about to make. Its end is waited for, so that it makes none later."""
+        self._control.settimeout(_END)
+        found: list[str] = []
+        while True:
+            try:
+                data = self._control.recv(_READ)
+            except ConnectionResetError:
+                continue  # it ended before it had read all; what it said is still there
+            except OSError:
+                return found
+            if not data:
+                return found
+            found.append(os.fsdecode(data))
 
     def _begin(self, near: socket.socket, write: int, far: socket.socket, streams: tuple[int, ...] = ()) -> None:
         try:

@@ -185,7 +185,7 @@ def test_no_device_of_the_machine_can_be_opened(
         for node in nodes
     )
     text = f"FROM base\nRUN {mounts} {script} echo x >/dev/null\n"
-    hidden = version_1_hidden() if version == 2 else ()
+    hidden = only(version)
     context = folder(tmp_path / "context", {"Dockerfile": text})
     for options in ((), ("--no-cache", "--cgroup-parent", parent)) if parent else ((),):
         done = lapstrake.run(*lapstrake.arguments(context, *options), before=hidden)
@@ -207,7 +207,7 @@ def test_what_any_container_has_can_be_opened(lapstrake: Lapstrake, tmp_path: Pa
     script += "echo x >null && test $(head -c 5 zero | wc -c) = 5 && test $(head -c 5 urandom | wc -c) = 5 && "
     script += "mknod /dev/mine c 1 7 && test $(head -c 5 /dev/mine | wc -c) = 5 && mknod log c 1 11 && ! true <log"
     context = folder(tmp_path / "context", {"Dockerfile": f"FROM base\nRUN {script}\n"})
-    hidden = version_1_hidden() if version == 2 else ()
+    hidden = only(version)
     for options in ((), ("--no-cache", "--cgroup-parent", parent)) if parent else ((),):
         done = lapstrake.run(*lapstrake.arguments(context, *options), before=hidden)
         assert done.status == 0, done.err
@@ -216,10 +216,10 @@ def test_what_any_container_has_can_be_opened(lapstrake: Lapstrake, tmp_path: Pa
         assert [path for path in left if not Path("/proc", path.name.removeprefix(devicecgroup.PREFIX)).exists()] == []
 
 
-def version_1_hidden() -> tuple[str, ...]:
-    """What runs a program where version 2 alone can be had."""
-    points = [hierarchy.point for hierarchy in find_hierarchies() if "devices" in hierarchy.controllers]
-    return ("unshare", "--mount", "sh", "-c", f'umount {points[0]}; exec "$@"', "sh") if points else ()
+def only(version: int) -> tuple[str, ...]:
+    """What runs a program where no other version than this can be had."""
+    other = [h.point for h in find_hierarchies() if (h.unified if version == 1 else "devices" in h.controllers)]
+    return ("unshare", "--mount", "sh", "-c", f'umount {other[0]}; exec "$@"', "sh") if other else ()
 
 
 def usable() -> list[Hierarchy]:
@@ -230,7 +230,7 @@ def usable() -> list[Hierarchy]:
 def trial(hierarchy: Hierarchy) -> bool:
     pid = os.fork()
     if pid == 0:
-        made = devicecgroup.enter(os.getpid(), (hierarchy,))
+        made = devicecgroup.enter(os.getpid(), lambda folder: None, (hierarchy,))
         if made is not None:
             made.leave()
             remove(made.folder)

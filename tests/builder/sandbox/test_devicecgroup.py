@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import stat
+import time
 from pathlib import Path
 
 import pytest
@@ -12,6 +13,7 @@ import pytest
 from builder.sandbox import devicecgroup
 from builder.sandbox.devicecgroup import DeviceCgroup
 from builder.sandbox.hierarchy import Hierarchy, find_hierarchies, in_user_namespace, remove
+from builder.sandbox.launch import Launcher
 
 ANY = [(1, 3), (1, 5), (1, 7), (1, 8), (1, 9), (5, 0), (5, 2), (136, 0), (136, 70_000)]
 NONE = [
@@ -32,6 +34,24 @@ NONE = [
 
 
 @pytest.mark.root
+def test_a_helper_that_is_ended_while_it_begins_leaves_none() -> None:
+    for _ in range(3):
+        launcher = Launcher(b"")
+        made: set[Path] = set()
+        until = time.monotonic() + 5
+        while not made and time.monotonic() < until:
+            made = {p for h in find_hierarchies() for p in _cgroups(h) if p.name.endswith(f"-{launcher._pid}")}
+        launcher.close()
+        if not made:
+            pytest.skip("no such cgroup can be had here")
+        assert not any(path.exists() for path in made)
+
+
+def _cgroups(hierarchy: Hierarchy) -> list[Path]:
+    return list(Path(hierarchy.point, hierarchy.own).glob(f"{devicecgroup.PREFIX}*"))
+
+
+@pytest.mark.root
 @pytest.mark.parametrize("unified", [False, True])
 def test_on_this_kernel(tmp_path: Path, unified: bool) -> None:
     def usable(hierarchy: Hierarchy) -> bool:
@@ -41,7 +61,7 @@ def test_on_this_kernel(tmp_path: Path, unified: bool) -> None:
     pid = os.fork()
     if pid == 0:
         try:
-            made = devicecgroup.enter(os.getpid(), tuple(filter(usable, find_hierarchies())))
+            made = devicecgroup.enter(os.getpid(), lambda folder: None, tuple(filter(usable, find_hierarchies())))
             if made is None:
                 os._exit(0)
             said = {"c": _opened(tmp_path, stat.S_IFCHR), "b": _opened(tmp_path, stat.S_IFBLK)}
@@ -84,18 +104,28 @@ def test_a_failure_leaves_nothing(tmp_path: Path) -> None:
     """A folder of a disk has no files of the kernel."""
     if in_user_namespace():
         pytest.skip("not of the machine's root")
-    assert devicecgroup.enter(4194999, (_hierarchy(tmp_path, "a/b"),)) is None
+    told: list[str] = []
+    assert devicecgroup.enter(4194999, told.append, (_hierarchy(tmp_path, "a/b"),)) is None
+    assert told == [str(tmp_path / "a" / "b" / f"{devicecgroup.PREFIX}4194999")]
     assert list((tmp_path / "a" / "b").iterdir()) == []
-    assert devicecgroup.enter(4194999, (Hierarchy(str(tmp_path / "a"), "..", frozenset({"devices"}), False),)) is None
+    outside = Hierarchy(str(tmp_path / "a"), "..", frozenset({"devices"}), False)
+    assert devicecgroup.enter(4194999, told.append, (outside,)) is None
+    assert len(told) == 1
 
 
 def test_what_killed_builds_left(tmp_path: Path) -> None:
+    """The parent lives. A process that nobody has waited for yet does not."""
     if in_user_namespace():
         pytest.skip("not of the machine's root")
-    for name in ("4194999", str(os.getpid())):
-        (tmp_path / f"{devicecgroup.PREFIX}{name}").mkdir()
-    assert devicecgroup.enter(4194998, (_hierarchy(tmp_path),)) is None
-    assert [path.name for path in tmp_path.iterdir()] == [f"{devicecgroup.PREFIX}{os.getpid()}"]
+    dead = os.fork()
+    if dead == 0:
+        os._exit(0)
+    os.waitid(os.P_PID, dead, os.WEXITED | os.WNOWAIT)
+    for number in (4194999, dead, os.getpid(), os.getppid()):
+        (tmp_path / f"{devicecgroup.PREFIX}{number}").mkdir()
+    assert devicecgroup.enter(os.getpid(), lambda folder: None, (_hierarchy(tmp_path),)) is None
+    os.waitpid(dead, 0)
+    assert [path.name for path in tmp_path.iterdir()] == [f"{devicecgroup.PREFIX}{os.getppid()}"]
 
 
 def test_a_cgroup_that_a_step_goes_on_to(tmp_path: Path) -> None:

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import os
+import select
 import signal
+import socket
 
 import pytest
 
+from builder.sandbox.hierarchy import remove
 from builder.sandbox.launch import Launcher
 from tests.e2e.running import until
 
@@ -32,3 +35,16 @@ def _mask(pid: int, name: str) -> int:
 def _field(pid: int, name: str) -> str:
     with open(f"/proc/{pid}/status") as file:
         return next(line.split(":", 1)[1].strip() for line in file if line.startswith(name + ":"))
+
+
+@pytest.mark.root
+def test_a_builder_that_dies_without_having_heard_all(capfd: pytest.CaptureFixture[str]) -> None:
+    launcher = Launcher(b"")
+    if not select.select([launcher._control], [], [], 5)[0]:
+        launcher.close()
+        pytest.skip("no cgroup for devices can be had here")
+    folder = os.fsdecode(launcher._control.recv(1 << 16, socket.MSG_PEEK))
+    launcher._control.close()
+    os.waitpid(launcher._pid, 0)
+    remove(folder)
+    assert capfd.readouterr().err == ""
