@@ -29,7 +29,7 @@ def place(
 
     limits: of each archive that is extracted.
     """
-    ids = owner(base, operation.chown, default_group_is_id=True) if operation.chown else None
+    ids = owner(base, operation.chown, strict=True) if operation.chown else None
     placement = Placement(EmptyTree() if operation.link else base, operation, ids, mtime)
     archives = [_is_archive(source) for source in sources]
     for source, archive in zip(sources, archives, strict=True):

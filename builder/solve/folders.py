@@ -20,7 +20,7 @@ def make_folders(base: Tree, operation: MakeDir, mtime: int) -> Iterator[Item]:
         if existing is not None and existing.kind is not Kind.DIR:
             raise SourceFault(f"mkdir {operation.path}: not a directory")
         return
-    uid, gid = owner(base, operation.user, default_group_is_id=False)
+    uid, gid = owner(base, operation.user, strict=False)
     done: list[bytes] = []
     for part in path.split(b"/"):
         done.append(part)

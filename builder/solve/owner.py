@@ -10,33 +10,33 @@ _FILE_LIMIT = 1 << 20  # bytes read of a passwd or group file
 _ID_LIMIT = 2**32 - 2
 
 
-def owner(tree: Tree, text: str, *, default_group_is_id: bool) -> tuple[int, int]:
-    """(uid, gid) of `user[:group]`, numbers or names. "" is 0:0.
+def owner(tree: Tree, text: str, *, strict: bool) -> tuple[int, int]:
+    """(uid, gid) of `user[:group]`, numbers or names, as BuildKit's file operations read it (ops/user_linux.go).
 
-    default_group_is_id: what a number alone means: --chown takes it as the group too, USER takes the group of the
-    passwd line, or 0. Raises SourceFault for a name that is not there.
+    "" is 0, and so is `root`, whatever the tree's files say of it. A number alone is the group too.
+    strict: a name that is not there is a SourceFault; else it is 0, for a group that of the user.
     """
     if not text:
         return 0, 0
     user, colon, group = text.partition(":")
-    uid, gid = _user(tree, user or "0", default_group_is_id)
-    return uid, _group(tree, group) if colon and group else gid
+    uid, gid = _user(tree, user, strict)
+    return uid, _group(tree, group, gid, strict) if colon else gid
 
 
-def _user(tree: Tree, user: str, default_group_is_id: bool) -> tuple[int, int]:
+def _user(tree: Tree, user: str, strict: bool) -> tuple[int, int]:
     number = _number(user)
-    if number is not None and default_group_is_id:
+    if number is not None:
         return number, number
     for fields in _lines(tree, b"etc/passwd", 4):
-        uid, gid = _number(fields[2]), _number(fields[3])
-        if uid is not None and gid is not None and (fields[0] == user or uid == number):
-            return uid, gid
-    if number is not None:
-        return number, 0
-    raise SourceFault(f"unable to find user {user}: no matching entries in passwd file")
+        ids = _number(fields[2]), _number(fields[3])
+        if fields[0] == user and ids[0] is not None and ids[1] is not None:
+            return ids[0], ids[1]
+    if strict:
+        raise SourceFault(f"unable to find user {user}: no matching entries in passwd file")
+    return 0, 0
 
 
-def _group(tree: Tree, group: str) -> int:
+def _group(tree: Tree, group: str, default: int, strict: bool) -> int:
     number = _number(group)
     if number is not None:
         return number
@@ -44,10 +44,14 @@ def _group(tree: Tree, group: str) -> int:
         gid = _number(fields[2])
         if gid is not None and fields[0] == group:
             return gid
-    raise SourceFault(f"unable to find group {group}: no matching entries in group file")
+    if strict:
+        raise SourceFault(f"unable to find group {group}: no matching entries in group file")
+    return default
 
 
 def _number(text: str) -> int | None:
+    if text in ("", "root"):
+        return 0
     return int(text) if text.isascii() and text.isdigit() and len(text) <= 10 and int(text) <= _ID_LIMIT else None
 
 

@@ -62,7 +62,7 @@ def flatten(archive: Path) -> Flat:
         entry = json.load(_member(tar, "manifest.json"))[0]
         document = json.load(_member(tar, entry["Config"]))
         files: dict[str, File] = {}
-        for name in entry["Layers"]:
+        for name in entry["Layers"] or ():
             with tarfile.open(fileobj=_plain(_member(tar, name)), mode="r|") as layer:
                 _apply(files, layer)
     files.pop("", None)
