@@ -11,7 +11,8 @@ import msgspec
 
 from builder.errors import BuildFault, Denied, Interrupted, RegistryFault, TimedOut, TransportFault, Unreachable
 from builder.oci.descriptor import Descriptor
-from builder.registry.client import Client, error_of
+from builder.registry.answers import said_by
+from builder.registry.client import Client
 from builder.transport.address import origin
 from builder.transport.response import Response
 
@@ -190,7 +191,7 @@ class Upload:
         return f"{self._client.place.repository}/{rest}"
 
     def _fault(self, response: Response, what: str) -> RegistryFault:
-        said = error_of(response)
+        said = said_by(response)
         kind = _Lost if response.status in _GONE else RegistryFault
         return kind(
             f"{self._name()}: cannot push {what}: unexpected status {response.status}" + (f": {said}" if said else "")

@@ -65,6 +65,12 @@ def test_a_login_is_not_told_to_where_the_registry_redirects() -> None:
     assert evil.seen and secrets(evil) == []
 
 
+def test_a_login_to_what_is_no_registry() -> None:
+    with client(lambda e: e.send(404)) as (one, server), pytest.raises(RegistryFault) as caught:
+        one.check()
+    assert caught.value.message == f"login attempt to {server.url}/v2/ failed with status: 404"
+
+
 def test_a_token_servers_redirect_leads_no_identity_token_to_another_host() -> None:
     def answer(exchange: Exchange) -> None:
         if exchange.path.startswith("/token"):
