@@ -26,7 +26,7 @@ _ALLOWED = (
 
 
 class DeviceCgroup:
-    """One that this process is in. folder: its path. Whether it holds is for each step to prove: see mounts.py."""
+    """One that this process is in. folder: its path. Whether it holds is for each step to prove: see devicetrial.py."""
 
     def __init__(self, folder: str, unified: bool, program: int) -> None:
         self.folder = folder

@@ -11,6 +11,7 @@ import os
 import stat
 
 from builder.sandbox import linux
+from builder.sandbox.linux import at
 
 _PATH_FLAGS = os.O_PATH | os.O_NOFOLLOW | os.O_CLOEXEC
 _LINKS = 40  # as in path_resolution(7)
@@ -75,6 +76,17 @@ class InRoot:
         if stat.S_ISLNK(os.fstat(fd).st_mode):
             os.close(fd)
             return None
+        return fd
+
+    def folder(self, path: str) -> int:
+        """A mount point that must be a folder by its own name: a link there is an attack (as in CVE-2019-16884)."""
+        fd = self.existing(path)
+        if fd is None:
+            fd = self.target(path, is_dir=True)
+            if os.readlink(at(fd)).rpartition("/")[2] != path.rpartition("/")[2]:
+                raise OSError(errno.ELOOP, "is a link in the image, which it may not be", "/" + path)
+        if not stat.S_ISDIR(os.fstat(fd).st_mode):
+            raise OSError(errno.ENOTDIR, "is not a folder in the image", "/" + path)
         return fd
 
     def _walk(self, path: str, *, is_dir: bool | None) -> int:

@@ -25,6 +25,7 @@ MS_NOEXEC = 8
 MS_BIND = 4096
 MS_REC = 16384
 MS_PRIVATE = 1 << 18
+MS_SAFE = MS_NOSUID | MS_NODEV | MS_NOEXEC
 MNT_DETACH = 2
 UMOUNT_NOFOLLOW = 8
 
@@ -57,6 +58,11 @@ def check(result: int, what: str) -> int:
         number = ctypes.get_errno()
         raise OSError(number, os.strerror(number), what)
     return result
+
+
+def at(fd: int) -> str:
+    """A path of what a descriptor stands for, as long as it is open."""
+    return f"/proc/self/fd/{fd}"
 
 
 def syncfs(fd: int) -> None:
