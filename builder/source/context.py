@@ -13,6 +13,8 @@ import threading
 from collections import OrderedDict
 from collections.abc import Iterator
 
+from msgspec.structs import replace
+
 from builder.errors import SourceFault
 from builder.layer.entry import Content, Entry, Kind
 from builder.source.ignore import Ignore
@@ -72,7 +74,7 @@ class LocalContext(SourceTree):
             with self._lock:
                 folder = self._folder(parent)
                 status = os.stat(name, dir_fd=folder, follow_symlinks=False) if name else os.fstat(folder)
-                entry = self._entry(path, name, folder, status, {})
+                entry = self._entry(path, name, folder, status)
         except (FileNotFoundError, NotADirectoryError):
             return None
         except OSError as error:
@@ -115,9 +117,9 @@ class LocalContext(SourceTree):
         return self._hashed.get(path) or self.digest(path)
 
     def _walk(self, path: bytes, inodes: dict[tuple[int, int], bytes]) -> Iterator[Entry]:
-        for entry, hidden in self._members(path, inodes):
+        for entry, hidden in self._members(path):
             if entry.kind is not Kind.DIR:
-                yield entry
+                yield self._linked(entry, inodes)
             elif not hidden:
                 yield entry
                 yield from self._walk(entry.path, inodes)
@@ -129,7 +131,14 @@ class LocalContext(SourceTree):
                     yield first
                     yield from below
 
-    def _members(self, path: bytes, inodes: dict[tuple[int, int], bytes]) -> list[tuple[Entry, bool]]:
+    def _linked(self, entry: Entry, inodes: dict[tuple[int, int], bytes]) -> Entry:
+        """A hard link where the walk has shown the file by another name."""
+        if entry.kind is not Kind.FILE or (status := self._seen[entry.path]).st_nlink < 2:
+            return entry
+        first = inodes.setdefault((status.st_dev, status.st_ino), entry.path)
+        return entry if first == entry.path else replace(entry, kind=Kind.HARDLINK, link=first)
+
+    def _members(self, path: bytes) -> list[tuple[Entry, bool]]:
         """What one folder shows, and the hidden folders in it (True) that may have something to show."""
         prefix = path + b"/" if path else b""
         members: list[tuple[Entry, bool]] = []
@@ -144,7 +153,7 @@ class LocalContext(SourceTree):
                     hidden = self._hidden(member)
                     if hidden and not (_stat.S_ISDIR(status.st_mode) and self._reaches_below(member)):
                         continue
-                    entry = self._entry(member, name, folder, status, inodes)
+                    entry = self._entry(member, name, folder, status)
                     if entry is not None:
                         members.append((entry, hidden))
         except OSError as error:
@@ -157,9 +166,7 @@ class LocalContext(SourceTree):
     def _reaches_below(self, path: bytes) -> bool:
         return self._ignore is not None and self._ignore.descend(os.fsdecode(path))
 
-    def _entry(
-        self, path: bytes, name: bytes, folder: int, status: os.stat_result, inodes: dict[tuple[int, int], bytes]
-    ) -> Entry | None:
+    def _entry(self, path: bytes, name: bytes, folder: int, status: os.stat_result) -> Entry | None:
         kind = _KINDS.get(_stat.S_IFMT(status.st_mode))
         if kind is None:
             return None  # a socket
@@ -170,10 +177,6 @@ class LocalContext(SourceTree):
         if kind is Kind.FILE:
             self._seen[path] = status
             size = status.st_size
-            if status.st_nlink > 1:
-                first = inodes.setdefault((status.st_dev, status.st_ino), path)
-                if first is not path:
-                    kind, link = Kind.HARDLINK, first
         elif kind is Kind.SYMLINK:
             link = os.fsencode(os.readlink(name, dir_fd=folder))
         elif kind is not Kind.DIR and kind is not Kind.FIFO:
