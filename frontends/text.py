@@ -34,7 +34,7 @@ class Source(msgspec.Struct, frozen=True):
         drawn = [f"{self.name}:{lines.first}", RULE]
         for number in range(first, last + 1):
             mark = ">>>" if lines.first <= number <= lines.last else "   "
-            drawn.append(f" {number:3d} | {mark} {texts[number - 1]}")
+            drawn.append(f" {number:3d} | {mark} {texts[number - 1].removesuffix(chr(13))}")
         return "\n".join([*drawn, RULE])
 
 

@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator
 import msgspec
 
 from builder.errors import SourceFault
+from builder.graph.gostring import quote
 from builder.graph.operation import Selection
 from builder.layer.entry import Entry, Kind
 from builder.layer.tree import Tree, resolve
@@ -64,9 +65,9 @@ def _select_with_parents(tree: Tree, path: bytes, pattern: str, ignore: Ignore |
 
 
 def _not_found(path: bytes) -> SourceFault:
-    shown = path.decode(errors="backslashreplace")
+    shown = quote("/" + path.decode(errors="surrogateescape"))
     return SourceFault(
-        f'failed to calculate checksum of ref: "/{shown}": not found',
+        f"failed to calculate checksum of ref: {shown}: not found",
         "the path is relative to the build context, and .dockerignore may exclude it",
     )
 

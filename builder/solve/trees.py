@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from builder.errors import LayerFault, SourceFault
+from builder.graph.gostring import quote
 from builder.layer.entry import Content, Item, Kind
 from builder.layer.limits import Limits
 from builder.layer.readahead import WORTH
@@ -82,7 +83,7 @@ class Trees:
         root = resolve(tree, os.fsencode(path).strip(b"/"))
         entry = tree.lookup(root)
         if entry is None or entry.kind is not Kind.DIR:
-            raise SourceFault(f'failed to calculate checksum of ref: "{path}": not found')
+            raise SourceFault(f"failed to calculate checksum of ref: {quote(path)}: not found")
         fd = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
         try:
             apply_plain(_below(tree, root), fd)

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import TYPE_CHECKING, Protocol
 
 import msgspec
 
 from cache import record
 from cache.digest import Digest
-from frontends.dockerfile.instructions import Tree
-from frontends.errors import FrontendFault, ParseFault
+from frontends.dockerfile.instructions import AnyInstruction, Arg, From, Tree
+from frontends.errors import FrontendFault, LowerFault, ParseFault
 from frontends.text import Lines, Source
 
 if TYPE_CHECKING:
@@ -77,17 +78,29 @@ def _parse(source: Source, *, own_syntax: bool) -> Tree:
     if not statements:
         last = len(source.data.splitlines()) or 1
         raise ParseFault("file with no instructions", "begin it with FROM", source=source, lines=Lines(last, last))
-    found = []
+    found: list[AnyInstruction] = []
     for statement in statements:
         try:
             found.append(instruction(statement))
         except ParseFault as error:
+            check_begin(found, source)  # what is wrong further up is told first
             message = f"dockerfile parse error on line {statement.lines.first}: {error.message}"
             raise ParseFault(message, error.hint, source=source, lines=statement.lines) from None
         except FrontendFault as error:
+            check_begin(found, source)
             raise error.at(source, statement.lines) from None
     blanks = tuple(Lines(line.blank, line.blank) for line in lines if line.blank)
     return Tree(tuple(found), check_directive(source.data), blanks)
+
+
+def check_begin(instructions: Iterable[AnyInstruction], source: Source) -> None:
+    """LowerFault where anything but an ARG stands before the first FROM."""
+    for instruction in instructions:
+        if isinstance(instruction, From):
+            return
+        if not isinstance(instruction, Arg):
+            hint = "begin the file with FROM; only ARG may stand before it"
+            raise LowerFault("no build stage in current context", hint, source=source, lines=instruction.lines)
 
 
 def _statements(source: Source) -> tuple[list[LogicalLine], list[Statement]]:

@@ -11,7 +11,7 @@ from frontends.dockerfile.gotext import quote
 from frontends.dockerfile.instructions import AnyInstruction, Arg, Copy, From, Run
 from frontends.dockerfile.lint import Lint
 from frontends.dockerfile.options import LowerOptions
-from frontends.dockerfile.parse import Dockerfile
+from frontends.dockerfile.parse import Dockerfile, check_begin
 from frontends.dockerfile.words import Expander, written
 from frontends.errors import FrontendFault, LowerFault
 from frontends.text import did_you_mean
@@ -112,6 +112,7 @@ def read_stages(dockerfile: Dockerfile, options: LowerOptions, lint: Lint) -> St
 
 def cut(dockerfile: Dockerfile) -> tuple[list[From], list[Arg], list[tuple[AnyInstruction, ...]]]:
     """The FROM lines, the ARGs before the first, and what follows each. Raises LowerFault."""
+    check_begin(dockerfile.tree.instructions, dockerfile.source)
     heads: list[From] = []
     arguments: list[Arg] = []
     bodies: list[list[AnyInstruction]] = []
@@ -123,11 +124,6 @@ def cut(dockerfile: Dockerfile) -> tuple[list[From], list[Arg], list[tuple[AnyIn
             bodies[-1].append(instruction)
         elif isinstance(instruction, Arg):
             arguments.append(instruction)
-        else:
-            hint = "begin the file with FROM; only ARG may stand before it"
-            raise LowerFault(
-                "no build stage in current context", hint, source=dockerfile.source, lines=instruction.lines
-            )
     if not heads:
         raise LowerFault("dockerfile contains no stages to build", "add a FROM line", source=dockerfile.source)
     return heads, arguments, [tuple(body) for body in bodies]
