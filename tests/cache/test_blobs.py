@@ -79,6 +79,29 @@ def test_put_makes_damage_good(blobs):
     assert blobs.read(digest) == b"good"
 
 
+def test_what_this_object_wrote_is_known(blobs, tmp_path):
+    digest, _ = blobs.put(b"x")
+    assert blobs.written == {digest}
+    assert BlobStore(str(tmp_path)).written == set()
+
+
+def test_a_blob_is_supplied_only_if_it_is_not_there(blobs):
+    there, asked = blobs.put(b"there")[0], []
+
+    def supply(digest):
+        asked.append(digest)
+        return bool(blobs.put(b"late"))
+
+    assert blobs.obtain(there, 5)
+    assert not blobs.obtain(there, 6)
+    blobs.suppliers.append(supply)
+    assert blobs.obtain(there, 5)
+    assert asked == []
+    assert blobs.obtain(Digest.of(b"late"), 4)
+    assert not blobs.obtain(Digest.of(b"never"), 5)
+    assert asked == [Digest.of(b"late"), Digest.of(b"never")]
+
+
 def damage(blobs, digest, data):
     os.chmod(blobs.path(digest), 0o644)
     with open(blobs.path(digest), "wb") as file:

@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+import sqlite3
 import subprocess
 import sys
 from pathlib import Path
+
+import pytest
+
+from cache.sqlite import open_database
 
 PROGRAM = """
 import sys
@@ -48,3 +53,12 @@ def test_many_processes_make_one_store(tmp_path: Path) -> None:
             child.stdin.close()
         ends = [child.wait() for child in children]
         assert ends == [0] * 6, [child.stderr.read() for child in children if child.stderr is not None]
+
+
+def test_a_version_is_there_whole_or_not_at_all(tmp_path: Path) -> None:
+    path = str(tmp_path / "x.db")
+    with pytest.raises(sqlite3.OperationalError, match="already exists"):
+        open_database(path, ["CREATE TABLE a (n)\nCREATE TABLE a (n)"])
+    db, problem = open_database(path, ["CREATE TABLE a (n)"])
+    assert (db.execute("SELECT * FROM a").fetchall(), problem) == ([], "")
+    db.close()

@@ -1,6 +1,9 @@
 """StatIndex: trusts only what cannot have changed unseen."""
 
 import os
+from types import SimpleNamespace
+
+import pytest
 
 from cache.stats import StatIndex
 
@@ -37,6 +40,17 @@ def test_racy_file_is_not_recorded(tmp_path):
     index.put(b"file", stat, HEX, ())
     index.save(str(tmp_path / "temp"))
     assert not (tmp_path / "index").exists()
+
+
+@pytest.mark.parametrize(("ctime", "recorded"), [(5_000_000_000, False), (5_000_000_001, True)])
+def test_times_in_whole_seconds_may_hide_a_change_for_longer(tmp_path, ctime, recorded):
+    stat = SimpleNamespace(
+        st_ino=1, st_size=1, st_mtime_ns=ctime, st_ctime_ns=ctime, st_dev=os.stat(tmp_path).st_dev
+    )  # fmt: skip
+    index = _index(tmp_path, ctime + 1_000_000_000)
+    index.put(b"file", stat, HEX, ())
+    index.save(str(tmp_path / "temp"))
+    assert (tmp_path / "index").exists() is recorded
 
 
 def test_every_change_is_seen(tmp_path):

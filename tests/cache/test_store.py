@@ -110,7 +110,9 @@ def test_tidy_takes_what_the_dead_left_and_nothing_else(tmp_path):
         writer.write(b"living")
         [written] = {path.name for path in (tmp_path / "tmp").iterdir()} - {"left", "new", "folder"}
         os.utime(tmp_path / "tmp" / written, (1, 1))
+        opened = os.listdir("/proc/self/fd")
         store.tidy()
+        assert os.listdir("/proc/self/fd") == opened
         assert {path.name for path in (tmp_path / "tmp").iterdir()} == {written, "new", "folder"}
         digest, _ = writer.commit()
     assert store.blobs.read(digest) == b"living"

@@ -85,3 +85,4 @@ def test_redacted() -> None:
     assert redacted("https://u:secret@h/x.git") == "https://u:xxxxx@h/x.git"
     assert redacted("https://h/x@y:z") == "https://h/x@y:z"
     assert redacted("git@h:x") == "git@h:x"
+    assert redacted("ssh://git@h/x.git") == "ssh://git@h/x.git"

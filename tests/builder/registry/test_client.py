@@ -121,6 +121,27 @@ def test_a_token_that_stops_counting_is_asked_for_anew() -> None:
     assert len(given) > 1
 
 
+def test_a_token_is_used_until_shortly_before_its_end() -> None:
+    now = [0.0]
+
+    def answer(exchange: Exchange) -> None:
+        if exchange.path.startswith("/token"):
+            exchange.send(200, json.dumps({"token": f"t{now[0]:.0f}", "expires_in": 300}).encode())
+        elif "authorization" in exchange.seen.headers:
+            exchange.send(200, b'{"layers":[]}', Content_Type=OCI_MANIFEST)
+        else:
+            exchange.send(401, **asks_for("Bearer", f"{server.url}/token"))
+
+    transport = Transport(agent="t", sleep=lambda s: None, now=lambda: 0.0)
+    with serving(answer) as server:
+        one = Client(transport, Place(server.host, "app", insecure=True), lambda: None, lambda: now[0])
+        for now[0] in (0.0, 289.0, 291.0):
+            one.manifest("1")
+    transport.close()
+    used = [seen.headers["authorization"] for seen in server.seen if "authorization" in seen.headers]
+    assert used == ["Bearer t0", "Bearer t0", "Bearer t291"]
+
+
 @pytest.mark.parametrize("kind", ["Bearer", "Basic"])
 def test_a_registry_that_asks_for_ever(kind: str) -> None:
     def answer(exchange: Exchange) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -12,7 +13,7 @@ from builder.errors import OutputFault, RegistryFault
 from builder.oci.descriptor import OCI_CONFIG, OCI_INDEX, OCI_LAYER, OCI_MANIFEST, Descriptor
 from builder.oci.manifest import Index, Manifest, encode
 from builder.oci.reference import Reference
-from builder.registry import upload
+from builder.registry import pushing, upload
 from builder.registry.credentials import Credentials
 from builder.registry.pushing import push
 from builder.registry.registries import Registries
@@ -238,3 +239,39 @@ def test_a_layer_that_is_gone(store: Store) -> None:
     with pytest.raises(OutputFault, match="not in the store"):
         send(registry, store, what)
     assert registry.manifests == {}
+
+
+class Slow(MemoryRegistry):
+    """Says nothing to a layer that has come until it may."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.came, self.go, self.went = threading.Event(), threading.Event(), False
+
+    def upload(self, exchange: Exchange, name: str, session: str, query: dict[str, list[str]]) -> None:
+        if exchange.command == "PUT":
+            self.came.set()
+            self.go.wait(15)
+            self.went = True
+        super().upload(exchange, name, session, query)
+
+
+@pytest.mark.timeout(60)
+def test_an_interrupt_ends_what_is_under_way(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    registry = Slow()
+
+    def interrupted(future: object) -> None:
+        assert registry.came.wait(30)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(pushing, "outcome", interrupted)
+    with running(registry) as host:
+        transport = Transport(agent="t", sleep=lambda s: None, now=lambda: 0.0, retries=Retries(attempts=2))
+        registries = Registries(transport, RegistriesConf(), Credentials("/nonexistent"), lambda: 0.0)
+        what, name = image(store, b"layer"), Reference.parse(f"{host}/app:1")
+        with pytest.raises(KeyboardInterrupt):
+            push(what, name, store.blobs, registries, lambda layer, word: None, lambda digest: None)
+        ended_before = not registry.went
+        registry.go.set()
+        transport.close()
+    assert ended_before
