@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
+from builder.errors import SourceFault
 from builder.graph.operation import Copy, InlineFile
 from builder.layer.entry import BytesContent, Content, Entry, Item, Kind
 from builder.layer.limits import Limits
@@ -24,12 +25,13 @@ def place(
     sources: list[Source],
     mtime: int,
     limits: Limits = Limits(),  # noqa: B008 (frozen)
+    warn: Callable[[str], None] = lambda text: None,
 ) -> Iterator[Item]:
     """The items of the layer that lays sources onto base. SourceFault where a file meets a folder, or for an owner.
 
-    limits: of each archive that is extracted.
+    limits: of each archive that is extracted. warn: of an owner that base does not know.
     """
-    ids = owner(base, operation.chown, strict=True) if operation.chown else None
+    ids = _owner(base, operation.chown, warn) if operation.chown else None
     placement = Placement(EmptyTree() if operation.link else base, operation, ids, mtime)
     archives = [_is_archive(source) for source in sources]
     for source, archive in zip(sources, archives, strict=True):
@@ -44,6 +46,15 @@ def place(
         else:
             _place_selected(placement, dest, is_folder, *source)
     return extracted(placement) if any(archives) else placement.items()
+
+
+def _owner(base: Tree, chown: str, warn: Callable[[str], None]) -> tuple[int, int]:
+    def unknown(text: str) -> None:
+        if isinstance(base, EmptyTree):
+            raise SourceFault(f"--chown={chown}: there is no image whose users this names", "write numbers")
+        warn(f"--chown={chown}: {text}")
+
+    return owner(base, chown, unknown)
 
 
 def _is_dir(source: Source) -> bool:

@@ -20,7 +20,7 @@ def make_folders(base: Tree, operation: MakeDir, mtime: int) -> Iterator[Item]:
         if existing is not None and existing.kind is not Kind.DIR:
             raise SourceFault(f"mkdir {operation.path}: not a directory")
         return
-    uid, gid = owner(base, operation.user, strict=False)
+    uid, gid = owner(base, operation.user, lambda text: None)
     done: list[bytes] = []
     for part in path.split(b"/"):
         done.append(part)

@@ -157,7 +157,8 @@ class LocalExecutor:
             else:
                 tree, selected = next(left)
                 sources += [(tree, one) for one in selected]
-        return self._listed(task, place(base, operation, sources, self._surroundings.mtime, self._surroundings.unpack))
+        given = self._surroundings
+        return self._listed(task, place(base, operation, sources, given.mtime, given.unpack, given.warn))
 
     def _listed(self, task: Task, items: Iterable[Item]) -> Callable[[], Layer]:
         """Pack now, since the layer's list of entries is what later steps look at."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from builder.errors import SourceFault
 from builder.layer.entry import Kind
 from builder.layer.tree import Tree, resolve
@@ -10,20 +12,20 @@ _FILE_LIMIT = 1 << 20  # bytes read of a passwd or group file
 _ID_LIMIT = 2**32 - 2
 
 
-def owner(tree: Tree, text: str, *, strict: bool) -> tuple[int, int]:
+def owner(tree: Tree, text: str, unknown: Callable[[str], None]) -> tuple[int, int]:
     """(uid, gid) of `user[:group]`, numbers or names, as BuildKit's file operations read it (ops/user_linux.go).
 
-    "" is 0, and so is `root`, whatever the tree's files say of it. A number alone is the group too.
-    strict: a name that is not there is a SourceFault; else it is 0, for a group that of the user.
+    "" is 0, and so is `root`, whatever the tree's files say of it. A number alone is the group too. A name that is not
+    there is 0, for a group that of the user, and unknown is told of it.
     """
     if not text:
         return 0, 0
     user, colon, group = text.partition(":")
-    uid, gid = _user(tree, user, strict)
-    return uid, _group(tree, group, gid, strict) if colon else gid
+    uid, gid = _user(tree, user, unknown)
+    return uid, _group(tree, group, gid, unknown) if colon else gid
 
 
-def _user(tree: Tree, user: str, strict: bool) -> tuple[int, int]:
+def _user(tree: Tree, user: str, unknown: Callable[[str], None]) -> tuple[int, int]:
     number = _number(user)
     if number is not None:
         return number, number
@@ -31,12 +33,11 @@ def _user(tree: Tree, user: str, strict: bool) -> tuple[int, int]:
         ids = _number(fields[2]), _number(fields[3])
         if fields[0] == user and ids[0] is not None and ids[1] is not None:
             return ids[0], ids[1]
-    if strict:
-        raise SourceFault(f"unable to find user {user}: no matching entries in passwd file")
+    unknown(f"unable to find user {user}: no matching entries in passwd file, 0 is taken")
     return 0, 0
 
 
-def _group(tree: Tree, group: str, default: int, strict: bool) -> int:
+def _group(tree: Tree, group: str, default: int, unknown: Callable[[str], None]) -> int:
     number = _number(group)
     if number is not None:
         return number
@@ -44,8 +45,7 @@ def _group(tree: Tree, group: str, default: int, strict: bool) -> int:
         gid = _number(fields[2])
         if gid is not None and fields[0] == group:
             return gid
-    if strict:
-        raise SourceFault(f"unable to find group {group}: no matching entries in group file")
+    unknown(f"unable to find group {group}: no matching entries in group file, {default} is taken")
     return default
 
 

@@ -33,8 +33,8 @@ class Surroundings(msgspec.Struct, frozen=True, kw_only=True):
     """proxy: `NAME=value` of the predefined proxy arguments. addresses: of the names of --add-host. resolv_conf: text
     of /etc/resolv.conf. mtime: seconds, of every file that the builder itself makes or takes from a client folder.
     secrets: values of --secret. agents: sockets of --ssh. shm_size: bytes of /dev/shm. limits: --resource and
-    --cgroup-parent. warn: of limits that cannot be kept. devices: what those of RUN --device add to a step.
-    unpack: limits of each archive that ADD extracts. restore: as for CacheMounts.
+    --cgroup-parent. warn: of limits that cannot be kept, and of owners. devices: what those of RUN --device add to a
+    step. unpack: limits of each archive that ADD extracts. restore: as for CacheMounts.
     """
 
     proxy: tuple[str, ...] = ()
