@@ -3,6 +3,7 @@
 cache.errors.Fault
 └── BuildFault               building, images, sandbox
     ├── SourceFault          context, base image, URL: what a build reads
+    │   └── PolicyFault      a policy forbids a source, or cannot be evaluated
     ├── LayerFault           a tar or a tree that is not what a layer may be
     ├── SandboxFault         the kernel or the machine did not give what a step needs
     ├── StepFault            a command of the Dockerfile failed (carries its vertex and the exit code)
@@ -40,6 +41,14 @@ class BuildFault(Fault):
 
 class SourceFault(BuildFault):
     """A context, base image or archive cannot be read, or does not hold what was asked for."""
+
+
+class PolicyFault(SourceFault):
+    """A policy forbids a source, or cannot be read or evaluated. messages: what it says of that."""
+
+    def __init__(self, message: str, hint: str = "", messages: tuple[str, ...] = ()) -> None:
+        super().__init__(message, hint)
+        self.messages = messages
 
 
 class LayerFault(BuildFault):

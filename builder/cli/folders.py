@@ -19,7 +19,7 @@ from cache.stats import StatIndex
 from cache.store import Store
 
 if TYPE_CHECKING:
-    from builder.source.policy import SourcePolicy
+    from builder.source.sourcerules import SourceRules
 
 
 class Folders:
@@ -33,14 +33,14 @@ class Folders:
         definition: Definition,
         named: tuple[tuple[str, str], ...],
         store: Store,
-        policy: SourcePolicy | None,
+        rules: SourceRules | None,
         exact_modes: bool = False,
     ) -> None:
         self.contexts: dict[str, LocalContext] = {}
         self._definition = definition
         self._paths = {"context": definition.context, **dict(named)}
         self._store = store
-        self._policy = policy
+        self._rules = rules
         self._exact_modes = exact_modes
         self._ignores: dict[str, Ignore | None] = {}
         self._stats: list[StatIndex] = []
@@ -49,8 +49,8 @@ class Folders:
         """Open what the graph reads. Raises SourceFault, also where the policy forbids it."""
         used = {v.operation.name for v in graph.vertices.values() if isinstance(v.operation, LocalSource)}
         for name in sorted(used):
-            if self._policy is not None:
-                self._policy.local(name)
+            if self._rules is not None:
+                self._rules.local(name)
             self.contexts[name] = self._context(self._paths[name])
 
     def close(self) -> None:

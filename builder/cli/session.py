@@ -89,9 +89,9 @@ class Session:
         self._devices = Granted(request.devices, os.environ)
         self._unpack = unpack_limits(os.environ)
         self._agents = SshAgents(request.ssh)
-        self.folders = Folders(definition, request.named_folders, store, remotes.policy, request.exact_modes)
+        self.folders = Folders(definition, request.named_folders, store, remotes.rules, request.exact_modes)
         self._pulled = RemoteBases(store, self._connect, self.report.emit, self.report.clock, request.pull)
-        self._bases = BaseImages(store, self._images, dict(request.named_images), self._pulled, remotes.policy)
+        self._bases = BaseImages(store, self._images, dict(request.named_images), self._pulled, remotes.rules)
         self.reading = Reading(request, definition, store, self._bases, remotes, self.folders, self.report)
 
     def __enter__(self) -> Session:

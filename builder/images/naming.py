@@ -9,6 +9,7 @@ from builder.oci.descriptor import Descriptor
 from builder.oci.reference import Reference
 
 BASE_NAME = "dev.lapstrake.base"  # annotation of such a memo's descriptor: the name
+BASE_TOP = "dev.lapstrake.top"  # and the digest that it stood for
 BASE_MEMO = "base"  # a name and platform of a FROM -> descriptor of the manifest that its registry gave
 
 

@@ -25,7 +25,8 @@ from cache.errors import CacheFault, DigestMismatch
 from cache.store import Store
 
 if TYPE_CHECKING:
-    from builder.source.policy import SourcePolicy
+    from builder.policy.facts import ImageFacts
+    from builder.source.sourcerules import SourceRules
 
 _NOT_LOCAL = "the image is not in the local store: build or pull it under this name, or give it with --build-context"
 
@@ -50,10 +51,10 @@ class BaseImages:
         images: ImageStore,
         named: Mapping[str, NamedImage],
         remote: RemoteBases | None = None,
-        policy: SourcePolicy | None = None,
+        rules: SourceRules | None = None,
     ) -> None:
-        """remote: where images are asked for that the store lacks; None for nowhere. policy: which may be used."""
-        self._policy = policy
+        """remote: where images are asked for that the store lacks; None for nowhere. rules: which may be used."""
+        self._rules = rules
         self._store = store
         self._images = images
         self._named = named
@@ -79,24 +80,42 @@ class BaseImages:
     def _image(self, name: str, platform: Platform) -> Image:
         named = self._named.get(name)
         if named is None:
-            return self._stored(name, platform)
-        return self._stored(named.path, platform) if named.kind == "docker-image" else self._named_image(name, platform)
+            return self._allowed(name, platform)
+        if named.kind == "docker-image":
+            return self._allowed(named.path, platform)
+        if self._rules is not None:
+            self._rules.archive(named.kind, name)
+        return self._named_image(name, platform)
 
-    def _stored(self, name: str, platform: Platform) -> Image:
-        name = name if self._policy is None else self._policy.image(name)
+    def _allowed(self, name: str, platform: Platform) -> Image:
+        if self._rules is not None:
+            name = self._rules.image(name, platform, lambda name: self._facts(name, platform))
+        return self._found(name, platform)[0]
+
+    def _facts(self, name: str, platform: Platform) -> ImageFacts:
+        """What a policy may look at before it decides."""
+        from builder.policy.facts import ImageFacts
+
+        image, top = self._found(name, platform)
+        if top is None and self._remote is not None:
+            top = self._remote.top(Reference.parse(name), platform)
+        return ImageFacts(str(top or image.descriptor.digest), image.config_raw)
+
+    def _found(self, name: str, platform: Platform) -> tuple[Image, Digest | None]:
+        """The image, and what the store has under its name; None if it is from a registry."""
         reference = Reference.parse(name)
         stored = None if self._remote is not None and self._remote.always else self._images.resolve(name)
         try:
             if stored is None and self._remote is not None:
-                return self._remote.resolve(reference, platform)
+                return self._remote.resolve(reference, platform), None
             if stored is None:
                 raise SourceFault(f"{reference}: not found", _NOT_LOCAL)
             try:
-                return self._images.load(stored.descriptor, platform)
+                return self._images.load(stored.descriptor, platform), stored.descriptor.digest
             except CacheFault as error:
                 if self._remote is None or isinstance(error, DigestMismatch):
                     raise
-                return self._remote.resolve(reference, platform)  # a name pulled for another platform
+                return self._remote.resolve(reference, platform), None  # a name pulled for another platform
         except (SourceFault, ImageFault, RegistryFault) as error:
             raise SourceFault(
                 f"failed to resolve source metadata for {reference}: {error.message}", error.hint or _NOT_LOCAL

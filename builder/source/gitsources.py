@@ -6,6 +6,7 @@ import fcntl
 import os
 import threading
 from collections.abc import Mapping
+from typing import TYPE_CHECKING
 
 import msgspec
 
@@ -23,6 +24,9 @@ from cache.digest import Digest
 from cache.stats import StatIndex
 from cache.store import Store
 from cache.wholefile import temp_name
+
+if TYPE_CHECKING:
+    from builder.policy.facts import GitFacts
 
 _VERSION = "lapstrake-git-1"  # decides keys: another way to check out needs a new number
 
@@ -100,6 +104,21 @@ class GitSources:
         what = f"failed to get commit time for {repository.shown}"
         text = repository.local("show", "--no-patch", "--no-show-signature", "--format=%ct", commit, what=what)
         return int(text.strip() or b"0")
+
+    def facts(self, source: GitSource, objects: bool) -> GitFacts:
+        """What a policy may look at. objects: also the bytes of the commit, and of a tag that leads to it."""
+        from builder.policy.facts import GitFacts
+
+        at, repository = self._at(source), self._repository(source)
+        if not at.name and not COMMIT.match(source.ref):
+            at = repository.resolve(source.ref)
+        if not objects:
+            return GitFacts(at.name, at.object, at.commit)
+        commit = repository.fetch(at)
+        what = f"failed to read a commit of {repository.shown}"
+        read = lambda kind, name: repository.local("cat-file", kind, name, what=what)  # noqa: E731
+        tag = read("tag", at.object) if at.object != commit else b""
+        return GitFacts(at.name, at.object, commit, read("commit", commit), tag)
 
     def read(self, source: GitSource, path: str) -> bytes | None:
         """A plain file of the repository, without a checkout where that is not needed; None if it is not there."""

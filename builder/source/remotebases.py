@@ -15,7 +15,7 @@ from msgspec.structs import replace
 
 from builder.graph.event import Event, Finished, Started, Transfer
 from builder.images.image import Image, parse
-from builder.images.naming import BASE_MEMO, BASE_NAME
+from builder.images.naming import BASE_MEMO, BASE_NAME, BASE_TOP
 from builder.images.origin import origin_of
 from builder.layer.layer import Layer
 from builder.oci.descriptor import Descriptor
@@ -60,14 +60,19 @@ class RemoteBases:
         known = None if self.always else record.recall(self._store.index.memo(BASE_MEMO, name), Descriptor)
         image = self._known(known) if known is not None else None
         if image is None:
-            image = self._ask(reference, platform)
-            noted = replace(image.descriptor, annotations={BASE_NAME: str(reference)})
-            self._store.index.put_memo(BASE_MEMO, name, record.encode(noted), time.time())
+            image = self._note(reference, platform)[1]
         else:
             self._store.index.touch_memo(BASE_MEMO, name, time.time())
         for layer in image.layers:
             self._sources[layer.blob.digest] = (reference, image.layers)
         return image
+
+    def top(self, reference: Reference, platform: Platform) -> Digest:
+        """The digest that the name of an image stands for: of an index, or of its manifest."""
+        name = record.digest((str(reference), str(platform)))
+        known = record.recall(self._store.index.memo(BASE_MEMO, name), Descriptor)
+        noted = known.annotations.get(BASE_TOP, "") if known is not None else ""
+        return Digest.parse(noted) if noted else self._note(reference, platform)[0]
 
     def complete(self, layers: tuple[Layer, ...]) -> None:
         """See to it that those of the layers that are still elsewhere are here."""
@@ -93,13 +98,21 @@ class RemoteBases:
         for fetch in fetches:
             fetch.close()
 
-    def _ask(self, reference: Reference, platform: Platform) -> Image:
+    def _note(self, reference: Reference, platform: Platform) -> tuple[Digest, Image]:
+        """What the registry says now, which is remembered."""
+        name = record.digest((str(reference), str(platform)))
+        top, image = self._ask(reference, platform)
+        noted = replace(image.descriptor, annotations={BASE_NAME: str(reference), BASE_TOP: str(top)})
+        self._store.index.put_memo(BASE_MEMO, name, record.encode(noted), time.time())
+        return top, image
+
+    def _ask(self, reference: Reference, platform: Platform) -> tuple[Digest, Image]:
         what = f"[internal] load metadata for {reference}"
         vertex = Digest.of(what.encode())
         self._emit(Started(vertex, what, self._clock()))
-        _, image = self._connected().locate(reference, platform)
+        top, image = self._connected().locate(reference, platform)
         self._emit(Finished(vertex, self._clock()))
-        return image
+        return top.digest, image
 
     def _known(self, descriptor: Descriptor) -> Image | None:
         blobs = self._store.blobs

@@ -7,13 +7,14 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from builder.errors import Canceled
-from builder.graph.operation import GitSource, RemoteSource
+from builder.graph.operation import GitSource, HttpSource, RemoteSource
 from cache.digest import Digest
 
 if TYPE_CHECKING:
     from builder.source.gitsources import GitSources
     from builder.source.http import Downloads
-    from builder.source.policy import SourcePolicy
+    from builder.policy.facts import GitFacts
+    from builder.source.sourcerules import SourceRules
     from builder.source.sourcetree import SourceTree
 
 DOWNLOAD_LIMIT = 64 << 30  # bytes of one download, if nothing else is said
@@ -22,16 +23,16 @@ DOWNLOAD_LIMIT = 64 << 30  # bytes of one download, if nothing else is said
 class Remotes:
     """Safe for many threads. Both kinds are opened when a source of theirs is first asked for.
 
-    policy: which sources may be used, None for all of them; it is asked here.
+    rules: which sources may be used, None for all of them; they are asked here.
     """
 
     def __init__(
         self,
         open_git: Callable[[], GitSources],
         open_downloads: Callable[[], Downloads],
-        policy: SourcePolicy | None = None,
+        rules: SourceRules | None = None,
     ) -> None:
-        self.policy = policy
+        self.rules = rules
         self._open_git, self._open_downloads = open_git, open_downloads
         self._git: GitSources | None = None
         self._downloads: Downloads | None = None
@@ -69,7 +70,7 @@ class Remotes:
 
     def used(self, source: RemoteSource) -> RemoteSource:
         """The source that stands in for this one, most often itself. Raises SourceFault where it is denied."""
-        return source if self.policy is None else self.policy.remote(source)
+        return source if self.rules is None else self.rules.remote(source, self)
 
     def identify(self, source: RemoteSource) -> Digest:
         """A name for what the source is now. Raises SourceFault, TransportFault."""
@@ -85,6 +86,14 @@ class Remotes:
         """What SOURCE_DATE_EPOCH is of a source: the commit's time, Last-Modified, an archive's newest file."""
         source = self.used(source)
         return self.git.commit_time(source) if isinstance(source, GitSource) else self.downloads.time(source)
+
+    def checksum(self, source: HttpSource) -> str:
+        """`sha256:<hex>` of a file. No rule is asked."""
+        return str(self.downloads.get(source).digest)
+
+    def facts(self, source: GitSource, objects: bool) -> GitFacts:
+        """What a commit is called. No rule is asked. objects: its own bytes, and those of its tag, too."""
+        return self.git.facts(source, objects)
 
     def _check(self) -> None:
         if self._canceled:

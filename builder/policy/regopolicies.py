@@ -1,0 +1,77 @@
+"""RegoPolicies: all policies of a build, which must all allow a source."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager, nullcontext
+
+import msgspec
+
+from builder.errors import PolicyFault
+from builder.graph.operation import HttpSource, RemoteSource
+from builder.oci.platform import Platform
+from builder.oci.reference import Reference
+from builder.policy.facts import ImageLook, RemoteLook
+from builder.policy.log import INFO, Log
+from builder.policy.regopolicy import Decision, RegoPolicy
+from builder.policy.subjects import GitSubject, HttpSubject, ImageSubject, LocalSubject, Subject
+
+
+class RegoPolicies:
+    """Safe for many threads. Each source is asked about once a build.
+
+    policies: each with what its log is told. talking: around all that is said of one source.
+    """
+
+    def __init__(
+        self,
+        policies: Sequence[tuple[RegoPolicy, Log]],
+        talking: Callable[[], AbstractContextManager[object]] = nullcontext,
+    ) -> None:
+        self._policies, self._talking = policies, talking
+        self._lock = threading.RLock()
+        self._decided: dict[object, Decision] = {}
+
+    def image(self, name: str, platform: Platform, look: ImageLook) -> str:
+        """The name itself, or the same one pinned. Raises PolicyFault, SourceFault."""
+        reference = Reference.parse(name)
+        subject = ImageSubject(reference, platform, lambda: look(name))
+        pins = self._decide((str(reference), str(platform)), subject).pins
+        return str(msgspec.structs.replace(reference, digest=next(iter(pins)))) if pins else name
+
+    def remote(self, source: RemoteSource, look: RemoteLook, identifier: str) -> None:
+        """identifier: of a repository, in BuildKit's words. Raises PolicyFault, SourceFault, TransportFault."""
+        is_file = isinstance(source, HttpSource)
+        self._decide(source, HttpSubject(source, look) if is_file else GitSubject(source, identifier, look))
+
+    def local(self, name: str) -> None:
+        """Raises PolicyFault."""
+        self._decide(name, LocalSubject(name))
+
+    def _decide(self, key: object, subject: Subject) -> Decision:
+        with self._lock:
+            known = self._decided.get(key)
+            if known is None:
+                with self._talking():
+                    known = self._decided[key] = self._ask(subject)
+            return known
+
+    def _ask(self, subject: Subject) -> Decision:
+        """The first that forbids it, or changes it, ends that."""
+        for policy, log in self._policies:
+            decision = policy.decide(subject)
+            if decision.pins:
+                pin = next(iter(decision.pins))
+                log(INFO, f"policy decision for source {subject.shown}: convert to {subject.identifier}@{pin}")
+                return decision
+            log(INFO, f"policy decision for source {subject.shown}: {'ALLOW' if decision.allow else 'DENY'}")
+            for message in decision.messages:
+                log(INFO, f" - {message}")
+            if not decision.allow:
+                raise PolicyFault(
+                    f'source "{subject.identifier}" not allowed by policy: action DENY',
+                    "; ".join(decision.messages),
+                    decision.messages,
+                )
+        return Decision(allow=True)

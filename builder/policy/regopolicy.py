@@ -1,0 +1,120 @@
+"""RegoPolicy: asks one policy about sources (buildx's policy/validate.go)."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import json
+from typing import Any
+
+import msgspec
+
+from builder.errors import PolicyFault
+from builder.policy.engine import Engine, Outcome
+from builder.policy.files import PolicyFiles
+from builder.policy.functions import Functions
+from builder.policy.input import Env, Input
+from builder.policy.loaded import Loaded
+from builder.policy.log import DEBUG, INFO, Log
+from builder.policy.subjects import Subject
+from cache.digest import Digest
+
+_ROUNDS = 10  # of one evaluation: an answer may lead to another call
+_MOST_CALLS = 200
+QUERY = "data.docker.decision"
+CAPS = frozenset({"exec.proxy"})
+
+
+class Decision(msgspec.Struct, frozen=True):
+    """allow: None where the policy does not say. messages: why not. pins: what an image is to be. caps: see CAPS."""
+
+    allow: bool | None = None
+    messages: tuple[str, ...] = ()
+    caps: frozenset[str] = frozenset()
+    pins: frozenset[Digest] = frozenset()
+
+
+class RegoPolicy:
+    """env: of the build."""
+
+    def __init__(self, policy: Loaded, env: Env, engine: Engine, files: PolicyFiles, log: Log) -> None:
+        self.policy = policy
+        self._env, self._engine, self._files, self._log = env, engine, files, log
+
+    def decide(self, subject: Subject) -> Decision:
+        """Raises PolicyFault where the policy cannot be evaluated, and SourceFault where the source cannot be found."""
+        self._log(INFO, f"checking policy for source {subject.shown}")
+        found = subject.input(self.policy.needs)
+        given: dict[str, Any] = plain(msgspec.structs.replace(found, env=self._env))
+        self._log(DEBUG, f"policy input: {json.dumps(given, indent=2)}")
+        outcome, pins = self.evaluate(given, QUERY)
+        decision = _decision(outcome)
+        self._log(DEBUG, f"policy response: {json.dumps(outcome.value)}")
+        if len(pins) > 1:
+            shown = " ".join(sorted(map(str, pins)))
+            raise PolicyFault(f"multiple image pins set to {subject.shown}: {shown}")
+        return msgspec.structs.replace(decision, pins=pins if decision.allow else frozenset())
+
+    def caps(self) -> frozenset[str]:
+        """What the build is to have. Raises PolicyFault."""
+        given = plain(Input(env=msgspec.structs.replace(self._env, caps_request=True)))
+        self._log(DEBUG, f"policy input: {json.dumps(given, indent=2)}")
+        outcome, _ = self.evaluate(given, QUERY)
+        return _decision(outcome).caps
+
+    def evaluate(self, given: dict[str, Any], query: str) -> tuple[Outcome, frozenset[Digest]]:
+        """The value of a query, its calls answered, and what pin_image() was called with. Raises PolicyFault."""
+        policy, answers = self.policy, dict[str, list[Any]]()
+        for _ in range(_ROUNDS):
+            outcome = self._engine.ask(policy.modules, policy.texts, {policy.mark: answers}, given, query)
+            lines = outcome.printed.splitlines()
+            calls = dict.fromkeys(line.split(" ", 1)[1] for line in lines if line.startswith(f"{policy.mark} "))
+            functions = Functions(given, self._files, self._log)
+            called = {key: functions.answer(*_call(key)) for key in calls if key not in answers}
+            if not called:
+                for key in calls:
+                    if _call(key)[0] == "pin_image":
+                        functions.answer(*_call(key))
+                for line in lines:
+                    if not line.startswith(f"{policy.mark} "):
+                        self._log(INFO, line)
+                return outcome, frozenset(functions.pins)
+            answers |= called
+            if len(answers) > _MOST_CALLS:
+                raise PolicyFault(f"failed to evaluate policy: it makes more than {_MOST_CALLS} calls")
+        raise PolicyFault("maximum attempts reached for resolving policy metadata")
+
+
+def plain(value: Input) -> dict[str, Any]:
+    made: dict[str, Any] = msgspec.to_builtins(value)
+    return made
+
+
+def _call(key: str) -> tuple[str, list[Any]]:
+    """Name and arguments. The engine's base64.encode() has taken the text as it stands between the quotes of JSON."""
+    try:
+        raw = base64.b64decode(key, validate=True).decode()
+        name, *arguments = json.loads(raw if raw.startswith('["') else json.loads(f'"{raw}"'))
+    except (binascii.Error, ValueError):
+        raise PolicyFault("failed to evaluate policy: a call could not be read") from None
+    return name, arguments
+
+
+def _decision(outcome: Outcome) -> Decision:
+    if not outcome.defined:
+        raise PolicyFault("policy returned zero result", "a policy has a rule `decision` in its package docker")
+    value = outcome.value
+    if not isinstance(value, dict):
+        raise PolicyFault(f"unexpected policy return type: {json.dumps(value)[:200]}", "a decision is an object")
+    allow, messages, caps = value.get("allow"), value.get("deny_msg"), value.get("caps", {})
+    if "allow" in value and not isinstance(allow, bool):
+        raise PolicyFault(f"invalid allowed property {json.dumps(allow)[:200]}, expecting bool")
+    if not isinstance(caps, dict):
+        raise PolicyFault(f"invalid caps property {json.dumps(caps)[:200]}, expecting object")
+    for name, given in caps.items():
+        if name not in CAPS:
+            raise PolicyFault(f'unknown policy cap "{name}"', f"known: {', '.join(sorted(CAPS))}")
+        if not isinstance(given, bool):
+            raise PolicyFault(f"invalid caps.{name} property {json.dumps(given)[:200]}, expecting bool")
+    words = tuple(m for m in messages if isinstance(m, str)) if isinstance(messages, list) else ()
+    return Decision(allow, words, frozenset(name for name, given in caps.items() if given))

@@ -1,0 +1,208 @@
+"""Subjects: what a policy is asked about, each a source with its name, and with its input as far as that is wanted."""
+
+from __future__ import annotations
+
+import re
+import urllib.parse
+from collections.abc import Callable
+from datetime import datetime
+from typing import Protocol
+
+import msgspec
+
+from builder.errors import PolicyFault
+from builder.graph.operation import GitSource, HttpSource
+from builder.oci.platform import Platform
+from builder.oci.reference import Reference
+from builder.policy.facts import GitFacts, ImageFacts, RemoteLook
+from builder.policy.input import Git, Http, Image, Input, Local
+from builder.policy.needs import ATTESTATIONS, CONFIG, DIGEST, OBJECTS, PROVENANCE, REF
+
+_COMMIT = re.compile(r"[0-9a-f]{40}(?:[0-9a-f]{24})?\Z")
+
+
+class Subject(Protocol):
+    """identifier: as BuildKit names the source. shown: with the platform, where that counts."""
+
+    @property
+    def identifier(self) -> str: ...
+
+    @property
+    def shown(self) -> str: ...
+
+    def input(self, needs: frozenset[str]) -> Input:
+        """Without the build's part. needs: of builder.policy.needs; nothing else is asked of anyone."""
+
+
+class LocalSubject(msgspec.Struct, frozen=True):
+    name: str
+
+    @property
+    def identifier(self) -> str:
+        return f"local://{self.name}"
+
+    @property
+    def shown(self) -> str:
+        return self.identifier
+
+    def input(self, needs: frozenset[str]) -> Input:
+        return Input(local=Local(self.name))
+
+
+class ImageSubject(msgspec.Struct, frozen=True):
+    """look: finds the image of this name for the platform."""
+
+    reference: Reference
+    platform: Platform
+    look: Callable[[], ImageFacts]
+
+    @property
+    def identifier(self) -> str:
+        return f"docker-image://{self.reference}"
+
+    @property
+    def shown(self) -> str:
+        return f"{self.identifier} ({self.platform})"
+
+    def input(self, needs: frozenset[str]) -> Input:
+        reference, platform = self.reference, self.platform
+        image = Image(
+            ref=str(reference),
+            host=reference.registry,
+            repo=reference.familiar_name,
+            full_repo=f"{reference.registry}/{reference.repository}",
+            tag=reference.tag,
+            platform=str(platform),
+            os=platform.os,
+            arch=platform.architecture,
+            variant=platform.variant,
+            is_canonical=reference.digest is not None,
+            checksum=str(reference.digest or ""),
+        )
+        if needs & {ATTESTATIONS, PROVENANCE}:
+            raise PolicyFault(
+                f"{self.identifier}: a policy cannot look at the signatures and the provenance of an image yet",
+                "use input.image.checksum",
+            )
+        if CONFIG in needs or (DIGEST in needs and reference.digest is None):
+            image = _with_config(image, self.look())
+        return Input(image=image)
+
+
+class HttpSubject(msgspec.Struct, frozen=True):
+    source: HttpSource
+    look: RemoteLook
+
+    @property
+    def identifier(self) -> str:
+        return self.source.url
+
+    @property
+    def shown(self) -> str:
+        return self.source.url
+
+    def input(self, needs: frozenset[str]) -> Input:
+        parts = urllib.parse.urlsplit(self.source.url)
+        http = Http(
+            url=self.source.url,
+            schema=parts.scheme,
+            host=parts.netloc.rpartition("@")[2],
+            path=urllib.parse.unquote(parts.path),
+            query=urllib.parse.parse_qs(parts.query, keep_blank_values=True),
+            checksum=self.look.checksum(self.source) if "http.checksum" in needs else "",
+        )
+        return Input(http=http)
+
+
+class GitSubject(msgspec.Struct, frozen=True):
+    """identifier: `git://host/path#ref:folder`."""
+
+    source: GitSource
+    identifier: str
+    look: RemoteLook
+
+    @property
+    def shown(self) -> str:
+        return self.identifier
+
+    def input(self, needs: frozenset[str]) -> Input:
+        source = self.source
+        git = _named(source)
+        exact = git.is_commit_ref or not needs & {REF, OBJECTS}
+        if OBJECTS in needs or not exact:
+            git = _with_facts(git, self.look.facts(source, OBJECTS in needs))
+        return Input(git=msgspec.structs.replace(git, is_sha256=len(git.checksum) == 64))
+
+
+def _named(source: GitSource) -> Git:
+    """What the reference itself says."""
+    scheme, separator, rest = source.remote.partition("://")
+    host = rest.partition("/")[0] if separator else source.remote.partition(":")[0]
+    ref = source.ref
+    known = ref.startswith(("refs/tags/", "refs/heads/")) or _COMMIT.match(ref) is not None
+    commit = ref if _COMMIT.match(ref) else ""
+    return Git(
+        schema=scheme if separator else "ssh",
+        host=host.rpartition("@")[2],
+        remote=source.remote,
+        full_url=source.remote,
+        tag_name=ref.removeprefix("refs/tags/") if ref.startswith("refs/tags/") else "",
+        branch=ref.removeprefix("refs/heads/") if ref.startswith("refs/heads/") else "",
+        ref=ref if known else "",
+        subdir=source.subdir if source.subdir not in (".", "/") else "",
+        is_commit_ref=bool(commit),
+        checksum=commit,
+        commit_checksum=commit,
+    )
+
+
+def _with_facts(git: Git, facts: GitFacts) -> Git:
+    return msgspec.structs.replace(
+        git,
+        ref=facts.ref,
+        tag_name=facts.ref.removeprefix("refs/tags/") if facts.ref.startswith("refs/tags/") else "",
+        branch=facts.ref.removeprefix("refs/heads/") if facts.ref.startswith("refs/heads/") else "",
+        checksum=facts.checksum,
+        commit_checksum=facts.commit,
+        is_annotated_tag=facts.checksum != facts.commit,
+    )
+
+
+class _Config(msgspec.Struct, frozen=True):
+    env: list[str] | None = msgspec.field(default=None, name="Env")
+    labels: dict[str, str] | None = msgspec.field(default=None, name="Labels")
+    user: str = msgspec.field(default="", name="User")
+    volumes: dict[str, msgspec.Raw] | None = msgspec.field(default=None, name="Volumes")
+    working_dir: str = msgspec.field(default="", name="WorkingDir")
+
+
+class _ImageConfig(msgspec.Struct, frozen=True):
+    created: str | None = None
+    config: _Config | None = None
+
+
+def _with_config(image: Image, facts: ImageFacts) -> Image:
+    try:
+        read = msgspec.json.decode(facts.config, type=_ImageConfig)
+    except msgspec.DecodeError as error:
+        raise PolicyFault(f"{image.ref}: failed to unmarshal image config: {error}") from None
+    config = read.config or _Config()
+    return msgspec.structs.replace(
+        image,
+        checksum=facts.digest,
+        created_time=_seconds(read.created or ""),
+        env=config.env or [],
+        labels=config.labels or {},
+        user=config.user,
+        volumes=sorted(config.volumes or {}),
+        working_dir=config.working_dir,
+    )
+
+
+def _seconds(text: str) -> str:
+    """An RFC 3339 time without fractions of a second, as Go's time.RFC3339 prints it."""
+    try:
+        when = datetime.fromisoformat(text)
+    except ValueError:
+        return ""
+    return when.isoformat(timespec="seconds").replace("+00:00", "Z")
