@@ -29,7 +29,6 @@ ROOMS: dict[str, frozenset[str]] = {
     "trace": frozenset({"graph"}),
     "remotecache": frozenset({"export", "images", "layer", "oci", "registry", "solve"}),
     "solve": frozenset({"graph", "images", "layer", "oci", "sandbox", "snapshot", "source", "trace"}),
-    "policy": frozenset({"oci"}),
     "upkeep": frozenset({"images", "layer", "oci", "snapshot", "solve", "source"}),
 }
 FRONTEND_MAY = ("builder.oci", "builder.graph", "builder.errors", "cache.digest", "cache.errors", "cache.record")

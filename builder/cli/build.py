@@ -39,6 +39,7 @@ from builder.oci.reference import Reference
 from cache.errors import Fault
 
 if TYPE_CHECKING:
+    from builder.policy.options import PolicyOption
     from builder.source.base import NamedImage
 
 _HELP = """Build an image from a Dockerfile.
@@ -118,6 +119,7 @@ def _request(context: str, flags: BuildFlags, older: tuple[str, ...], environ: M
         verify=flags.verify,
         reproducible=flags.reproducible,
         exact_modes=flags.context_modes == "exact",
+        policies=_policies(flags.policies),
     )
 
 
@@ -144,6 +146,14 @@ def _caches(sources: tuple[str, ...], places: tuple[str, ...], arguments: dict[s
     from builder.remotecache.options import parse_cache_from, parse_cache_to
 
     return {"cache_from": parse_cache_from(sources), "cache_to": parse_cache_to(places)}
+
+
+def _policies(values: tuple[str, ...]) -> tuple[PolicyOption, ...]:
+    if not values:
+        return ()
+    from builder.policy.options import parse_option
+
+    return tuple(parse_option(value) for value in values)
 
 
 def _contexts(values: tuple[str, ...]) -> dict[str, Any]:

@@ -40,6 +40,7 @@ class BuildFlags(msgspec.Struct, frozen=True, kw_only=True):
     resources: tuple[str, ...]
     cgroup_parent: str
     allow: tuple[str, ...]
+    policies: tuple[str, ...]
     contexts: tuple[str, ...]
     outputs: tuple[str, ...]
     annotations: tuple[str, ...]
@@ -116,6 +117,13 @@ _OPTIONS: tuple[Callable[[Any], Any], ...] = (
     click.option("--cgroup-parent", default="", metavar="PATH", help="The cgroup that those of RUN steps are made in."),
     click.option(
         "--allow", multiple=True, metavar="ENTITLEMENT", help="Let RUN have network.host, security.insecure or device."
+    ),
+    click.option(
+        "--policy",
+        "policies",
+        multiple=True,
+        metavar="filename=FILE[,...]",
+        help="A policy in Rego that every source must pass.",
     ),
     click.option("--build-context", "contexts", multiple=True, metavar="NAME=SOURCE", help="Another folder or image."),
     click.option(

@@ -16,13 +16,14 @@ from builder.cli.cap import Cap
 from builder.cli.definition import opened_definition
 from builder.cli.delivery import Delivery, check_files, check_iidfile, image_id, write_answer
 from builder.cli.passing import passing
+from builder.cli.policies import opened_policies
 from builder.cli.reading import Answer
 from builder.cli.remotes import opened_remotes
 from builder.cli.reporter import Reporter
 from builder.cli.request import BuildRequest
 from builder.cli.session import Session
 from builder.cli.sharing import check_exports, opened_sharing
-from builder.errors import Canceled
+from builder.errors import Canceled, PolicyFault
 from builder.export.options import OutputSpec, parse_output
 from builder.images.index import AnyImage
 from builder.progress.choose import choose
@@ -176,6 +177,7 @@ def _session(
         with (
             opened_remotes(request, store) as remotes,
             opened_definition(request, sys.stdin.buffer, store.path("tmp"), remotes) as definition,
+            opened_policies(request, definition, remotes, report, shown.expanded),
             opened_sharing(request, store, report) as sharing,
         ):
             while True:
@@ -203,5 +205,10 @@ def _explain(error: Fault, text: str) -> None:
     """Above the error itself: the lines of the Dockerfile."""
     if text:
         click.echo(clean_lines(text.rstrip("\n")), err=True)
+    cause: BaseException | None = error
+    while cause is not None and not isinstance(cause, PolicyFault):
+        cause = cause.__cause__
+    for message in cause.messages if cause is not None else ():
+        click.echo(f"Policy: {clean(message)}", err=True)
     if not isinstance(error, Canceled):
         error.message = f"failed to build: failed to solve: {error.message}"

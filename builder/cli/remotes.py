@@ -20,7 +20,7 @@ from cache.store import Store
 if TYPE_CHECKING:
     from builder.source.gitsources import GitSources
     from builder.source.http import Downloads, Pause
-    from builder.source.policy import SourcePolicy
+    from builder.source.sourcerules import SourceRules
     from builder.transport.transport import Transport
 
 _POLICY_LIMIT = 16 << 20  # bytes
@@ -45,7 +45,7 @@ def opened_remotes(request: BuildRequest, store: Store) -> Iterator[Remotes]:
 
         return Downloads(store, _transport, secrets, DEFAULT_EPOCH, limit, unpack)
 
-    remotes = Remotes(git, downloads, _policy())
+    remotes = Remotes(git, downloads, _rules())
     try:
         yield remotes
     finally:
@@ -53,12 +53,13 @@ def opened_remotes(request: BuildRequest, store: Store) -> Iterator[Remotes]:
         agents.close()
 
 
-def _policy() -> SourcePolicy | None:
+def _rules() -> SourceRules | None:
     """What $EXPERIMENTAL_BUILDKIT_SOURCE_POLICY, a file, says of sources."""
     path = os.environ.get("EXPERIMENTAL_BUILDKIT_SOURCE_POLICY", "")
     if not path:
         return None
     from builder.source.policy import SourcePolicy
+    from builder.source.sourcerules import SourceRules
 
     try:
         with open(path, "rb") as file:
@@ -67,7 +68,7 @@ def _policy() -> SourcePolicy | None:
         raise SourceFault(f"failed to read policy file {path}: {error.strerror}") from error
     if len(raw) > _POLICY_LIMIT:
         raise SourceFault(f"failed to read policy file {path}: it has more than {_POLICY_LIMIT} bytes")
-    return SourcePolicy.parse(raw, path)
+    return SourceRules(SourcePolicy.parse(raw, path))
 
 
 def _transport(pause: Pause) -> Transport:

@@ -26,6 +26,7 @@ from builder.source.base import NamedImage
 from cache.errors import Fault
 
 if TYPE_CHECKING:
+    from builder.policy.options import PolicyOption
     from builder.remotecache.options import CacheSpec
 
 _ENTITLEMENTS = frozenset({"network.host", "security.insecure", LOCAL_DELETE})
@@ -43,7 +44,7 @@ class BuildRequest(msgspec.Struct, frozen=True, kw_only=True):
     metadata_warnings: lint findings in --metadata-file too. verify: build once more, and compare.
     reproducible: there is an epoch in any case, and files are no younger.
     cache_from, cache_to: caches that are elsewhere.
-    exact_modes: of context files.
+    exact_modes: of context files. policies: --policy.
     """
 
     context: str
@@ -80,6 +81,7 @@ class BuildRequest(msgspec.Struct, frozen=True, kw_only=True):
     cache_from: tuple[CacheSpec, ...] = ()
     cache_to: tuple[CacheSpec, ...] = ()
     exact_modes: bool = False
+    policies: tuple[PolicyOption, ...] = ()
 
 
 def pairs(option: str, values: Iterable[str]) -> tuple[tuple[str, str], ...]:

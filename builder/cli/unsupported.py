@@ -29,7 +29,7 @@ def unsupported_options(command: F) -> F:
     for name in ("builder", "provenance", "sbom", "isolation"):
         command = click.option(f"--{name}", hidden=True, expose_value=False, callback=_keep)(command)
     command = click.option("--squash", is_flag=True, hidden=True, expose_value=False, callback=_keep)(command)
-    for name in ("attest", "policy", "security-opt"):
+    for name in ("attest", "security-opt"):
         command = click.option(f"--{name}", multiple=True, hidden=True, expose_value=False, callback=_keep)(command)
     return command
 
@@ -47,11 +47,6 @@ def check_unsupported(ctx: click.Context) -> None:
         value = given.get(name) or "false"
         if value.lower() not in _NO:
             raise _attestation(f"--{name}={value}")
-    for value in given.get("policy") or ():
-        raise Fault(
-            f"--policy={value} is not supported: lapstrake evaluates no Rego",
-            "write the rules as JSON and name the file in EXPERIMENTAL_BUILDKIT_SOURCE_POLICY",
-        )
     for value in given.get("attest") or ():
         fields = dict(field.partition("=")[::2] for field in value.split(","))
         if fields.get("disabled", "false").lower() not in ("true", "1", "t"):

@@ -1,4 +1,4 @@
-"""Engine: the process that evaluates policies (child.py), started with the first question, ended when it takes too long."""
+"""Engine: the process that evaluates policies (child.py): begun with the first question, ended if it takes too long."""
 
 from __future__ import annotations
 

@@ -18,7 +18,7 @@ UNDEFINED: list[Any] = []
 
 
 class Functions:
-    """Of one evaluation. given: the input of the policy, as plain values. pins: digests that it wants an image to have."""
+    """Of one evaluation. given: the input of the policy, as plain values. pins: what it wants the image to be."""
 
     def __init__(self, given: dict[str, Any], files: PolicyFiles, log: Log) -> None:
         self._given, self._files, self._log = given, files, log

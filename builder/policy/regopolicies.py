@@ -9,7 +9,7 @@ from contextlib import AbstractContextManager, nullcontext
 import msgspec
 
 from builder.errors import PolicyFault
-from builder.graph.operation import HttpSource, RemoteSource
+from builder.graph.operation import GitSource, RemoteSource
 from builder.oci.platform import Platform
 from builder.oci.reference import Reference
 from builder.policy.facts import ImageLook, RemoteLook
@@ -42,8 +42,10 @@ class RegoPolicies:
 
     def remote(self, source: RemoteSource, look: RemoteLook, identifier: str) -> None:
         """identifier: of a repository, in BuildKit's words. Raises PolicyFault, SourceFault, TransportFault."""
-        is_file = isinstance(source, HttpSource)
-        self._decide(source, HttpSubject(source, look) if is_file else GitSubject(source, identifier, look))
+        subject: Subject = (
+            GitSubject(source, identifier, look) if isinstance(source, GitSource) else HttpSubject(source, look)
+        )
+        self._decide(source, subject)
 
     def local(self, name: str) -> None:
         """Raises PolicyFault."""

@@ -116,9 +116,8 @@ class GitSources:
             return GitFacts(at.name, at.object, at.commit)
         commit = repository.fetch(at)
         what = f"failed to read a commit of {repository.shown}"
-        read = lambda kind, name: repository.local("cat-file", kind, name, what=what)  # noqa: E731
-        tag = read("tag", at.object) if at.object != commit else b""
-        return GitFacts(at.name, at.object, commit, read("commit", commit), tag)
+        tag = b"" if at.object == commit else repository.local("cat-file", "tag", at.object, what=what)
+        return GitFacts(at.name, at.object, commit, repository.local("cat-file", "commit", commit, what=what), tag)
 
     def read(self, source: GitSource, path: str) -> bytes | None:
         """A plain file of the repository, without a checkout where that is not needed; None if it is not there."""
@@ -130,6 +129,18 @@ class GitSources:
         if listed.startswith((b"100644 ", b"100755 ")):
             return repository.local("cat-file", "blob", listed.split(None, 3)[2].decode(), what=what)
         return None
+
+    def leads_on(self, source: GitSource, path: str) -> bool:
+        """Whether a part of a path is a link or a repository of its own, which only a checkout can follow."""
+        repository = self._repository(source)
+        commit = repository.fetch(self._at(source))
+        parts = os.path.normpath(source.subdir + os.path.normpath(f"/{path}")).lstrip("/").split("/")
+        for number in range(len(parts)):
+            name = "/".join(parts[: number + 1])
+            listed = repository.local("ls-tree", "-z", commit, "--", name, what=f"failed to read {repository.shown}")
+            if not listed.startswith(b"040000 "):
+                return listed.startswith((b"120000 ", b"160000 "))
+        return False
 
     def tree(self, source: GitSource) -> GitFiles:
         """The files, checked out when they are first asked for."""

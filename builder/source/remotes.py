@@ -11,9 +11,9 @@ from builder.graph.operation import GitSource, HttpSource, RemoteSource
 from cache.digest import Digest
 
 if TYPE_CHECKING:
+    from builder.policy.facts import GitFacts
     from builder.source.gitsources import GitSources
     from builder.source.http import Downloads
-    from builder.policy.facts import GitFacts
     from builder.source.sourcerules import SourceRules
     from builder.source.sourcetree import SourceTree
 

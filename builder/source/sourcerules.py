@@ -19,7 +19,10 @@ _MOST_CHANGES = 10
 
 
 class SourceRules:
-    """Safe for many threads. json: asked first, then rego, anew after each change, as in BuildKit's llbsolver/policy.go."""
+    """Safe for many threads. json is asked first, then rego.
+
+    After each change both are asked anew, as in BuildKit's solver/llbsolver/policy.go.
+    """
 
     def __init__(self, json: SourcePolicy | None = None, rego: RegoPolicies | None = None) -> None:
         self.json = json if json is not None else SourcePolicy()

@@ -8,6 +8,7 @@ from builder.errors import Canceled, SourceFault
 from builder.graph.operation import GitSource, HttpSource, RemoteSource
 from builder.source.policy import SourcePolicy
 from builder.source.remotes import Remotes
+from builder.source.sourcerules import SourceRules
 
 GIT, HTTP = GitSource(remote="https://h/r.git"), HttpSource(url="https://h/f", name="f")
 
@@ -22,7 +23,7 @@ class Kind:
         return lambda *source: self.asked.append((name, *source))  # type: ignore[arg-type]
 
 
-def remotes(policy: SourcePolicy | None = None) -> tuple[Remotes, list[Kind], list[Kind]]:
+def remotes(policy: SourceRules | None = None) -> tuple[Remotes, list[Kind], list[Kind]]:
     git: list[Kind] = []
     web: list[Kind] = []
 
@@ -67,7 +68,7 @@ def test_the_policy_is_asked_before_anything_is(ask: object) -> None:
             "updates": {"identifier": "https://other/f"},
         },
     ]
-    made, git, web = remotes(SourcePolicy.parse(json.dumps({"rules": rules}).encode(), "p"))
+    made, git, web = remotes(SourceRules(SourcePolicy.parse(json.dumps({"rules": rules}).encode(), "p")))
     with pytest.raises(SourceFault):
         ask(made, GIT)  # type: ignore[operator]
     assert git == []
