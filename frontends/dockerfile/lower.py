@@ -120,6 +120,7 @@ class _Lowering:
         self._made: dict[int, Digest | None] = {}
         self._trees = Trees(dockerfile.source, options, resolve, self._stages, self._graph, self._made)
         self._reach = Reach(dockerfile.source, options, self._stages, self._trees, memo)
+        self._alone = self._stages.alone()
         self._never_cached = {name.lower() for name in options.no_cache_filter}
         self._fresh: set[Digest] = set()
         self._shared = Shared(
@@ -200,7 +201,7 @@ class _Lowering:
         counted = len(triggers) + sum(isinstance(command, LAYER_MAKING) for command in stage.commands)
         from_image = stage.parent is None and stage.base != SCRATCH
         total = counted + from_image
-        title = stage.title if len(self._stages.stages) > 1 else ""
+        title = "" if self._alone else stage.title
         start = self._start(stage, step_prefix(title, 1, total, self._place(stage.platform)))
         fold = Fold(start, self._shared, title, total, int(from_image))
         for command in triggers:

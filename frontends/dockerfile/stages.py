@@ -69,6 +69,19 @@ class Stages(msgspec.Struct, frozen=True):
             return tuple(index for name in names if name and (index := self.find(name)) is not None)
         return ()
 
+    def alone(self) -> bool:
+        """Whether steps are shown without the name of their stage.
+
+        BuildKit counts whatever else a step reads (an image, a context, the nothing below a mount) as one more stage.
+        """
+        commands = [command for stage in self.stages for command in stage.commands]
+        return len(self.stages) == 1 and not any(self._reads_another(command) for command in commands)
+
+    def _reads_another(self, command: AnyInstruction) -> bool:
+        if isinstance(command, Copy) and command.source_stage:
+            return self.source(command) is None
+        return isinstance(command, Run) and any(self.find(mount_source(mount)) is None for mount in command.mounts)
+
     def target(self, name: str) -> int:
         if not name:
             return len(self.stages) - 1

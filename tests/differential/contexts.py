@@ -62,7 +62,7 @@ def _date(r: Random) -> int:
 
 
 def _xattrs(r: Random) -> dict[str, str]:
-    return {r.choice(["user.a", "user.b.c", "user.mime"]): r.choice(["1", "", "v w"])} if r.random() < 0.06 else {}
+    return {r.choice(["user.a", "user.b.c", "user.mime"]): r.choice(["1", "v w"])} if r.random() < 0.06 else {}
 
 
 def _data(r: Random) -> bytes:

@@ -16,7 +16,8 @@ from tests.e2e.engine import Engine
 from tests.e2e.lapstrake import Lapstrake
 
 _WARNING = re.compile(r"(?:WARNING: | - )([A-Z]\w+: .* \(line \d+\))")
-_PULLED = re.compile(r"FROM docker.io/library/(\w+):latest@sha256:\w+$")
+# Images have the name of their digest there, and one that is taken twice is shown as either use.
+_UNCOUNTED = re.compile(r"\[internal\]|\[context |\] FROM ")
 _STEP = re.compile(r"#\d+ (\[[^\]]+\] .*)")
 
 
@@ -102,13 +103,7 @@ def _outcome(status: int, out: str, err: str, archive: Path | None) -> Outcome:
     lines = err.splitlines()
     said = [at for at, line in enumerate(lines) if line.startswith("ERROR: ")]
     message = "\n".join(lines[said[-1] :]) if said and status else ""
-    steps = sorted(
-        {
-            _PULLED.sub(r"FROM \1", found[1])
-            for line in lines
-            if (found := _STEP.match(line)) and "[internal]" not in line and "[context " not in line
-        }
-    )
+    steps = sorted({found[1] for line in lines if (found := _STEP.match(line)) and not _UNCOUNTED.search(line)})
     image = flatten(archive) if archive and not status else None
     try:
         call = json.loads(out) if out.strip() else None

@@ -22,7 +22,7 @@ def _step(r: Random, places: list[str]) -> str:
          f"rm -rf {p}", f"rm -rf {p}; mkdir -p {p}", f"rm -rf {p}; mkdir -p {p}; echo n > {p}/n", f"rm -f {p}", f"rmdir {p}", f"mv {p} {q}", f"mv -T {p} {q}",
          f"ln -s {r.choice(_TARGETS)} {p}", f"ln -sfn {r.choice(_TARGETS)} {p}", f"rm -rf {p}; ln -s {r.choice(_TARGETS)} {p}", f"ln {p} {q}", f"ln -f {p} {q}",
          f"chmod {r.choice(_MODES)} {p}", f"chmod -R {r.choice(_MODES)} {p}", f"chown {r.choice(_OWNERS)} {p}", f"chown -R {r.choice(_OWNERS)} {p}", f"chown -h {r.choice(_OWNERS)} {p}",
-         f"touch -h -d @{r.choice(_DATES)} {p}", f"touch -d @{r.choice(_DATES)} {p}", f"cp -a {p} {q}", f"cp -r {p} {q}", f"cp {p} {q}", f"mkfifo {p}", f"mknod {p} c 1 {r.choice('35')}",
+         f"touch -h -d @{r.choice(_DATES)} {p}", f"touch -d @{r.choice(_DATES)} {p}", f"cp -a {p} {q}", f"cp -r {p} {q}", f"cp {p} {q}", "mkfifo " + r.choice(["/w/p1", "/d/p2", "/p3"]),
          f"mkdir -p {p} && touch {p}/1 {p}/2 {p}/3", f"rm -rf {p}/*", f"mv {p} /t.$$ && mv /t.$$ {p}", f"cat {p} > {p}.n && mv {p}.n {p}", f"truncate -s 100000 {p}",
          f"dd if=/dev/zero of={p} bs=1 seek=70000 count=1", f"find {p} -type f -exec chmod 640 {{}} +", "chmod 711 /", "chown 4:4 /; touch -d @1000000000 /", f"sed -i s/x/y/ {p}"]
     )  # fmt: skip

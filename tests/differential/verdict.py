@@ -76,6 +76,9 @@ def _plain(words: str) -> str:
         r"(failed to compute cache key: )?failed to calculate checksum of ref( \S+::\S+)?: ", "checksum of ref: ", first
     )
     first = re.sub(r"^ERROR: failed to build: (failed to solve: )?", "ERROR: ", first)
+    if "lint violation found" in first:  # a Go map's order
+        head, _, rules = first.rpartition(": ")
+        first = f"{head}: {', '.join(sorted(rules.split(', ')))}"
     return re.sub(r"/\S+/buildkit\d+/", "/", first)
 
 

@@ -165,3 +165,16 @@ def test_same_text_gives_the_same_program(build: Build) -> None:
     assert build(text) == build(text)
     moved = build(text.replace("RUN 1", "# moved\n\nRUN 1"))
     assert moved.steps == build(text).steps
+
+
+@pytest.mark.parametrize(
+    ("text", "name"),
+    [
+        ("FROM scratch\nCOPY a /", "[1/1] COPY a /"),
+        ("FROM scratch\nRUN --mount=type=tmpfs,target=/t a", "[stage-0 1/1] RUN --mount=type=tmpfs,target=/t a"),
+        ("FROM scratch\nCOPY --from=scratch a /", "[stage-0 1/1] COPY --from=scratch a /"),
+        ("FROM scratch AS s\nCOPY a /\nFROM s\nRUN --mount=from=s,target=/t a", "[s 1/1] COPY a /"),
+    ],
+)
+def test_the_name_of_the_stage_is_shown_where_a_step_reads_more_than_it(build: Build, text: str, name: str) -> None:
+    assert name in {info.name for info in build(text).graph.info.values()}
