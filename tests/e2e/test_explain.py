@@ -145,7 +145,10 @@ def test_named_contexts_and_an_ignore_file_of_the_dockerfile(lapstrake: Lapstrak
     lapstrake.built(main, "-f", str(main / "ci" / "D"), "--build-context", f"more={more}")
     assert lapstrake.run("explain", "--file", "a").out.startswith("a is in the context: no line of D.dockerignore")
     lines = lapstrake.run("explain", "--file", str(more / "x")).out.splitlines()
-    assert lines == ["x is in the context: no line of .dockerignore matches it", "[stage-0 2/3] COPY --from=more x /  by /x"]
+    assert lines == [
+        "x is in the context: no line of .dockerignore matches it",
+        "[stage-0 2/3] COPY --from=more x /  by /x",
+    ]
 
 
 def test_what_a_context_holds(lapstrake: Lapstrake, tmp_path: Path) -> None:
