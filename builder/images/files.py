@@ -135,7 +135,7 @@ class TarFiles(_Opened):
     def _scan(self, size: int) -> None:
         stream = _Counted(Part(self._fd, 0, size))
         names = 0
-        for entry, _ in TarReader(stream, strip_root=True):
+        for entry, _ in TarReader(stream):
             names += len(entry.path) + len(entry.link)
             if names > _NAMES:
                 raise SourceFault(f"{self.where}: the names of its members take more than {_NAMES} bytes")

@@ -11,9 +11,9 @@ from builder.layer.readahead import ReadAhead
 from builder.layer.tarread import Readable, TarReader
 
 
-def open_archive(raw: Readable, limits: Limits, what: str, *, strip_root: bool = False) -> TarReader:
+def open_archive(raw: Readable, limits: Limits, what: str) -> TarReader:
     """The members. what: what a fault about its size calls it. Raises LayerFault on damage, beyond limits as well."""
-    return TarReader(_plain(raw, limits), limits, strip_root=strip_root, what=what)
+    return TarReader(_plain(raw, limits), limits, what=what)
 
 
 def members(raw: Readable, limits: Limits, what: str, *, ahead: bool) -> Iterator[Item]:

@@ -75,15 +75,11 @@ class TarReader:
         stream: Readable,
         limits: Limits = Limits(),  # noqa: B008 (frozen)
         *,
-        strip_root: bool = False,
         what: str = "tar archive",
     ) -> None:
-        """strip_root: take a leading slash off names, as extraction programs do, where else it is a fault.
-
-        what: what a fault about its size calls the archive.
-        """
+        """what: what a fault about its size calls the archive."""
         self._what = what
-        self._stream, self._limits, self._strip = stream, limits, strip_root
+        self._stream, self._limits = stream, limits
         self._global: dict[bytes, bytes] = {}
         self._name = b""
         self._count = 0
@@ -262,12 +258,11 @@ class TarReader:
         return None, 0
 
     def _path(self, name: bytes) -> bytes:
+        """Beneath the root, also if it is written with a slash before it, as Docker and containerd unpack layers."""
         if len(name) > self._limits.path:
             self.fault(f"has a path of {len(name)} bytes, more than {self._limits.path}")
         if b"\0" in name or not name:
             self.fault("has an invalid name")
-        if name[:1] == b"/" and not self._strip and name.strip(b"/."):
-            self.fault("has an absolute path")
         if b"." not in name and b"//" not in name:
             return name.strip(b"/")
         parts = [part for part in name.split(b"/") if part not in (b"", b".")]

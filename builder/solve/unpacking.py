@@ -50,7 +50,7 @@ class Archive:
 
     def _members(self) -> Iterator[Item]:
         raw = ContentStream(self._tree.content(self._path))
-        yield from open_archive(raw, self._limits, f"archive {self._name()}", strip_root=True)
+        yield from open_archive(raw, self._limits, f"archive {self._name()}")
 
     def _name(self) -> str:
         return self._path.decode(errors="backslashreplace")

@@ -63,7 +63,7 @@ def read_member(blobs: BlobStore, digest: Digest, name: str, limit: int, limits:
 
 def _items(blobs: BlobStore, digest: Digest, limits: Limits) -> Iterator[Item]:
     with blobs.open(digest) as reader:
-        yield from open_archive(reader, limits, "the context's archive", strip_root=True)
+        yield from open_archive(reader, limits, "the context's archive")
 
 
 def _clean(path: bytes) -> bytes:

@@ -148,7 +148,7 @@ class Downloads:
         newest = None
         try:
             with self._store.blobs.open(fetched.digest) as reader:
-                for entry, _ in open_archive(reader, self._unpack, source.url, strip_root=True):
+                for entry, _ in open_archive(reader, self._unpack, source.url):
                     if entry.kind is Kind.FILE:
                         newest = entry.mtime if newest is None else max(newest, entry.mtime)
         except LayerFault:

@@ -70,7 +70,7 @@ def _receive(stream: _Readable, fd: int, limits: Limits) -> bytes | None:
 
 
 def _members(stream: _Again, limits: Limits) -> Iterator[Item]:
-    for entry, content in TarReader(stream, limits, strip_root=True, what="the archive"):
+    for entry, content in TarReader(stream, limits, what="the archive"):
         if entry.path:  # the folder itself stays ours
             yield entry, content
 

@@ -141,10 +141,13 @@ def test_dotdot_is_refused(name: bytes) -> None:
         _read(header(Entry(path=b"x", kind=Kind.HARDLINK, link=name)) + END)
 
 
-def test_absolute_names_are_refused_or_stripped() -> None:
-    with pytest.raises(LayerFault, match=r"/etc/passwd.*absolute"):
-        _read(_file(b"/etc/passwd") + END)
-    assert _read(_file(b"/etc/passwd") + END, strip_root=True)[0][0].path == b"etc/passwd"
+def test_absolute_names_are_beneath_the_root() -> None:
+    assert _read(_file(b"/etc/passwd") + END)[0][0].path == b"etc/passwd"
+    assert _read(_file(b"///./etc/x") + END)[0][0].path == b"etc/x"
+    link = header(Entry(path=b"/y", kind=Kind.HARDLINK, link=b"/etc/passwd"))
+    assert [(e.path, e.link) for e, _ in _read(_file(b"/etc/passwd") + link + END)][1] == (b"y", b"etc/passwd")
+    with pytest.raises(LayerFault, match=r"\.\."):
+        _read(_file(b"/../x") + END)
     assert _read(header(Entry(path=b"/", kind=Kind.DIR)) + END)[0][0].path == b""
 
 
