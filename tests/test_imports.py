@@ -24,11 +24,12 @@ ROOMS: dict[str, frozenset[str]] = {
     "registry": frozenset({"oci", "transport"}),
     "policy": frozenset({"graph", "oci"}),
     "source": frozenset({"graph", "images", "layer", "oci", "policy", "registry", "transport"}),
+    "proxy": frozenset({"transport"}),
     "transport": frozenset(),
     "export": frozenset({"images", "layer", "oci", "registry"}),
     "trace": frozenset({"graph"}),
     "remotecache": frozenset({"export", "images", "layer", "oci", "registry", "solve"}),
-    "solve": frozenset({"graph", "images", "layer", "oci", "sandbox", "snapshot", "source", "trace"}),
+    "solve": frozenset({"graph", "images", "layer", "oci", "proxy", "sandbox", "snapshot", "source", "trace"}),
     "upkeep": frozenset({"images", "layer", "oci", "snapshot", "solve", "source"}),
 }
 FRONTEND_MAY = ("builder.oci", "builder.graph", "builder.errors", "cache.digest", "cache.errors", "cache.record")

@@ -50,17 +50,20 @@ class WebServer(ThreadingHTTPServer):
     daemon_threads = True
     request_queue_size = 64
 
-    def __init__(self, answer: Callable[[Exchange], None], context: ssl.SSLContext | None) -> None:
+    def __init__(
+        self, answer: Callable[[Exchange], None], context: ssl.SSLContext | None, address: str = "127.0.0.1"
+    ) -> None:
+        self.address = address
         self.answer = answer
         self.seen: list[Seen] = []
-        super().__init__(("127.0.0.1", 0), _handler(self))
+        super().__init__((address, 0), _handler(self))
         if context is not None:
             self.socket = context.wrap_socket(self.socket, server_side=True)
         self.scheme = "https" if context is not None else "http"
 
     @property
     def host(self) -> str:
-        return f"127.0.0.1:{self.server_port}"
+        return f"{self.address}:{self.server_port}"
 
     @property
     def url(self) -> str:
@@ -94,9 +97,11 @@ def _chunked(exchange: Exchange) -> bytes:
 
 
 @contextmanager
-def serving(answer: Callable[[Exchange], None], context: ssl.SSLContext | None = None) -> Iterator[WebServer]:
+def serving(
+    answer: Callable[[Exchange], None], context: ssl.SSLContext | None = None, address: str = "127.0.0.1"
+) -> Iterator[WebServer]:
     """A running server; context: for https."""
-    with WebServer(answer, context) as server:
+    with WebServer(answer, context, address) as server:
         thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True)
         thread.start()
         try:

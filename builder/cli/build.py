@@ -120,6 +120,7 @@ def _request(context: str, flags: BuildFlags, older: tuple[str, ...], environ: M
         reproducible=flags.reproducible,
         exact_modes=flags.context_modes == "exact",
         policies=_policies(flags.policies),
+        proxy_network=flags.proxy_network,
     )
 
 

@@ -32,6 +32,7 @@ class BuildFlags(msgspec.Struct, frozen=True, kw_only=True):
     cache_to: tuple[str, ...]
     filters: tuple[str, ...]
     network: str
+    proxy_network: bool
     hosts: tuple[str, ...]
     secrets: tuple[str, ...]
     ssh: tuple[str, ...]
@@ -102,6 +103,9 @@ _OPTIONS: tuple[Callable[[Any], Any], ...] = (
         default="default",
         show_default=True,
         help="Network of RUN steps.",
+    ),
+    click.option(
+        "--proxy-network", is_flag=True, help="RUN steps reach HTTP and HTTPS alone, by a proxy that notes it all."
     ),
     click.option(
         "--add-host", "hosts", multiple=True, metavar="HOST:IP", help="Add a line to /etc/hosts of RUN steps."

@@ -13,6 +13,7 @@ import msgspec
 
 from builder.cli.calls import Call
 from builder.cli.cap import Cap
+from builder.cli.config import settings_of
 from builder.cli.definition import opened_definition
 from builder.cli.delivery import Delivery, check_files, check_iidfile, image_id, write_answer
 from builder.cli.passing import passing
@@ -73,7 +74,9 @@ def run(request: BuildRequest, root: str, shown: Shown, call: Call | None = None
         delivery.check(len(request.platforms), request.joined)  # as the user: root of a user namespace may write more
     check_files(request)
     check_exports(request.cache_to)
-    cap = Cap(store, os.environ)
+    settings = settings_of(os.environ, store.root)
+    request = msgspec.structs.replace(request, proxy_network=request.proxy_network or settings.proxy_network)
+    cap = Cap(store, settings.policies)
     namespace.enter()
     renderer = choose(shown.progress, sys.stderr, os.environ)
     try:

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from builder.cli.config import config_file
 from cache.errors import Fault
 from cache.store import Store
 
@@ -18,20 +17,10 @@ _PLACES = ("blobs/sha256", "snapshots", "caches", "git")  # where a build that i
 
 
 class Cap:
-    """To be made before the build, so that a wrong file is said at once: ConfigFault.
+    """policies: what the file says. To be made before the build; one of hits only costs a few calls of stat."""
 
-    A build of hits only costs a few calls of stat, and reading the file if there is one.
-    """
-
-    def __init__(self, store: Store, env: Mapping[str, str]) -> None:
-        self._store = store
-        path = config_file(env)
-        self._policies: tuple[Policy, ...] = ()
-        if path is not None:
-            from builder.cli.config import gc_policies
-
-            status = os.statvfs(store.root)
-            self._policies = gc_policies(path, status.f_blocks * status.f_frsize)
+    def __init__(self, store: Store, policies: tuple[Policy, ...]) -> None:
+        self._store, self._policies = store, policies
         self._before = self._dates()
 
     def keep(self, warn: Callable[[str], None]) -> None:

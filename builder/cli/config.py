@@ -1,11 +1,11 @@
-"""The configuration file, as TOML: how much the build cache may take ([gc], as in buildkitd.toml)."""
+"""The configuration file, as TOML: how much the build cache may take ([gc], as in buildkitd.toml), proxy-network."""
 
 from __future__ import annotations
 
 import os
 import re
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from builder.cli.request import byte_count
 from builder.errors import ConfigFault
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 _NAME = "lapstrake/lapstrake.toml"
 _LIMIT = 1 << 20  # bytes
 _SPACES = {"reserved-space": "reserved", "max-used-space": "most", "min-free-space": "free"}
-_AGE = "keep-duration"
+_AGE, _PROXY = "keep-duration", "proxy-network"
 _COMMON = (*_SPACES, _AGE)
 _TABLE = re.compile(r"\s*\[+\s*([\w.-]+)\s*\]+")
 
@@ -34,11 +34,24 @@ def config_file(env: Mapping[str, str]) -> str | None:
     return next((path for path in places if os.path.exists(path)), None)
 
 
-def gc_policies(path: str, disk: int) -> tuple[Policy, ...]:
-    """What [gc] asks for, in the order in which it is done. disk: bytes of the whole disk, for percentages.
+class Settings(NamedTuple):
+    """policies: what [gc] asks for, in the order in which it is done. proxy_network: as if each build had the flag."""
 
-    Raises ConfigFault, which names the line.
-    """
+    policies: tuple[Policy, ...] = ()
+    proxy_network: bool = False
+
+
+def settings_of(env: Mapping[str, str], root: str) -> Settings:
+    """Those of the file that the environment leads to, if there is one. root: a folder on the store's disk."""
+    path = config_file(env)
+    if path is None:
+        return Settings()
+    status = os.statvfs(root)
+    return read_settings(path, status.f_blocks * status.f_frsize)
+
+
+def read_settings(path: str, disk: int) -> Settings:
+    """The file's. disk: bytes of the whole disk, for percentages. Raises ConfigFault, which names the line."""
     import tomllib
 
     try:
@@ -58,9 +71,15 @@ class _Reader:
     def __init__(self, path: str, text: str, disk: int) -> None:
         self._path, self._lines, self._disk = path, text.splitlines(), disk
 
-    def read(self, document: dict[str, Any]) -> tuple[Policy, ...]:
-        for key in document.keys() - {"gc"}:
-            raise self._fault("", 0, key, f"unknown key {key!r}", "there is [gc]")
+    def read(self, document: dict[str, Any]) -> Settings:
+        for key in document.keys() - {"gc", _PROXY}:
+            raise self._fault("", 0, key, f"unknown key {key!r}", f"there are [gc] and {_PROXY}")
+        proxy = document.get(_PROXY, False)
+        if not isinstance(proxy, bool):
+            raise self._fault("", 0, _PROXY, f"{_PROXY} is no boolean", f"write {_PROXY} = true")
+        return Settings(self._policies(document), proxy)
+
+    def _policies(self, document: dict[str, Any]) -> tuple[Policy, ...]:
         gc = document.get("gc", {})
         if not isinstance(gc, dict):
             raise self._fault("", 0, "gc", "gc is no table", "write [gc]")

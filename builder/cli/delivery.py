@@ -219,10 +219,12 @@ def write_metadata(
     outcomes: Sequence[Outcome] = (),
     warned: Sequence[Warned] = (),
     cache: Descriptor | None = None,
+    proxied: Sequence[dict[str, Any]] | None = None,
 ) -> None:
-    """--metadata-file: facts of the build under BuildKit's keys, and of its steps under one of ours.
+    """--metadata-file: facts of the build under BuildKit's keys, and of its steps under ours.
 
     warned: of the lint rules, if they are wanted. cache: the manifest of what --cache-to wrote.
+    proxied: what steps asked for, with --proxy-network.
     """
     import json
 
@@ -242,6 +244,8 @@ def write_metadata(
         from builder.progress.jsonl import vertex_warning
 
         data["buildx.build.warnings"] = [vertex_warning(event) for event in warned]
+    if proxied is not None:
+        data["lapstrake.proxy.requests"] = list(proxied)
     data["lapstrake.steps"] = [plain(outcome) for outcome in outcomes]
     if cache is not None:
         data["cache.manifest"] = msgspec.json.encode(cache, enc_hook=str).decode()  # a text, as buildx has it

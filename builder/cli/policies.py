@@ -122,15 +122,18 @@ def _put(
         target=request.target,
     )
     log = PolicyLog([name for _, texts in read for name, _ in texts], report)
-    policies = []
+    policies, proxied = [], False
     mark = f"lapstrake_{os.urandom(8).hex()}"
     with log.talking():
         for group, texts in read:
             told = log.at(group.level if group.level is not None else DEBUG if debug else INFO)
             policy = RegoPolicy(loaded(texts, files, mark), env, engine, files, told)
             policies.append((policy, told))
-            policy.caps()
+            proxied = "exec.proxy" in policy.caps() or proxied
+        if proxied:
+            log.at(INFO)(INFO, "policy enabled network proxy")
     rules = remotes.rules or SourceRules()
+    rules.proxied = proxied
     rules.rego = RegoPolicies(policies, log.talking)
     remotes.rules = rules
     if definition.source is not None:

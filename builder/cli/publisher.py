@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Callable, Iterable, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from msgspec.structs import replace
 
@@ -70,11 +70,14 @@ class Publisher:
         told: Sequence[Warned],
         outcomes: Callable[[], Sequence[Outcome]] = lambda: (),
         delivered: Callable[[], Descriptor | None] = lambda: None,
+        proxied: Sequence[dict[str, Any]] | None = None,
     ) -> AnyImage:
         """Gives the image of the last output that is one, which is what the build is said to have made.
 
         programs, parts: one of each for a platform. told: the lint findings. outcomes: of the steps. delivered: called
-        before the files that speak of the build are written. Raises OutputFault, RegistryFault.
+        before the files that speak of the build are written.
+
+        proxied: requests of --proxy-network. Raises OutputFault, RegistryFault.
         """
         request, image = self._request, self._result(parts)
         step = self._report.begin("exporting to image")
@@ -95,7 +98,7 @@ class Publisher:
         if request.iidfile:
             write_id(request.iidfile, image_id(image, self._deliveries))
         if request.metadata_file:
-            write_metadata(request.metadata_file, request, image, request.epoch, outcomes(), told, cache)
+            write_metadata(request.metadata_file, request, image, request.epoch, outcomes(), told, cache, proxied)
         self._report.done(step)
         return image
 

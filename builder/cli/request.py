@@ -44,7 +44,7 @@ class BuildRequest(msgspec.Struct, frozen=True, kw_only=True):
     metadata_warnings: lint findings in --metadata-file too. verify: build once more, and compare.
     reproducible: there is an epoch in any case, and files are no younger.
     cache_from, cache_to: caches that are elsewhere.
-    exact_modes: of context files. policies: --policy.
+    exact_modes: of context files. policies: --policy. proxy_network: RUN steps have no network but a proxy of ours.
     """
 
     context: str
@@ -82,6 +82,7 @@ class BuildRequest(msgspec.Struct, frozen=True, kw_only=True):
     cache_to: tuple[CacheSpec, ...] = ()
     exact_modes: bool = False
     policies: tuple[PolicyOption, ...] = ()
+    proxy_network: bool = False
 
 
 def pairs(option: str, values: Iterable[str]) -> tuple[tuple[str, str], ...]:

@@ -7,7 +7,7 @@ import sys
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from builder.cli.bounds import unpack_limits
 from builder.cli.definition import Definition
@@ -50,6 +50,7 @@ from cache.store import Store
 from frontends.dockerfile.options import proxy_env
 
 if TYPE_CHECKING:
+    from builder.cli.proxynetwork import ProxyNetwork
     from builder.sandbox.launch import Launcher
     from builder.snapshot.snapshots import Snapshots
     from builder.source.pulled import Pulled
@@ -89,6 +90,7 @@ class Session:
         self._devices = Granted(request.devices, os.environ)
         self._unpack = unpack_limits(os.environ)
         self._agents = SshAgents(request.ssh)
+        self._network: ProxyNetwork | None = None
         self.folders = Folders(definition, request.named_folders, store, remotes.rules, request.exact_modes)
         self._pulled = RemoteBases(store, self._connect, self.report.emit, self.report.clock, request.pull)
         self._bases = BaseImages(store, self._images, dict(request.named_images), self._pulled, remotes.rules)
@@ -118,11 +120,16 @@ class Session:
         )
         publisher.complete(parts)
         self.delivering = True
-        return publisher.publish(programs, parts, self.reading.told, self.outcomes, lambda: self._share(programs))
+        return publisher.publish(
+            programs, parts, self.reading.told, self.outcomes, lambda: self._share(programs), self._proxied(programs)
+        )
 
     def outcomes(self) -> tuple[Outcome, ...]:
         """What became of the steps so far."""
         return self.traced.outcomes() if self.traced is not None else ()
+
+    def _proxied(self, programs: tuple[Program, ...]) -> list[dict[str, Any]] | None:
+        return None if self._network is None else self._network.facts(programs[-1].graph)
 
     def _connect(self) -> Pulled:
         from builder.cli.registries import opened_registries
@@ -200,6 +207,10 @@ class Session:
 
     def _local_executor(self, trees: Trees) -> LocalExecutor:
         request = self.reading.request
+        if request.proxy_network or (self._remotes.rules is not None and self._remotes.rules.proxied):
+            from builder.cli.proxynetwork import ProxyNetwork
+
+            self._network = ProxyNetwork(self._remotes, os.environ, request.hosts)
         surroundings = Surroundings(
             proxy=proxy_env(dict(request.build_args)),
             addresses=request.hosts,
@@ -213,6 +224,7 @@ class Session:
             devices=self._devices.given,
             unpack=self._unpack,
             restore=self._sharing.restore,
+            recording=self._network,
         )
         return LocalExecutor(
             self._store,

@@ -8,8 +8,8 @@ about to make. Then one message a step, with two descriptors: where output goes,
 more are the command's standard ones, if it is not a step of a build. On the socket the builder sends the spec (4 bytes
 of length, JSON) and init answers with lines of JSON: {"warning": text}, then {"exit": code}, {"signal": number} or
 {"error": text, "hint": text}. {"terminal": true} comes before, with the descriptor of a terminal, if the spec asked for
-one. Each byte that the builder sends after the spec is the number of a signal for the command. Its end of file means
-that the step must end.
+one, and {"listener": true} with that of a listening socket. Each byte that the builder sends after the spec is the
+number of a signal for the command. Its end of file means that the step must end.
 
 Standard library only, and no more of it than is needed: start-up is on the hot path. init is PID 1 of a new pid
 namespace, so its end is the end of all that the command left behind. It is not dumpable (prctl(2)): the command, even

@@ -60,8 +60,16 @@ class Launcher:
             self._pid = os.posix_spawn(sys.executable, argv, {}, file_actions=actions, setsigmask=blocked)
         self._control.sendall(program)
 
-    def run(self, spec: SandboxSpec, on_output: Callable[[bytes], None]) -> ExitStatus:
-        """Run one command to its end, its output handed on as it comes. Raises Canceled after kill_all()."""
+    def run(
+        self,
+        spec: SandboxSpec,
+        on_output: Callable[[bytes], None],
+        serve: Callable[[socket.socket], None] | None = None,
+    ) -> ExitStatus:
+        """Run one command to its end, its output handed on as it comes. Raises Canceled after kill_all().
+
+        serve: is given the listening socket, before the command starts, if the spec asks for one.
+        """
         near, far = socket.socketpair()
         read, write = os.pipe()
         try:
@@ -69,9 +77,12 @@ class Launcher:
                 self._begin(near, write, far)
             data = record.encode(spec)
             near.sendall(struct.pack("<I", len(data)) + data)
+            said, listener = _handed_over(near) if serve is not None else (b"", -1)
+            if serve is not None and listener >= 0:
+                serve(socket.socket(fileno=listener))
             while output := os.read(read, _READ):
                 on_output(output)
-            return self._answer(near)
+            return self._answer(near, said)
         except OSError as error:
             if self._closed:
                 raise Canceled("canceled") from error
@@ -91,7 +102,7 @@ class Launcher:
                 self._begin(near, null, far, streams)
             data = record.encode(spec)
             near.sendall(struct.pack("<I", len(data)) + data)
-            said, terminal = _terminal(near) if spec.terminal else (b"", -1)
+            said, terminal = _handed_over(near) if spec.terminal else (b"", -1)
         except OSError as error:
             near.close()
             raise SandboxFault(f"the sandbox helper is gone: {error.strerror}") from error
@@ -171,8 +182,8 @@ class Launcher:
         )
 
 
-def _terminal(near: socket.socket) -> tuple[bytes, int]:
-    """What init says up to the terminal that it hands over, and that; -1 if it says why there is none."""
+def _handed_over(near: socket.socket) -> tuple[bytes, int]:
+    """What init says up to the descriptor that it hands over, and that; -1 if it says why there is none."""
     said = b""
     while True:
         data, descriptors, _, _ = socket.recv_fds(near, _READ, 1, socket.MSG_CMSG_CLOEXEC)

@@ -138,6 +138,7 @@ class SandboxSpec(msgspec.Struct, frozen=True, kw_only=True):
     HOME, which is set from the root's /etc/passwd when absent. cwd: absolute inside the root; created 0755 if absent.
     user: as in a Dockerfile's USER ("", "name", "1000", "name:group", "0:0"), resolved inside the root.
     network: "default" and "host" share the machine's network, "none" has a loopback only.
+    listen: with "none", a port of that loopback whose listening socket the builder gets; 0 for none.
     hosts: full text of /etc/hosts; resolv_conf: full text of /etc/resolv.conf; both are bound over the root's own
     and never reach the layer. shm_size: bytes. ulimits: (name in lower case, soft, hard), -1 for no limit.
     cgroups: those that the command runs in, which it also sees at /sys/fs/cgroup.
@@ -153,6 +154,7 @@ class SandboxSpec(msgspec.Struct, frozen=True, kw_only=True):
     user: str = ""
     hostname: str = "buildkitsandbox"
     network: str = "default"
+    listen: int = 0
     hosts: str = "127.0.0.1\tlocalhost\n::1\tlocalhost\n"
     resolv_conf: str = ""
     mounts: tuple[Mount, ...] = ()

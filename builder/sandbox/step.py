@@ -72,6 +72,8 @@ class Step:
         socket.sethostname(spec["hostname"])
         if spec["network"] == "none":
             _loopback_up()
+        if spec["listen"]:
+            self._listen(spec["listen"])
         path = mount_root(spec["root"], devices=spec["insecure"])
         root = os.open(path, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
         inroot = InRoot(root)
@@ -113,6 +115,11 @@ class Step:
         os.chroot(spec["root"]["path"])
         os.chdir("/")
         return []
+
+    def _listen(self, port: int) -> None:
+        """The builder gets a socket that only what is in here can reach, and that leads nowhere but to the builder."""
+        with socket.create_server(("127.0.0.1", port), backlog=socket.SOMAXCONN) as listener:
+            socket.send_fds(self._stream, [b'{"listener": true}\n'], [listener.fileno()])
 
     def _hand_over(self, spec: dict[str, Any], ours: int, theirs: int) -> None:
         """The builder gets its side of the terminal, the command the other one as all of its streams."""

@@ -17,6 +17,7 @@ from builder.solve.executor import Task
 from builder.solve.stepmounts import Found, StepMounts
 from builder.solve.surroundings import Surroundings
 from builder.solve.trees import Trees
+from builder.solve.way import StepOutput, Way
 from cache.store import Store
 
 if TYPE_CHECKING:
@@ -57,12 +58,14 @@ class Commands:
         """Run one command to its end; its tree, committed. Raises StepFault, Canceled."""
         draft = self._trees.begin(task.below)
         try:
-            with self._step_mounts() as given, self._cgroups() as cgroup:
+            output = StepOutput(lambda data: self._emit(Log(task.digest, data, self._clock())))
+            with (
+                self._step_mounts() as given,
+                self._cgroups() as cgroup,
+                self._way(task, operation, draft.root, output) as way,
+            ):
                 given.open(task, operation, found)
-                status = self._launcher.run(
-                    self._spec(operation, draft.root, given, cgroup.joined),
-                    lambda data: self._emit(Log(task.digest, bytes(data), self._clock())),
-                )
+                status = self._launcher.run(self._spec(operation, way, given, cgroup.joined), output, way.serve)
                 starved = (status.failure or status.exit_code) and cgroup.out_of_memory()
             if self._canceled():
                 raise Canceled("canceled")
@@ -84,27 +87,36 @@ class Commands:
         given = self._surroundings
         return StepMounts(self._trees, self._caches, given.secrets, given.agents, self._temp, self._source)
 
-    def _spec(
-        self, operation: Exec, root: OverlayRoot | PlainRoot, mounts: StepMounts, cgroups: tuple[Cgroup, ...]
-    ) -> SandboxSpec:
+    def _way(
+        self, task: Task, operation: Exec, root: OverlayRoot | PlainRoot, output: StepOutput
+    ) -> AbstractContextManager[Way]:
+        if self._surroundings.recording is None or operation.network == "none":
+            return nullcontext(Way(root, operation.network))
+        from builder.solve.proxied import proxied
+
+        return proxied(task, operation, root, self._trees, self._surroundings, output)
+
+    def _spec(self, operation: Exec, way: Way, mounts: StepMounts, cgroups: tuple[Cgroup, ...]) -> SandboxSpec:
         given = self._surroundings
         hosts = "127.0.0.1\tlocalhost buildkitsandbox\n::1\tlocalhost ip6-localhost ip6-loopback\n"
         hosts += "".join(f"{address}\t{name}\n" for name, address in given.addresses)
         names = {pair.partition("=")[0] for pair in operation.env}
         devices = given.devices(operation.devices)
         return SandboxSpec(
-            root=root,
+            root=way.root,
             argv=operation.argv,
             env=(
                 *operation.env,
                 *(p for p in given.proxy if p.partition("=")[0] not in names),
                 *mounts.env,
                 *devices.env,
+                *way.env,
             ),
             cwd=operation.cwd,
             user=operation.user,
             hostname=operation.hostname,
-            network=operation.network,
+            network=way.network,
+            listen=way.listen,
             hosts=hosts,
             resolv_conf=given.resolv_conf,
             mounts=(*mounts.mounts, *devices.nodes, *devices.mounts),

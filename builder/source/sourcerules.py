@@ -27,6 +27,7 @@ class SourceRules:
     def __init__(self, json: SourcePolicy | None = None, rego: RegoPolicies | None = None) -> None:
         self.json = json if json is not None else SourcePolicy()
         self.rego = rego
+        self.proxied = False  # whether RUN steps are to have a proxy as their network
 
     def image(self, name: str, platform: Platform, look: ImageLook) -> str:
         """The name of the image that is used for this one. Raises SourceFault where that is denied."""

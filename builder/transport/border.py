@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import socket
 import ssl
 from collections.abc import Iterable, Iterator, Mapping
@@ -11,8 +10,10 @@ from contextlib import contextmanager
 import httpx
 
 from builder.errors import Canceled, Interrupted, TimedOut, TransportFault, Unreachable, Untrusted
+from builder.transport import trust
 from builder.transport.address import shown
 from builder.transport.settings import Timeouts, Tls
+from builder.transport.trust import words
 
 _CONNECTIONS = 64
 _INSECURE = "if you trust the network to it, have it treated as insecure (registries.conf, or registry.insecure=true)"
@@ -25,7 +26,7 @@ class Client:
         """tls: None for plain http. proxy: its URL, or ""."""
         with translated(proxy or "the client"):
             self._client = httpx.Client(
-                verify=_context(tls),
+                verify=trust.context(tls),
                 proxy=proxy or None,
                 trust_env=False,
                 follow_redirects=False,
@@ -95,7 +96,7 @@ def translated(url: str) -> Iterator[None]:
     except (httpx.ConnectError, httpx.ProxyError) as error:
         raise _unconnected(where, error) from error
     except (httpx.NetworkError, httpx.ProtocolError) as error:
-        raise Interrupted(f"{where}: the connection was cut: {_words(error)}", "try again") from error
+        raise Interrupted(f"{where}: the connection was cut: {words(error)}", "try again") from error
     except (httpx.InvalidURL, httpx.UnsupportedProtocol, UnicodeError) as error:
         raise TransportFault(f"invalid URL {where}", "want http://HOST/… or https://HOST/…") from error
     except (httpx.StreamError, RuntimeError) as error:
@@ -103,16 +104,16 @@ def translated(url: str) -> Iterator[None]:
             raise
         raise Canceled("canceled") from error  # by another thread
     except ssl.SSLError as error:
-        raise Untrusted(f"{where}: certificate or key cannot be used: {_words(error)}") from error
+        raise Untrusted(f"{where}: certificate or key cannot be used: {words(error)}") from error
     except (httpx.HTTPError, ValueError, ImportError) as error:
-        raise TransportFault(f"{where}: {_words(error)}") from error
+        raise TransportFault(f"{where}: {words(error)}") from error
 
 
 def _unconnected(where: str, error: BaseException) -> TransportFault:
     cause: BaseException | None = error
     while cause is not None:
         if isinstance(cause, ssl.SSLCertVerificationError):
-            reason = cause.verify_message or _words(cause)
+            reason = cause.verify_message or words(cause)
             return Untrusted(
                 f"{where}: tls: failed to verify certificate: {reason}",
                 f"add the server's CA to the system or to certs.d; {_INSECURE}",
@@ -120,54 +121,8 @@ def _unconnected(where: str, error: BaseException) -> TransportFault:
         if isinstance(cause, ssl.SSLError):
             if cause.reason in ("WRONG_VERSION_NUMBER", "HTTP_REQUEST", "RECORD_LAYER_FAILURE"):
                 return Untrusted(f"{where}: server gave HTTP response to HTTPS client", _INSECURE)
-            return Untrusted(f"{where}: tls: {_words(cause)}")
+            return Untrusted(f"{where}: tls: {words(cause)}")
         if isinstance(cause, socket.gaierror):
             return Unreachable(f"{where}: no such host ({cause.strerror})", "check the name, and the network")
         cause = cause.__cause__ or cause.__context__
-    return Unreachable(f"{where}: no connection: {_words(error)}", "check the name, the network and the proxy")
-
-
-def _words(error: BaseException) -> str:
-    """One line of what a library said; never a URL, which it may have put in."""
-    text = " ".join(str(error).split()) or type(error).__name__
-    return type(error).__name__ if "://" in text else "".join(c if c.isprintable() else "?" for c in text)[:200]
-
-
-def _context(tls: Tls | None) -> ssl.SSLContext:
-    if tls is None:
-        return ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)  # never used; a real one takes long to make
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT) if tls.insecure else ssl.create_default_context()
-    if not tls.insecure and not context.get_ca_certs() and not _system_has_some():
-        import certifi
-
-        context.load_verify_locations(certifi.where())
-    for path in tls.ca_files:
-        with _file(path):
-            context.load_verify_locations(path)
-    if tls.certificate:
-        with _file(tls.certificate):
-            context.load_cert_chain(tls.certificate, tls.key or None)
-    if tls.insecure:
-        context.check_hostname = False
-        context.verify_mode = ssl.CERT_NONE
-    return context
-
-
-def _system_has_some() -> bool:
-    paths = ssl.get_default_verify_paths()
-    if paths.cafile:
-        return True
-    try:
-        return bool(paths.capath and os.listdir(paths.capath))
-    except OSError:
-        return False
-
-
-@contextmanager
-def _file(path: str) -> Iterator[None]:
-    try:
-        yield
-    except ssl.SSLError as error:
-        raise Untrusted(f"{path} holds no certificate or key that can be used: {_words(error)}") from error
-    except OSError as error:
-        raise Untrusted(f"cannot read {path}: {error.strerror}") from error
+    return Unreachable(f"{where}: no connection: {words(error)}", "check the name, the network and the proxy")

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from builder.cli.config import config_file, gc_policies
+from builder.cli.config import config_file, read_settings
 from builder.errors import ConfigFault
 from builder.upkeep.policy import Policy
 from builder.upkeep.usage import Usage
@@ -15,7 +15,7 @@ def read(tmp_path):
     def call(text):
         path = tmp_path / "lapstrake.toml"
         path.write_text(text)
-        return gc_policies(str(path), 1000)
+        return read_settings(str(path), 1000).policies
 
     return call
 
@@ -77,9 +77,9 @@ def test_errors_name_file_and_line(read, text, line, words):
 def test_bytes_that_are_no_text(tmp_path):
     (tmp_path / "c").write_bytes(b"[gc]\n\xff\n")
     with pytest.raises(ConfigFault, match="line 2: no UTF-8"):
-        gc_policies(str(tmp_path / "c"), 1)
+        read_settings(str(tmp_path / "c"), 1)
     with pytest.raises(ConfigFault, match="cannot read"):
-        gc_policies(str(tmp_path), 1)
+        read_settings(str(tmp_path), 1)
 
 
 def test_where_it_is_looked_for(tmp_path):
@@ -93,3 +93,13 @@ def test_where_it_is_looked_for(tmp_path):
     (tmp_path / "home").mkdir()
     (tmp_path / "home" / ".config").symlink_to(tmp_path)
     assert config_file({"HOME": str(tmp_path / "home")}) == str(tmp_path / "home" / ".config/lapstrake/lapstrake.toml")
+
+
+def test_proxy_network(tmp_path):
+    path = tmp_path / "lapstrake.toml"
+    for text, wanted in (("", False), ("proxy-network = false", False), ("proxy-network = true\n[gc]", True)):
+        path.write_text(text)
+        assert read_settings(str(path), 1).proxy_network is wanted
+    path.write_text('\nproxy-network = "yes"')
+    with pytest.raises(ConfigFault, match="line 2: proxy-network is no boolean"):
+        read_settings(str(path), 1)

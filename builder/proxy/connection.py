@@ -1,0 +1,302 @@
+"""Connection: one connection of a step to its proxy: request after request, inside a tunnel once one is made."""
+
+from __future__ import annotations
+
+import hashlib
+import socket
+import ssl
+import time
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from http import HTTPStatus
+
+import h11
+
+from builder.errors import BuildFault
+from builder.proxy.authority import Authority
+from builder.proxy.refusal import Refusal
+from builder.proxy.requests import Request, Requests
+from builder.proxy.upstream import Answer, Upstream
+from builder.proxy.waits import Waits
+from builder.proxy.wanted import Wanted, answered, connect_origin, place, wanted
+from builder.transport.address import Origin, shown
+from builder.transport.trust import words
+
+Judge = Callable[[str, str], str]
+"""The URL that a request of a method and URL is made to instead, most often itself. A BuildFault where it is denied."""
+
+_HEAD = 64 << 10  # bytes of a request's head
+_READ = 64 << 10
+_DRAINED = 256 << 10  # bytes of a body nobody wants that are read, so that the answer arrives
+_GOODBYE = 2.0  # seconds for the other side to end TLS, too
+_TLS = 22  # the first byte of a handshake (RFC 8446, 5.1)
+
+
+class _Gone(Exception):
+    """The step closed the connection, or took too long."""
+
+
+class Connection:
+    """say: a line for the step's log. mask: a text without secrets. stream: closed here."""
+
+    def __init__(
+        self,
+        stream: socket.socket,
+        authority: Authority,
+        upstream: Upstream,
+        judge: Judge,
+        requests: Requests,
+        say: Callable[[str], None],
+        mask: Callable[[str], str],
+        waits: Waits,
+    ) -> None:
+        self._authority, self._upstream, self._judge = authority, upstream, judge
+        self._requests, self._say, self._mask, self._waits = requests, say, mask, waits
+        self._stream = stream
+        self._tunnel: Origin | None = None
+        self._method = b""
+        self._http = _server()
+
+    def serve(self) -> None:
+        """Until the connection ends; never raises for what the step or a server does."""
+        try:
+            while self._next():
+                pass
+        except (_Gone, OSError, h11.LocalProtocolError):
+            pass
+        finally:
+            self._stream.close()
+
+    def cut(self) -> None:
+        """From another thread: end it now."""
+        with suppress(OSError):
+            socket.socket.shutdown(self._stream, socket.SHUT_RDWR)  # TLS's own would forget that there was TLS
+
+    def _next(self) -> bool:
+        """Serve one request; whether there may be another one."""
+        self._method = b""
+        try:
+            request = self._head()
+            if request is None:
+                return False
+            self._method = request.method
+            if request.method == b"CONNECT":
+                return self._connect(request)
+            self._exchange(self._wanted(request))
+        except h11.RemoteProtocolError as error:
+            return self._refuse(Refusal(error.error_status_hint or 400, words(error)))
+        except Refusal as refusal:
+            return self._refuse(refusal)
+        if self._http.our_state is not h11.DONE or self._http.their_state is not h11.DONE:
+            self._finish()
+            return False
+        self._http.start_next_cycle()
+        return True
+
+    def _wanted(self, request: h11.Request) -> Wanted:
+        try:
+            return wanted(request, self._tunnel)
+        except Refusal as refusal:
+            target = request.target.decode("ascii", "replace")
+            url = f"https://{self._tunnel.name}{target}" if self._tunnel is not None else target
+            method = request.method.decode("ascii", "replace")
+            seen = Request(method=method, url=self._mask(shown(url)), status=refusal.status, incomplete="refused")
+            self._requests.end(self._requests.begin(), seen)
+            raise
+
+    # What the step sends
+
+    def _head(self) -> h11.Request | None:
+        deadline, begun = time.monotonic() + self._waits.kept, False
+        while True:
+            event = self._http.next_event()
+            if isinstance(event, h11.Request):
+                return event
+            if event is not h11.NEED_DATA:
+                return None
+            if not begun and self._http.trailing_data[0]:
+                begun, deadline = True, time.monotonic() + self._waits.head
+            data = self._receive(deadline - time.monotonic())
+            if data and not begun:
+                begun, deadline = True, time.monotonic() + self._waits.head
+            self._http.receive_data(data)
+
+    def _body(self) -> Iterator[bytes]:
+        """To be read by whoever asks the server: a client that waits to be told to go on is told so by then."""
+        if self._http.they_are_waiting_for_100_continue:
+            self._send(h11.InformationalResponse(status_code=100, headers=[]))
+        while True:
+            event = self._http.next_event()
+            if event is h11.NEED_DATA:
+                self._http.receive_data(self._receive(self._waits.idle))
+            elif isinstance(event, h11.Data):
+                yield bytes(event.data)
+            elif isinstance(event, h11.EndOfMessage):
+                return
+            else:
+                raise _Gone
+
+    def _receive(self, seconds: float) -> bytes:
+        if seconds <= 0:
+            raise _Gone
+        self._stream.settimeout(seconds)
+        return self._stream.recv(_READ)
+
+    # What the step is sent
+
+    def _send(self, event: h11.Event) -> None:
+        data = self._http.send(event)
+        if data:
+            self._stream.settimeout(self._waits.idle)
+            self._stream.sendall(data)
+
+    def _refuse(self, refusal: Refusal) -> bool:
+        """The proxy's own answer, after which the connection ends: what else came on it is not looked at."""
+        if self._http.our_state not in (h11.IDLE, h11.SEND_RESPONSE):
+            return False
+        body = f"{refusal.reason}\n".encode("utf-8", "replace")
+        headers = [("Content-Type", "text/plain; charset=utf-8"), ("Content-Length", str(len(body)))]
+        headers.append(("Connection", "close"))
+        phrase = HTTPStatus(refusal.status).phrase.encode()
+        self._send(h11.Response(status_code=refusal.status, headers=headers, reason=phrase))
+        if self._method != b"HEAD":
+            self._send(h11.Data(data=body))
+        self._send(h11.EndOfMessage())
+        self._finish()
+        return False
+
+    def _finish(self) -> None:
+        """Closing with bytes unread would reset the connection, and the answer may never be read."""
+        if isinstance(self._stream, ssl.SSLSocket):
+            self._stream.settimeout(_GOODBYE)
+            with suppress(OSError, ValueError):  # the latter where TLS has ended already
+                self._stream = self._stream.unwrap()
+        self._stream.shutdown(socket.SHUT_WR)
+        left, deadline = _DRAINED, time.monotonic() + self._waits.head
+        while left > 0 and (data := self._receive(deadline - time.monotonic())):
+            left -= len(data)
+
+    # Tunnels
+
+    def _connect(self, request: h11.Request) -> bool:
+        if self._tunnel is not None:
+            raise Refusal(400, "there is no tunnel in a tunnel")
+        to = connect_origin(request.target)
+        if not isinstance(self._http.next_event(), h11.EndOfMessage) or self._http.trailing_data[0]:
+            raise Refusal(400, "what follows CONNECT came too early")
+        context = self._authority.context(to.host)
+        self._send(h11.Response(status_code=200, headers=[], reason=b"Connection Established"))
+        self._stream.settimeout(self._waits.head)
+        first = self._stream.recv(1, socket.MSG_PEEK)
+        if not first:
+            return False
+        if first[0] != _TLS:
+            self._lost(to, "no_tls", "what it sent is no TLS, and nothing but HTTP and HTTPS passes")
+            self._finish()
+            return False
+        stream = context.wrap_socket(self._stream, server_side=True, do_handshake_on_connect=False)
+        self._stream = stream
+        try:
+            stream.do_handshake()
+        except OSError as error:
+            self._lost(to, "no_tls", f"it ended TLS: {words(error)}; does it trust the build's certificate authority?")
+            return False
+        self._tunnel, self._http = to, _server()
+        return True
+
+    def _lost(self, to: Origin, why: str, text: str) -> None:
+        place = f"{to.host}:{to.port}"
+        self._requests.end(self._requests.begin(), Request(method="CONNECT", url=place, incomplete=why))
+        self._say(f"proxy: a connection to {place}: {text}")
+
+    # Requests
+
+    def _exchange(self, asked: Wanted) -> None:
+        number = self._requests.begin()
+        method, url = asked.method.decode("ascii"), self._mask(shown(asked.url))
+        answer: Answer | None = None
+        told = _Told(asked)
+        try:
+            answer = self._ask(asked, method)
+            told.status = answer.status
+            self._pass_on(asked, answer, told)
+        except Refusal as refusal:
+            told.broken = refusal.why or "refused"
+            if answer is not None:
+                raise _Gone from refusal  # half an answer is shown as such, by the end of the connection
+            told.status = refusal.status
+            if refusal.status == 403:
+                self._say(f"proxy: {method} {url}: {self._mask(refusal.reason)}")
+            raise
+        except BaseException:
+            told.broken = "body_read_failed"
+            raise
+        finally:
+            if answer is not None:
+                answer.close()
+            self._requests.end(number, told.request(method, url))
+
+    def _ask(self, asked: Wanted, method: str) -> Answer:
+        try:
+            url = self._judge(method, asked.url)
+        except BuildFault as fault:
+            told = ": ".join(filter(None, (fault.message, fault.hint)))
+            reason = told.replace(asked.url, shown(asked.url))
+            raise Refusal(403, reason, "denied_by_policy") from None
+        to, target = asked.origin, asked.target
+        if url != asked.url:
+            to, target = place(url)
+        body = self._body() if asked.length is not None else None
+        if body is None:
+            self._http.next_event()  # which says that there is none
+        return self._upstream.ask(asked.method, to, target.encode("ascii"), asked.framed(to), body)
+
+    def _pass_on(self, asked: Wanted, answer: Answer, told: _Told) -> None:
+        if answer.status < 200:
+            raise Refusal(502, f"{asked.origin.name} switches to another protocol", "upstream_error")
+        try:
+            head = h11.Response(status_code=answer.status, headers=answered(answer.headers), reason=answer.reason)
+            self._send(head)
+        except h11.LocalProtocolError as error:
+            raise _Gone from error
+        for data in answer.chunks():
+            told.took(data)
+            self._send(h11.Data(data=data))
+        self._send(h11.EndOfMessage())
+        told.whole = True
+
+
+class _Told:
+    """What will be said of a request."""
+
+    def __init__(self, asked: Wanted) -> None:
+        self._get = asked.method == b"GET"
+        self._ranged = any(name == b"range" for name, _ in asked.headers)
+        self._hash = hashlib.sha256()
+        self.status, self.size, self.whole, self.broken = 0, 0, False, ""
+
+    def took(self, data: bytes) -> None:
+        self.size += len(data)
+        if self._get:
+            self._hash.update(data)
+
+    def request(self, method: str, url: str) -> Request:
+        why = self._why()
+        digest = f"sha256:{self._hash.hexdigest()}" if not why and 200 <= self.status < 300 else ""
+        return Request(method=method, url=url, status=self.status, size=self.size, digest=digest, incomplete=why)
+
+    def _why(self) -> str:
+        """As BuildKit's provenance has it."""
+        if self.broken:
+            return self.broken
+        if not self._get:
+            return "method_not_materializable"
+        if self._ranged or self.status == 206:
+            return "partial_response"
+        if not self.whole:
+            return "body_read_failed"
+        return "unsuccessful_response" if self.status >= 400 else ""
+
+
+def _server() -> h11.Connection:
+    return h11.Connection(h11.SERVER, max_incomplete_event_size=_HEAD)
