@@ -29,7 +29,6 @@ ALTER TABLE results ADD COLUMN what TEXT NOT NULL DEFAULT '';
 ALTER TABLE memos ADD COLUMN used REAL NOT NULL DEFAULT 0;
 """,
 )
-SCHEMA_VERSION = len(_SCHEMA)
 
 
 class Filed(NamedTuple):

@@ -19,7 +19,7 @@ T = TypeVar("T")
 def _to_wire(value: Any) -> Any:
     if isinstance(value, Digest):
         return str(value)
-    raise NotImplementedError(f"no wire form for {type(value).__name__}")
+    raise AssertionError(f"no wire form for {type(value).__name__}")
 
 
 def _from_wire(kind: type, value: Any) -> Any:
@@ -27,7 +27,7 @@ def _from_wire(kind: type, value: Any) -> Any:
         if not isinstance(value, str):
             raise ValueError("a digest is a string")
         return Digest.parse(value)
-    raise NotImplementedError(f"no wire form for {kind.__name__}")
+    raise AssertionError(f"no wire form for {kind.__name__}")
 
 
 _encoder = msgspec.json.Encoder(enc_hook=_to_wire, order="sorted")

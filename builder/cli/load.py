@@ -41,9 +41,11 @@ Examples:
     "--platform", "platforms", multiple=True, metavar="OS/ARCH[/VARIANT][,...]",
     help="Load images for these only; every image must have them.",
 )  # fmt: skip
-@click.option("-q", "--quiet", is_flag=True, help="As for Docker; no progress is shown in any case.")
+@click.option(
+    "-q", "--quiet", is_flag=True, expose_value=False, help="As for Docker; no progress is shown in any case."
+)
 @click.pass_context
-def command(ctx: click.Context, source: str, platforms: tuple[str, ...], quiet: bool) -> None:
+def command(ctx: click.Context, source: str, platforms: tuple[str, ...]) -> None:
     if not source and os.isatty(0):
         raise SourceFault("requested load from stdin, but stdin is empty", "give an archive with -i FILE")
     wanted = tuple(Platform.parse(text) for text in words(platforms))

@@ -39,11 +39,9 @@ Examples:
 @click.option(
     "--platform", "platform", metavar="OS/ARCH[/VARIANT]", help="Platform to choose (default: this machine's)."
 )
-@click.option("--disable-content-trust", is_flag=True, default=True, help="Taken, and without effect.")
+@click.option("--disable-content-trust", is_flag=True, expose_value=False, help="Taken, and without effect.")
 @click.pass_context
-def command(
-    ctx: click.Context, name: str, all_tags: bool, quiet: bool, platform: str | None, disable_content_trust: bool
-) -> None:
+def command(ctx: click.Context, name: str, all_tags: bool, quiet: bool, platform: str | None) -> None:
     from builder.cli.registries import opened_registries
     from builder.source.pulled import Pulled
 

@@ -40,11 +40,9 @@ Examples:
     "--platform", default="", metavar="OS/ARCH[/VARIANT]",
     help="Push the image of an index that is for this one, without the index.",
 )  # fmt: skip
-@click.option("--disable-content-trust", is_flag=True, default=True, help="Taken, and without effect.")
+@click.option("--disable-content-trust", is_flag=True, expose_value=False, help="Taken, and without effect.")
 @click.pass_context
-def command(
-    ctx: click.Context, name: str, all_tags: bool, quiet: bool, platform: str, disable_content_trust: bool
-) -> None:
+def command(ctx: click.Context, name: str, all_tags: bool, quiet: bool, platform: str) -> None:
     from builder.cli.registries import opened_registries
 
     chosen = Platform.parse(platform) if platform else None

@@ -70,7 +70,7 @@ _NO_MORE = _refused("the sandbox gives no command more than a build step has")
 @click.command("run", help=_HELP, context_settings={"allow_interspersed_args": False})
 @click.argument("name", metavar="IMAGE")
 @click.argument("words", metavar="[COMMAND]...", nargs=-1, type=click.UNPROCESSED)
-@click.option("--rm", is_flag=True, help="Always so: nothing is left.")
+@click.option("--rm", is_flag=True, expose_value=False, help="Always so: nothing is left.")
 @click.option("-e", "--env", "env", multiple=True, metavar="NAME[=VALUE]", help="Set an environment variable.")
 @click.option("--env-file", "env_files", multiple=True, metavar="FILE", help="Set those of a file.")
 @click.option("-v", "--volume", "volumes", multiple=True, metavar="SRC:DST[:ro]", help="Show a file or folder inside.")
@@ -92,7 +92,7 @@ _NO_MORE = _refused("the sandbox gives no command more than a build step has")
 @click.option("--name", "label", default="", metavar="NAME", help="Taken; nothing here is found by a container's name.")
 @click.option("-i", "--interactive", is_flag=True, help="Hand on standard input.")
 @click.option("-t", "--tty", "terminal", is_flag=True, help="Give the command a terminal.")
-@click.option("--init", is_flag=True, help="Always so: zombies are reaped.")
+@click.option("--init", is_flag=True, expose_value=False, help="Always so: zombies are reaped.")
 @click.option(
     "--pull", "policy", type=click.Choice(POLICIES), default="missing", show_default=True, help="Whether to pull first."
 )
@@ -113,7 +113,6 @@ def command(
     ctx: click.Context,
     name: str,
     words: tuple[str, ...],
-    rm: bool,
     env: tuple[str, ...],
     env_files: tuple[str, ...],
     volumes: tuple[str, ...],
@@ -131,7 +130,6 @@ def command(
     label: str,
     interactive: bool,
     terminal: bool,
-    init: bool,
     policy: str,
     quiet: bool,
     platform: str,

@@ -106,7 +106,7 @@ def _spec(values: dict[str, str]) -> OutputSpec:
             known = ", ".join(sorted({"type", "dest", *_KEYS[kind]}))
             raise OutputFault(f'unknown attribute "{key}" for {kind} output', f"known: {known}")
     docker_types = not truth(values, "oci-mediatypes", True)
-    _check(kind, values, docker_types)
+    _check(values, docker_types)
     tar = truth(values, "tar", True)
     if kind == "docker" and not tar:
         raise OutputFault("tar=false is not supported for docker exporter", "use type=oci,tar=false")
@@ -142,7 +142,7 @@ def _annotations(kind: str, values: dict[str, str]) -> tuple[Annotation, ...]:
     return tuple(found)
 
 
-def _check(kind: str, values: dict[str, str], docker_types: bool) -> None:
+def _check(values: dict[str, str], docker_types: bool) -> None:
     for key, reason in _REFUSED.items():
         if truth(values, key, False):
             raise OutputFault(f"{key}=true is not supported", reason)

@@ -71,8 +71,8 @@ class _Loading:
         """Store an image, or an index after what is there of it; the platforms of the images that were stored."""
         if entry.digest not in self._had:
             self._had[entry.digest] = {}
-            take = self._image if entry.media_type in MANIFESTS else self._index
-            self._had[entry.digest] = take(entry, depth)
+            is_image = entry.media_type in MANIFESTS
+            self._had[entry.digest] = self._image(entry) if is_image else self._index(entry, depth)
         return self._had[entry.digest]
 
     def _index(self, entry: Descriptor, depth: int) -> dict[Platform, None]:
@@ -86,7 +86,7 @@ class _Loading:
         self._blobs.put(raw)
         return had
 
-    def _image(self, entry: Descriptor, depth: int) -> dict[Platform, None]:
+    def _image(self, entry: Descriptor) -> dict[Platform, None]:
         """What is no image, but only stored like one, is left out."""
         manifest = read_manifest(take_document(self._files, blob_name(entry.digest), entry, DOCUMENT_LIMIT))
         if manifest.config.media_type not in CONFIGS:

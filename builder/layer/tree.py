@@ -14,11 +14,15 @@ from builder.layer.entry import Content, Entry, Kind
 _LINK_LIMIT = 255  # what BuildKit allows; the kernel stops at 40 (path_resolution(7))
 
 
-class Tree(Protocol):
+class Members(Protocol):
+    """As much of a tree as following links needs."""
+
     def lookup(self, path: bytes) -> Entry | None:
         """The member at a path whose parents are folders, not links; None where there is none. Like lstat."""
         ...
 
+
+class Tree(Members, Protocol):
     def names(self, path: bytes) -> list[bytes]:
         """The names in a folder, in byte order."""
         ...
@@ -36,7 +40,7 @@ class Tree(Protocol):
         ...
 
 
-def resolve(tree: Tree, path: bytes, *, follow_last: bool = True) -> bytes:
+def resolve(tree: Members, path: bytes, *, follow_last: bool = True) -> bytes:
     """Follow links inside the root, `..` stopping there; what does not exist is kept as written.
 
     Raises LayerFault where links go round in a circle.

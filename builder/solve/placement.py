@@ -68,16 +68,6 @@ class Placement:
                 return None
         return self._base.lookup(path)
 
-    # The rest of the Tree interface is not needed by resolve(), which only looks up.
-    def names(self, path: bytes) -> list[bytes]:
-        return self._base.names(path)
-
-    def walk(self, path: bytes) -> Iterator[Entry]:
-        return self._base.walk(path)
-
-    def content(self, path: bytes) -> Content:
-        return self._base.content(path)
-
     def make_parents(self, path: bytes) -> None:
         """See that every folder above path is in the layer: as the base has it, else new."""
         parent = path.rpartition(b"/")[0]

@@ -18,23 +18,14 @@ _TAR_MAGIC_AT = 257
 _BLOCK = 512
 
 
-class _Members:
-    """As much of a Tree as following links needs: the last member of each name."""
+class _Last:
+    """The last member of each name."""
 
     def __init__(self, entries: dict[bytes, Entry]) -> None:
         self._entries = entries
 
     def lookup(self, path: bytes) -> Entry | None:
         return self._entries.get(path)
-
-    def names(self, path: bytes) -> list[bytes]:
-        return []
-
-    def walk(self, path: bytes) -> Iterator[Entry]:
-        return iter(())
-
-    def content(self, path: bytes) -> Content:
-        raise NotImplementedError
 
 
 def read_member(blobs: BlobStore, digest: Digest, name: str, limit: int, limits: Limits) -> bytes | None:
@@ -45,7 +36,7 @@ def read_member(blobs: BlobStore, digest: Digest, name: str, limit: int, limits:
     entries: dict[bytes, Entry] = {}
     for entry, _ in _items(blobs, digest, limits):
         entries[_clean(entry.path)] = entry
-    path = resolve(_Members(entries), os.fsencode(name))
+    path = resolve(_Last(entries), os.fsencode(name))
     found = entries.get(path)
     if found is not None and found.kind is Kind.HARDLINK:
         path = _clean(found.link)

@@ -45,7 +45,7 @@ class Pulled:
         """Store an image's documents; returns what its name stands for, and the image for the platform."""
         try:
             found = self._registries.locate(reference, platform)
-            return found.top.descriptor, self._keep(reference, found, platform)
+            return found.top.descriptor, self._keep(reference, found)
         except ImageFault as error:
             named = error.message if str(reference) in error.message else f"{reference}: {error.message}"
             raise ImageFault(named, error.hint) from error
@@ -95,7 +95,7 @@ class Pulled:
     def has(self, layer: Layer) -> bool:
         return self._blobs.has(layer.blob.digest, layer.blob.size)
 
-    def _keep(self, reference: Reference, found: Located, platform: Platform) -> Image:
+    def _keep(self, reference: Reference, found: Located) -> Image:
         """The manifest is written last: its presence says that its config is there."""
         raw, descriptor = found.manifest.raw, found.manifest.descriptor
         manifest = read_manifest(raw)

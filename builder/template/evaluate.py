@@ -172,7 +172,7 @@ class _Run:
 
     def _field(self, value: Any, name: str, operand: Operand, given: list[Any]) -> Any:
         if isinstance(value, Record) and name in value.methods:
-            return self._call(f"method {name}", name, Signature(value.methods[name], ("string",)), given, operand)
+            return self._call(name, Signature(value.methods[name], ("string",)), given, operand)
         if isinstance(value, Record) and name not in value and not value.lenient:
             raise self._fault(operand, f"can't evaluate field {name} in type {value.kind}")
         if isinstance(value, dict):
@@ -193,7 +193,7 @@ class _Run:
         if function.name in ("and", "or"):
             return self._choose(dot, function, rest, final, variables)
         given = [*(self._operand(dot, one, variables) for one in rest), *([] if final is _ABSENT else [final])]
-        return self._call(function.name, function.name, self._functions[function.name], given, function)
+        return self._call(function.name, self._functions[function.name], given, function)
 
     def _choose(
         self, dot: Any, function: Function, rest: tuple[Operand, ...], final: Any, variables: list[tuple[str, Any]]
@@ -208,7 +208,7 @@ class _Run:
                 return value
         return value if final is _ABSENT else final
 
-    def _call(self, shown: str, name: str, signature: Signature, given: list[Any], at: Operand) -> Any:
+    def _call(self, name: str, signature: Signature, given: list[Any], at: Operand) -> Any:
         wants, count = len(signature.takes), len(given)
         if count < wants or (count > wants and not signature.rest):
             least = "at least " if signature.rest else ""

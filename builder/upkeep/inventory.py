@@ -81,7 +81,7 @@ class Inventory:
         if place == "blobs":
             return kept_blobs(store, owners, blocks)
         if place == "snapshots":
-            return kept_trees(store, owners, self._registry, blocks, measured)
+            return kept_trees(owners, self._registry, blocks, measured)
         if place == "caches":
             return kept_caches(store, blocks, measured)
         if place == "git":

@@ -20,7 +20,7 @@ _OWN = {STUB: ("mount points that images lack", False), ".probe": ("what the ker
 SETTLED = 1  # the stamp of what never changes
 
 
-def kept_trees(store: Store, owners: Owners, registry: Registry, blocks: Blocks, measured: Measured) -> Iterator[Usage]:
+def kept_trees(owners: Owners, registry: Registry, blocks: Blocks, measured: Measured) -> Iterator[Usage]:
     """Unpacked layers; and what running commands write just now."""
     rows = {one.id: one for one in registry.registered()}
     for name in sorted(os.listdir(registry.folder)):

@@ -110,7 +110,7 @@ class _Words:
                 self._take()
                 return "".join(out)
             if ch == "$":
-                text = self._dollar(escapes)
+                text = self._dollar()
                 for part in text:
                     self._add(part)
             elif ch in "'\"":
@@ -163,7 +163,7 @@ class _Words:
         out, self.quoted = [], True
         while ch := self._peek():
             if ch == "$":
-                out.append(self._dollar(escapes))
+                out.append(self._dollar())
                 continue
             self._take()
             if ch == '"':
@@ -181,7 +181,7 @@ class _Words:
         self._at += len(name)
         return name
 
-    def _dollar(self, escapes: bool) -> str:
+    def _dollar(self) -> str:
         self._take()
         if self._peek() != "{":
             return "$" + self._name()

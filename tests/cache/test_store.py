@@ -7,7 +7,7 @@ import pytest
 
 from cache.digest import Digest
 from cache.errors import CacheFault, StoreTooNew
-from cache.index import SCHEMA_VERSION, USED_WITHIN, Index
+from cache.index import USED_WITHIN, Index
 from cache.store import Store
 
 KEY = Digest.of(b"key")
@@ -43,7 +43,8 @@ def test_newer_store_is_refused(tmp_path):
     path = str(tmp_path / "index.db")
     Index(path).close()
     db = sqlite3.connect(path)
-    db.execute(f"PRAGMA user_version = {SCHEMA_VERSION + 1}")
+    (version,) = db.execute("PRAGMA user_version").fetchone()
+    db.execute(f"PRAGMA user_version = {version + 1}")
     db.close()
     with pytest.raises(StoreTooNew, match="newer lapstrake"):
         Index(path)
