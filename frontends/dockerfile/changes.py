@@ -38,7 +38,7 @@ def changed(changes: tuple[str, ...], platform: Platform) -> RuntimeConfig:
         return RuntimeConfig()
     if not any(change.strip() for change in changes):
         raise LowerFault("file with no instructions", "give one, such as CMD /bin/sh")
-    dockerfile = parse(Source("--change", "\n".join(changes).encode("utf-8", "surrogateescape")))
+    dockerfile = parse(Source("--change", "\n".join(changes).encode("utf-8", "surrogateescape")), whole=False)
     shared = Shared(
         source=dockerfile.source,
         options=LowerOptions(platform=platform, build_platform=platform),

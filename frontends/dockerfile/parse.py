@@ -46,11 +46,12 @@ class Dockerfile(msgspec.Struct, frozen=True):
     tree: Tree
 
 
-def parse(source: Source, memo: Memo | None = None, syntax: str = "") -> Dockerfile:
+def parse(source: Source, memo: Memo | None = None, syntax: str = "", *, whole: bool = True) -> Dockerfile:
     """Parse a Dockerfile. Raises ParseFault with the place, worded as BuildKit does.
 
     As there, the number of the line is in the words only where an instruction is wrong, not where the text is.
-    syntax: a frontend image that stands in for what the text asks for (BUILDKIT_SYNTAX).
+    syntax: a frontend image that stands in for what the text asks for (BUILDKIT_SYNTAX). whole: False for
+    instructions alone, which need no FROM.
     """
     memo = Forgetful() if memo is None else memo
     key = Digest.of(b"dockerfile\0%d\0%d\0" % (PARSE_VERSION, bool(syntax)) + source.data)
@@ -61,12 +62,12 @@ def parse(source: Source, memo: Memo | None = None, syntax: str = "") -> Dockerf
     known = record.recall(memo.get(key), Tree)
     if known is not None:
         return Dockerfile(source, known)
-    tree = _parse(source, own_syntax=not syntax)
+    tree = _parse(source, own_syntax=not syntax, whole=whole)
     memo.put(key, record.encode(tree))
     return Dockerfile(source, tree)
 
 
-def _parse(source: Source, *, own_syntax: bool) -> Tree:
+def _parse(source: Source, *, own_syntax: bool, whole: bool) -> Tree:
     from frontends.dockerfile.directives import check_directive, refuse_other_syntax
     from frontends.dockerfile.syntax import instruction
 
@@ -83,11 +84,13 @@ def _parse(source: Source, *, own_syntax: bool) -> Tree:
         try:
             found.append(instruction(statement))
         except ParseFault as error:
-            check_begin(found, source)  # what is wrong further up is told first
+            if whole:
+                check_begin(found, source)  # what is wrong further up is told first
             message = f"dockerfile parse error on line {statement.lines.first}: {error.message}"
             raise ParseFault(message, error.hint, source=source, lines=statement.lines) from None
         except FrontendFault as error:
-            check_begin(found, source)
+            if whole:
+                check_begin(found, source)
             raise error.at(source, statement.lines) from None
     blanks = tuple(Lines(line.blank, line.blank) for line in lines if line.blank)
     return Tree(tuple(found), check_directive(source.data), blanks)
