@@ -14,14 +14,13 @@ import time
 from collections.abc import Callable
 from functools import partial
 from importlib.util import find_spec
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any
 
 from builder.errors import MissingLibrary, NotVerified, SignatureFault
+from builder.policy.signatures.guard import guarded
 
 if TYPE_CHECKING:
     from pysequoia import Cert, Sig
-
-T = TypeVar("T")
 
 BEGIN = b"-----BEGIN PGP SIGNATURE-----"
 LIMIT = 512 << 10  # bytes of a file of keys, or of a signature
@@ -33,7 +32,7 @@ def signatures(data: bytes) -> list[Sig]:
     """The signatures of a file, armored or binary: at least one. Raises SignatureFault, MissingLibrary."""
     _require()
     _bounded(data, "an OpenPGP signature")
-    found = _read(partial(_signatures, data), "the OpenPGP signature cannot be read")
+    found = guarded(partial(_signatures, data), "the OpenPGP signature cannot be read")
     if not found:
         raise SignatureFault("no OpenPGP signature: the file holds none")
     return found
@@ -42,7 +41,7 @@ def signatures(data: bytes) -> list[Sig]:
 def described(data: bytes) -> tuple[int, str]:
     """The version of the first signature, and its issuer's key ID: 16 hexadecimal digits, "" where it does not say."""
     first = signatures(data)[0]
-    return _read(lambda: (first.version, first.issuer_key_id or ""), "the OpenPGP signature cannot be read")
+    return guarded(lambda: (first.version, first.issuer_key_id or ""), "the OpenPGP signature cannot be read")
 
 
 def certificates(data: bytes) -> list[Cert]:
@@ -51,7 +50,7 @@ def certificates(data: bytes) -> list[Cert]:
     from pysequoia import Cert
 
     _bounded(data, "a file of OpenPGP keys")
-    found = _read(lambda: Cert.split_bytes(data), "the OpenPGP keys cannot be read")
+    found: list[Cert] = guarded(lambda: Cert.split_bytes(data), "the OpenPGP keys cannot be read")
     if not found:
         raise SignatureFault("no OpenPGP key: the file holds none")
     return found
@@ -89,7 +88,7 @@ def _signatures(data: bytes) -> list[Sig]:
 
     packets = list(PacketPile.from_bytes(data))
     if len(packets) > _SIGNATURES or any(packet.tag != Tag.Signature for packet in packets):
-        raise SignatureFault("it is not detached, or is one of too many")
+        raise SignatureFault("the OpenPGP signature is not detached, or is one of too many")
     return [Sig.from_bytes(bytes(packet)) for packet in packets]
 
 
@@ -102,16 +101,16 @@ def _verify(
     refused = NotVerified(f"{what} was not made by one of the keys", "give the key that signed, or what was signed")
     for one in found:
         try:
-            reason = _read(partial(_weakness, one, now(), text=text), what)
+            reason = guarded(partial(_weakness, one, now(), text=text), what)
             if reason:
                 refused = NotVerified(f"{what} is refused: {reason}")
                 continue
-            checked = _read(partial(verify, store=partial(_always, known), signature=one, **data), what)
+            checked = guarded(partial(verify, store=partial(_always, known), signature=one, **data), what)
         except SignatureFault:
             continue
         signers = {str(made.certificate) for made in checked.valid_sigs}
         makers = [key for key in known if key.fingerprint in signers]
-        if any(_read(partial(getattr, key, "is_revoked"), what) for key in makers):
+        if any(guarded(partial(getattr, key, "is_revoked"), what) for key in makers):
             refused = NotVerified(f"{what} is refused: its key {makers[0].fingerprint} is revoked")
         elif makers:
             return
@@ -139,24 +138,6 @@ def _weakness(signature: Sig, now: float, *, text: bool) -> str:
     if signature.created is None or signature.created.timestamp() > now + _AHEAD:
         return "it says no time, or one in the future"
     return ""
-
-
-def _read(call: Callable[[], T], what: str) -> T:
-    """What a call of the library gives. Its errors are ours, a panic of its Rust code too: the input is hostile."""
-    try:
-        return call()
-    except Exception as error:
-        raise SignatureFault(f"{what}: {_line(error)}") from None
-    except BaseException as error:
-        if type(error).__name__ != "PanicException":
-            raise
-        raise SignatureFault(f"{what}: {_line(error)}") from None
-
-
-def _line(error: BaseException) -> str:
-    """The first line of an error, without a backtrace and control characters."""
-    first = next(iter(str(error).splitlines()), type(error).__name__)
-    return "".join(ch if ch.isprintable() else "?" for ch in first[:200])
 
 
 def _bounded(data: bytes, what: str) -> None:
