@@ -282,4 +282,5 @@ def test_load_of_what_has_only_repositories(tmp_path):
     (shown,) = json.loads(run_in(root, "inspect", "old:1")[1])
     assert shown["Config"]["Cmd"] == ["/hello"]
     assert len(shown["RootFS"]["Layers"]) == 2
-    assert len(run_in(root, "history", "-q", "old:1")[1].splitlines()) == 2
+    told = run_in(root, "history", "--no-trunc", "--format", "{{.CreatedBy}}|{{.Comment}}", "old:1")[1]
+    assert told == "|\n/bin/sh -c ADD|\n"

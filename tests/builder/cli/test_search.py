@@ -170,6 +170,12 @@ def test_control_characters_are_made_visible(ask):
     assert "\x1b" not in out and "\x07" not in out and "\t" not in out
 
 
+def test_null_is_the_empty_value(ask):
+    fields = ("name", "description", "star_count", "is_official")
+    body = json.dumps({"results": [dict.fromkeys(fields)]}).encode()
+    assert ask(Index(body), "--format", "<{{.Name}}|{{.Description}}|{{.StarCount}}>", "x") == (0, "<||0>\n", "")
+
+
 def test_an_empty_answer(ask):
     assert ask(Index(b"{}"), "x") == (0, "NAME      DESCRIPTION   STARS     OFFICIAL\n", "")
     assert ask(Index(b"{}"), "--format", "{{.Name}}", "x") == (0, "", "")

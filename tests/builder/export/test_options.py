@@ -24,6 +24,7 @@ from builder.export.options import OutputSpec, parse_output, with_shorthands
             OutputSpec(kind="oci", dest="d", docker_types=True, rewrite=True, epoch=7),
         ),
         ("type=image", OutputSpec(kind="image")),
+        ("type=image,oci-artifact=true", OutputSpec(kind="image")),
         ("type=cacheonly", OutputSpec(kind="cacheonly")),
         ('type=docker,"dest=a,b.tar"', OutputSpec(kind="docker", dest="a,b.tar")),
         ('type=image,"name=a:1,b:2"', OutputSpec(kind="image", names=("a:1", "b:2"))),
