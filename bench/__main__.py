@@ -13,7 +13,7 @@ from pathlib import Path
 
 from bench.builders import NAMES, ON_REQUEST, Builder, builder
 from bench.measure import BenchError, Sample, measure, walk
-from bench.report import WALK, as_json, as_text
+from bench.report import RULES, WALK, as_json, as_text
 from bench.workloads import BASE, WORKLOADS, Workload
 from tests.e2e.dockerregistry import docker_registry
 
@@ -84,7 +84,8 @@ def _run(
             context.mkdir()
             workload.make(context)
             if workload.walked:
-                samples.setdefault(WALK, []).append(walk(context, folder / "log"))
+                for part, sample in zip((WALK, RULES), walk(context, folder / "log"), strict=True):
+                    samples.setdefault(part, []).append(sample)
             archive = folder / "out.tar" if workload.tarball else None
             try:
                 sample = _once(workload, each, context, archive, folder / "shared")

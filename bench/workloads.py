@@ -18,7 +18,7 @@ class Workload(NamedTuple):
     mark: the most that lapstrake may take of buildah's time, or None where none is set.
     share: where a cache is kept that another machine, which has nothing, takes its steps from: "folder" or "registry".
     imports: what is measured is that machine's build; else the one that fills the cache.
-    walked: a plain walk of the context is measured too.
+    walked: a plain walk of the context and its ignore rules are measured too.
     """
 
     title: str

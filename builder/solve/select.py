@@ -14,7 +14,8 @@ from builder.graph.operation import Selection
 from builder.layer.entry import Entry, Kind
 from builder.layer.tree import Tree, resolve
 from builder.solve.parents import PIVOT, is_pattern, with_parents
-from builder.source.ignore import Ignore, match_wildcard
+from builder.source.ignore import Ignore
+from builder.source.pattern import match_wildcard
 from cache.digest import Digest
 
 SELECTION_VERSION = b"lapstrake-selection-1\n"  # decides keys: a change of the form below needs a new number

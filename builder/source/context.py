@@ -12,6 +12,7 @@ import stat as _stat
 import threading
 from collections import OrderedDict
 from collections.abc import Iterator
+from operator import itemgetter
 
 from msgspec.structs import replace
 
@@ -145,16 +146,19 @@ class LocalContext(SourceTree):
         try:
             with self._lock:
                 folder = self._folder(path)
+                hides = None if self._ignore is None else self._ignore.inside(os.fsdecode(path))
+                found: list[tuple[bytes, os.stat_result, bool]] = []
                 with os.scandir(folder) as scan:
-                    found = [(os.fsencode(item.name), item.stat(follow_symlinks=False)) for item in scan]
-                found.sort(key=_name)
-                for name, status in found:
-                    member = prefix + name
-                    hidden = self._hidden(member)
-                    if hidden and not (_stat.S_ISDIR(status.st_mode) and self._reaches_below(member)):
-                        continue
-                    entry = self._entry(member, name, folder, status)
-                    if entry is not None:
+                    for item in scan:
+                        hidden = hides is not None and hides(item.name)
+                        name = os.fsencode(item.name)
+                        # Of what is hidden no more is asked than its kind, which the listing of the folder has told.
+                        if not hidden or (item.is_dir(follow_symlinks=False) and self._reaches_below(prefix + name)):
+                            found.append((name, item.stat(follow_symlinks=False), hidden))
+                found.sort(key=itemgetter(0))
+                for name, status, hidden in found:
+                    entry = self._entry(prefix + name, name, folder, status)
+                    if entry is not None and (entry.kind is Kind.DIR or not hidden):
                         members.append((entry, hidden))
         except OSError as error:
             raise self._unreadable(path, error) from error
@@ -258,10 +262,6 @@ class _FileContent:
                 yield data
         finally:
             os.close(fd)
-
-
-def _name(found: tuple[bytes, os.stat_result]) -> bytes:
-    return found[0]
 
 
 def _read_xattrs(path: bytes) -> Xattrs:

@@ -1,96 +1,180 @@
-"""Ignore: which paths of a folder a `.dockerignore` hides, and Go's filepath.Match that its patterns are made of.
+"""Ignore: which paths of a folder a `.dockerignore` hides.
 
-Rules: moby/patternmatcher (MatchesUsingParentResults) and Go's path/filepath (Clean, Match). Paths are `/`-separated,
+Rules: moby/patternmatcher (MatchesUsingParentResults) over the patterns of pattern.py. Paths are `/`-separated,
 relative, without a leading or trailing slash; bytes that are not UTF-8 are surrogate escapes.
 """
 
 from __future__ import annotations
 
 import functools
-import posixpath
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 
 import msgspec
 
 from builder.errors import SourceFault
+from builder.source.pattern import BARE, DEEP, SLASH, clean, compiled, piece, split, tokenize, translate, variants
 
 # Go's unicode.IsSpace, which is not Python's str.isspace.
 _SPACE = "\t\n\v\f\r \x85\xa0\u1680\u2028\u2029\u202f\u205f\u3000" + "".join(map(chr, range(0x2000, 0x200B)))
-_STAR, _DEEP, _BARE, _SLASH = "*", "**/", "**", "/"
-_NO_SLASH = "(?!/)"
-_MOST_VARIANTS = 64
+_MOST_FORMS = 64  # sets of names' patterns that are compiled for a group; beyond, whole paths are matched
+
+Form = Callable[[str], object]
+"""Whether a name in one certain folder matches some patterns: true or not."""
+
+Judge = Callable[[str], bool]
+"""Whether a name in one certain folder is hidden."""
 
 
-class _WithSlash(str):
-    """A token: a character class that holds a slash too, as `[^a]` does in an ignore file."""
+class _Pattern:
+    """One pattern: in which folders a name may match it, and its matcher of names as text."""
 
-    __slots__ = ()
+    __slots__ = ("_matches", "split", "whole")
+
+    def __init__(self, pattern: str) -> None:
+        tokens = tokenize(pattern)
+        self.whole = translate(tokens)
+        self.split = split(tokens)
+        self._matches: re.Pattern[str] | None = None
+
+    def asked(self, folder: str, depth: int) -> bool:
+        """Whether names in the folder (its path with a slash, "" for the root) can match; the split is at hand."""
+        assert self.split is not None
+        if self.split.folder is None:
+            return True
+        if self.split.depth not in (None, depth):
+            return False
+        if self._matches is None:
+            self._matches = compiled(self.split.folder)
+        return self._matches.match(folder) is not None
 
 
-class Verdict(msgspec.Struct, frozen=True):
-    """What the patterns say of one path. marks: which groups of patterns matched it or a parent; for its children."""
-
-    excluded: bool
-    marks: tuple[bool, ...]
-
-
-class _Group(msgspec.Struct, frozen=True):
+class _Group:
     """Neighbouring patterns of one sign: order does not matter inside."""
 
-    exception: bool
-    matches: re.Pattern[str]
+    def __init__(self, exception: bool, patterns: list[str]) -> None:
+        self.exception = exception
+        self._patterns = [_Pattern(text) for text in patterns]
+        self._whole: re.Pattern[str] | None = None
+        self._forms: dict[tuple[str, ...], Form] = {}
+
+    def matches(self, path: str) -> bool:
+        """Whether a pattern matches the path itself; those above it are not looked at."""
+        if self._whole is None:
+            self._whole = compiled("|".join(pattern.whole for pattern in self._patterns))
+        return self._whole.match(path) is not None
+
+    def form(self, folder: str) -> Form | None:
+        """What tells of the names in a folder (its path with a slash) whether they match; None if none can."""
+        depth, names = folder.count("/"), []
+        for pattern in self._patterns:
+            if pattern.split is None:
+                return lambda name: self.matches(folder + name)
+            if pattern.asked(folder, depth):
+                names.append(pattern.split.name)
+        if not names:
+            return None
+        form = self._forms.get(key := tuple(names))
+        if form is None:
+            if len(self._forms) == _MOST_FORMS:
+                return lambda name: self.matches(folder + name)
+            form = self._forms[key] = compiled("|".join(names)).match
+        return form
+
+
+class _Inside(msgspec.Struct, frozen=True):
+    """What is known of a folder. marks: which groups matched it or one above it, and so all that is in it.
+
+    forms: what the other groups match names with, None for those that match none. hides: the verdict of both.
+    """
+
+    marks: tuple[bool, ...]
+    forms: tuple[Form | None, ...]
+    hides: Judge
 
 
 class Ignore:
-    """A compiled list of patterns. Walkers pass a directory's verdict to its children; `excluded` does it for them."""
+    """A compiled list of patterns. What it says of folders is remembered."""
 
     def __init__(self, patterns: Iterable[str]) -> None:
         """Raises SourceFault on a pattern that Go's filepath.Match calls malformed."""
         signed = [_signed(text) for text in patterns if text.strip(_SPACE)]
         self._groups = tuple(_groups(signed))
-        named = [_tokens(pattern) for exception, pattern in signed if exception]
-        self._exceptions = tuple(tuple(_steps(variant)) for tokens in named for variant in _variants(tokens))
+        self._named = [pattern for exception, pattern in signed if exception]
         self._everything = any(not exception and p in ("*", "**", "**/*") for exception, p in signed)
-        self.root = Verdict(False, (False,) * len(self._groups))
-        self._folders: dict[str, Verdict] = {"": self.root}
+        self._folders = {"": self._enter("", (False,) * len(self._groups))}
 
     @property
     def exceptions(self) -> bool:
         """Whether any pattern begins with `!`."""
-        return bool(self._exceptions)
+        return bool(self._named)
 
     def hides(self, path: str) -> bool:
         """Whether path ("" for the root) is hidden whatever is below it: the lint rule CopyIgnoredFile's question."""
-        return not self._exceptions and (self.excluded(path) if path else self._everything)
-
-    def verdict(self, path: str, parent: Verdict) -> Verdict:
-        """Judge a path, given its parent directory's verdict (`root` for entries of the root)."""
-        excluded = False
-        marks = []
-        for group, mark in zip(self._groups, parent.marks, strict=True):
-            # A pattern that could not change the verdict is not tried, and leaves no mark for the children.
-            if not mark and group.exception == excluded:
-                mark = group.matches.match(path) is not None
-            if mark:
-                excluded = not group.exception
-            marks.append(mark)
-        return Verdict(excluded, tuple(marks))
+        return not self._named and (self.excluded(path) if path else self._everything)
 
     def excluded(self, path: str) -> bool:
-        """Whether path is hidden; the verdicts of its parents are remembered. A leading slash means nothing."""
-        path = path.lstrip("/")
-        return self.verdict(path, self._folder(posixpath.dirname(path))).excluded
+        """Whether path is hidden. A leading slash means nothing."""
+        folder, _, name = path.lstrip("/").rpartition("/")
+        return self.inside(folder)(name)
 
-    def _folder(self, path: str) -> Verdict:
-        unknown = []
-        while path not in self._folders:
-            unknown.append(path)
-            path = posixpath.dirname(path)
-        known = self._folders[path]
-        for folder in reversed(unknown):
-            known = self._folders[folder] = self.verdict(folder, known)
-        return known
+    def inside(self, folder: str) -> Judge:
+        """Says of the names in a folder ("" for the root) which are hidden."""
+        known = self._folders.get(folder)
+        if known is None:
+            unknown, above = [], folder
+            while above not in self._folders:
+                unknown.append(above)
+                above = above.rpartition("/")[0]
+            known = self._folders[above]
+            for path in reversed(unknown):
+                marks = tuple(self._marks(path.rpartition("/")[2], known))
+                known = self._folders[path] = self._enter(path + "/", marks)
+        return known.hides
+
+    def _enter(self, folder: str, marks: tuple[bool, ...]) -> _Inside:
+        forms = tuple(None if mark else group.form(folder) for group, mark in zip(self._groups, marks, strict=True))
+        return _Inside(marks, forms, self._judge(marks, forms))
+
+    def _judge(self, marks: tuple[bool, ...], forms: tuple[Form | None, ...]) -> Judge:
+        """The last group that matches decides, so they are asked from behind, down to one that is marked."""
+        asked: list[tuple[Form, bool]] = []
+        rest = False
+        for group, mark, form in reversed(list(zip(self._groups, marks, forms, strict=True))):
+            if mark:
+                rest = not group.exception
+                break
+            if form is not None:
+                asked.append((form, not group.exception))
+        while asked and asked[-1][1] is rest:
+            asked.pop()
+        if not asked:
+            return lambda name: rest
+        if len(asked) == 1:
+            [(only, hidden)] = asked
+            return lambda name: hidden if only(name) else rest
+
+        def judge(name: str) -> bool:
+            for form, hidden in asked:
+                if form(name):
+                    return hidden
+            return rest
+
+        return judge
+
+    def _marks(self, name: str, above: _Inside) -> Iterator[bool]:
+        excluded = False
+        for group, mark, form in zip(self._groups, above.marks, above.forms, strict=True):
+            # A pattern that could not change the verdict is not tried, and leaves no mark for the children.
+            if not mark and group.exception == excluded and form is not None:
+                mark = bool(form(name))
+            if mark:
+                excluded = not group.exception
+            yield mark
+
+    @functools.cached_property
+    def _exceptions(self) -> list[_Steps]:
+        return [tuple(_steps(variant)) for pattern in self._named for variant in variants(tokenize(pattern))]
 
     def descend(self, path: str) -> bool:
         """Whether an excluded directory must still be walked, since a `!` pattern can name something below it."""
@@ -137,25 +221,14 @@ def deciding(text: bytes, path: str) -> Rule | None:
     groups = [next(_groups([_signed(rule.pattern)])) for rule in rules]
     marks = [False] * len(rules)
     parts, decides = path.strip("/").split("/"), None
-    for depth in range(1, len(parts) + 1):  # as Ignore.verdict does, from the outermost folder on
+    for depth in range(1, len(parts) + 1):  # as Ignore.inside does, from the outermost folder on
         hidden, decides = False, None
         for index, group in enumerate(groups):
             if not marks[index] and group.exception == hidden:
-                marks[index] = group.matches.match("/".join(parts[:depth])) is not None
+                marks[index] = group.matches("/".join(parts[:depth]))
             if marks[index]:
                 hidden, decides = not group.exception, rules[index]
     return decides
-
-
-def match_wildcard(pattern: str, name: str) -> bool:
-    """Go's filepath.Match: `*` and `?` stop at `/`, `[a-z]`, `[^a]`, `\\` escapes. Raises SourceFault if malformed."""
-    return _wildcard(pattern).match(name) is not None
-
-
-def clean(path: str) -> str:
-    """Go's path.Clean: the shortest equal name, `.` for nothing."""
-    cleaned = posixpath.normpath(path)
-    return cleaned[1:] if cleaned.startswith("//") else cleaned
 
 
 def _signed(text: str) -> tuple[bool, str]:
@@ -169,154 +242,31 @@ def _groups(signed: list[tuple[bool, str]]) -> Iterator[_Group]:
     start = 0
     for end in range(1, len(signed) + 1):
         if end == len(signed) or signed[end][0] != signed[start][0]:
-            choices = "|".join(_translate(_tokens(pattern)) for _, pattern in signed[start:end])
-            yield _Group(signed[start][0], re.compile(f"(?s:{choices})\\Z"))
+            yield _Group(signed[start][0], [pattern for _, pattern in signed[start:end]])
             start = end
 
 
-@functools.lru_cache(maxsize=1024)
-def _wildcard(pattern: str) -> re.Pattern[str]:
-    return re.compile(f"(?s:{_piece(_tokens(pattern, deep=False))})\\Z")
+_Steps = tuple[re.Pattern[str] | None, ...]
 
 
 def _steps(tokens: list[str]) -> Iterator[re.Pattern[str] | None]:
     """One matcher for each segment of the pattern, None for one with `**` in it."""
     segment: list[str] = []
-    for token in [*tokens, _SLASH]:
-        if token in (_DEEP, _BARE):
+    for token in [*tokens, SLASH]:
+        if token in (DEEP, BARE):
             yield None
             return
-        if token == _SLASH:
-            yield re.compile(f"(?s:{_piece(segment)})\\Z")
+        if token == SLASH:
+            yield compiled(piece(segment))
             segment = []
         else:
             segment.append(token)
 
 
-def _reaches(steps: tuple[re.Pattern[str] | None, ...], segments: list[str]) -> bool:
+def _reaches(steps: _Steps, segments: list[str]) -> bool:
     for step, segment in zip(steps, segments, strict=False):
         if step is None:
             return True
         if not step.match(segment):
             return False
     return len(steps) > len(segments)
-
-
-def _tokens(pattern: str, deep: bool = True) -> list[str]:
-    """The pattern as `*`, `**` (with the slash after it), `/` and regular expressions of one character each."""
-    tokens: list[str] = []
-    at = 0
-    while at < len(pattern):
-        ch = pattern[at]
-        at += 1
-        if ch == "*" and deep and pattern.startswith("*", at):
-            slash = pattern.startswith("/", at + 1)
-            at += 2 if slash else 1
-            tokens.append(_DEEP if slash else _BARE)
-        elif ch == "*":
-            if tokens[-1:] != [_STAR]:
-                tokens.append(_STAR)
-        elif ch == "?":
-            tokens.append("[^/]")
-        elif ch == "[":
-            token, at = _character_class(pattern, at)
-            slash = deep and re.match(token.removeprefix(_NO_SLASH), "/") is not None
-            tokens.append(_WithSlash(token) if slash else token)
-        elif ch == "\\":
-            if at == len(pattern):
-                raise _malformed(pattern)
-            tokens.append(f"(?:{re.escape(pattern[at])})")  # not the bare character: see _translate
-            at += 1
-        else:
-            tokens.append(_SLASH if ch == "/" else re.escape(ch))
-    return tokens
-
-
-def _character_class(pattern: str, at: int) -> tuple[str, int]:
-    negated = pattern.startswith("^", at)
-    at += negated
-    start, ranges = at, ""
-    while at == start or not pattern.startswith("]", at):
-        low, at = _class_member(pattern, at)
-        high = low
-        if pattern.startswith("-", at):
-            high, at = _class_member(pattern, at + 1)
-        if low <= high:
-            ranges += f"{re.escape(low)}-{re.escape(high)}"
-    if not ranges:
-        return (f"{_NO_SLASH}(?s:.)" if negated else "(?!)"), at + 1
-    return f"{_NO_SLASH}[{'^' if negated else ''}{ranges}]", at + 1
-
-
-def _class_member(pattern: str, at: int) -> tuple[str, int]:
-    if at >= len(pattern) or pattern[at] in "-]":
-        raise _malformed(pattern)
-    if pattern[at] == "\\":
-        at += 1
-    if at >= len(pattern) - 1:  # a class never ends with its last member
-        raise _malformed(pattern)
-    return pattern[at], at + 1
-
-
-def _malformed(pattern: str) -> SourceFault:
-    return SourceFault(f"syntax error in pattern: {pattern!r}", "see `*`, `?`, `[a-z]` and `\\` in Go's filepath.Match")
-
-
-# A pattern is hostile input and Python's matcher backtracks, so every wildcard but the last of its kind is put in an
-# atomic group: taking the earliest match of what follows a wildcard never loses a match, and keeps the time linear.
-
-
-def _translate(tokens: list[str]) -> str:
-    if tokens[:1] == [_BARE] and all(len(token.removeprefix("\\")) == 1 and token != _STAR for token in tokens[1:]):
-        # `**.log`: moby/patternmatcher compares the end of the path as text, but not with an escape in it: `**\.log`
-        return ".*" + _piece(tokens[1:])
-    return "|".join(map(_expression, _variants(tokens)))
-
-
-def _variants(tokens: list[str]) -> list[list[str]]:
-    """The tokens with and without a slash for each class that matches one; of many classes, for the first few."""
-    found: list[list[str]] = [[]]
-    for token in tokens:
-        if isinstance(token, _WithSlash) and len(found) < _MOST_VARIANTS:
-            found = [[*start, choice] for start in found for choice in (token, _SLASH)]
-        else:
-            for start in found:
-                start.append(token)
-    return found
-
-
-def _expression(tokens: list[str]) -> str:
-    pieces: list[list[str]] = [[]]
-    for token in tokens:
-        if token in (_DEEP, _BARE):
-            pieces.append([])
-        else:
-            pieces[-1].append(token)
-    if len(pieces) == 1:
-        return _piece(tokens)
-    expression = _piece(pieces[0])
-    for piece in filter(None, pieces[1:-1]):
-        body = f"(?:[^/]*/)*?{_piece(piece)}"
-        expression += f"(?>{body})" if piece[-1] == _SLASH else f"(?:{body})"
-    return expression + (f"(?:.*/)?{_piece(pieces[-1])}" if pieces[-1] else ".*")
-
-
-def _piece(tokens: list[str]) -> str:
-    segments: list[str] = []
-    current: list[list[str]] = [[]]
-    for token in [*tokens, _SLASH]:
-        if token == _SLASH:
-            segments.append(_segment(current))
-            current = [[]]
-        elif token == _STAR:
-            current.append([])
-        else:
-            current[-1].append(token)
-    return "/".join(segments)
-
-
-def _segment(runs: list[list[str]]) -> str:
-    texts = ["".join(run) for run in runs]
-    if len(texts) == 1:
-        return texts[0]
-    return texts[0] + "".join(f"(?>[^/]*?{text})" for text in texts[1:-1]) + f"[^/]*{texts[-1]}"

@@ -5,7 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 
 from builder.errors import SourceFault
-from builder.source.ignore import Ignore, clean, read_patterns
+from builder.source.ignore import Ignore, read_patterns
+from builder.source.pattern import clean
 from cache import record
 from frontends.dockerfile.grammar import grammar
 from frontends.dockerfile.instructions import Tree

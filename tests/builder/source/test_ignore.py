@@ -9,7 +9,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from builder.errors import SourceFault
-from builder.source.ignore import Ignore, clean, match_wildcard, read_patterns
+from builder.source.ignore import Ignore, read_patterns
+from builder.source.pattern import clean, match_wildcard
 from tests.builder.source.bruteforce import hidden
 
 HERE = Path(__file__).parent
@@ -240,14 +241,26 @@ def test_hides_is_only_sure_without_exceptions() -> None:
     assert not Ignore(["a"]).hides("")
 
 
-def test_a_walker_that_passes_verdicts_agrees_with_excluded() -> None:
-    ignore = Ignore(["*", "!a/b", "**/*.c", "!a/b/keep.c"])
-    for path in ("a/b/x.c", "a/b/keep.c", "a/b/y", "z/y"):
-        verdict, at = ignore.root, ""
-        for segment in path.split("/"):
-            at = f"{at}/{segment}".lstrip("/")
-            verdict = ignore.verdict(at, verdict)
-        assert verdict.excluded is ignore.excluded(path)
+@settings(max_examples=500, deadline=None)
+@given(_PATTERNS, st.lists(st.text("ab/", min_size=1, max_size=8), min_size=2, max_size=12))
+def test_what_was_asked_before_changes_no_verdict(texts: list[str], paths: list[str]) -> None:
+    patterns = [pattern for pattern in read_patterns("\n".join(texts).encode()) if pattern not in ("!", "!/")]
+    ignore = Ignore(patterns)
+    for path in filter(None, (clean(path).strip("/") for path in paths)):
+        folder, _, name = path.rpartition("/")
+        assert ignore.inside(folder)(name) is ignore.excluded(path) is hidden(patterns, path)
+
+
+def test_folders_that_each_have_rules_of_their_own() -> None:
+    """More than are compiled one by one."""
+    ignore = Ignore([f"d{i}/{i}*" for i in range(200)] + ["!d*/*9"] + [f"d{i}/*/x" for i in range(200)])
+    for i in range(200):
+        judge = ignore.inside(f"d{i}")
+        assert [name for name in ("0", f"{i}", f"{i}a", f"{i}9", "a", "9") if judge(name)] == [
+            name for name in ("0", f"{i}", f"{i}a", f"{i}9", "a", "9") if name.startswith(f"{i}") and name[-1] != "9"
+        ]
+        assert ignore.inside(f"d{i}/y")("x")
+        assert not ignore.inside(f"d{i}/y/y")("x")
 
 
 def test_very_deep_path() -> None:
