@@ -224,6 +224,7 @@ class Reading:
             archive=self._definition.archive,
             allow=request.allow,
             ulimits=request.ulimits,
+            shm_size=request.shm_size,
             no_cache_filter=request.no_cache_filter,
         )
 

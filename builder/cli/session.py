@@ -35,7 +35,6 @@ from builder.layer.codec import Codec, codec
 from builder.layer.entry import Item
 from builder.oci.config import DEFAULT_EPOCH
 from builder.oci.descriptor import Descriptor
-from builder.sandbox.spec import DEFAULT_SHM_SIZE
 from builder.solve.assemble import make_image
 from builder.solve.local import LocalExecutor
 from builder.solve.lookup import Lookup
@@ -218,7 +217,6 @@ class Session:
             mtime=DEFAULT_EPOCH,
             secrets=reader(request.secrets, os.environ),
             agents=self._agents.socket,
-            shm_size=request.shm_size or DEFAULT_SHM_SIZE,
             limits=request.limits,
             warn=self.report.warn,
             devices=self._devices.given,

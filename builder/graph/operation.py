@@ -101,7 +101,8 @@ class Exec(msgspec.Struct, frozen=True, tag="exec", kw_only=True):
 
     env: `NAME=value`, image ENV and ARGs in scope. network: default, none or host. security: sandbox or insecure.
     hosts: names (not addresses) given by --add-host. files: heredocs that begin with `#!`, seen by the command as
-    read-only files of mode 0755 under /dev/pipes, which is never in the layer.
+    read-only files of mode 0755 under /dev/pipes, which is never in the layer. shm_size: bytes of /dev/shm, 0 for the
+    usual.
     """
 
     argv: tuple[str, ...]
@@ -115,6 +116,7 @@ class Exec(msgspec.Struct, frozen=True, tag="exec", kw_only=True):
     mounts: tuple[Mount, ...] = ()
     files: tuple[InlineFile, ...] = ()
     ulimits: tuple[Ulimit, ...] = ()
+    shm_size: int = 0
     devices: tuple[Device, ...] = ()
     rooted: bool = True  # False: inputs[0] is not a root, the stage is FROM scratch
 

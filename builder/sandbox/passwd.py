@@ -22,11 +22,11 @@ class User:
 def find_user(text: str, passwd: str = "/etc/passwd", group: str = "/etc/group") -> User:  # noqa: S107
     """USER's text to ids: a name or number, with or without `:group`; "" is root. Raises UnknownUser.
 
-    The group is always among the groups.
+    The group is always among the groups. `root:group` needs no passwd file, nor does the group root need its own one.
     Without one: the passwd line's gid and all groups that list the name; a number without a line has gid 0.
     """
     name, _, group_text = text.partition(":")
-    name = name or "0"
+    name = "0" if not name or (name == "root" and group_text) else name
     number = _number(name)
     uid, gid, home, login = number if number is not None else -1, 0, "/", ""
     for fields in _lines(passwd, 6):
@@ -44,7 +44,7 @@ def find_user(text: str, passwd: str = "/etc/passwd", group: str = "/etc/group")
 
 
 def _group(text: str, path: str) -> int:
-    number = _number(text)
+    number = 0 if text == "root" else _number(text)
     for fields in _lines(path, 3):
         gid = _number(fields[2])
         if gid is not None and (fields[0] == text or gid == number):

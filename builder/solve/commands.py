@@ -10,7 +10,7 @@ from builder.errors import Canceled, StepFault
 from builder.graph.event import Event, Log
 from builder.graph.operation import Exec
 from builder.layer.tree import Tree
-from builder.sandbox.spec import Cgroup, Limits, OverlayRoot, PlainRoot, SandboxSpec
+from builder.sandbox.spec import DEFAULT_SHM_SIZE, Cgroup, Limits, OverlayRoot, PlainRoot, SandboxSpec
 from builder.sandbox.stepcgroup import StepCgroup
 from builder.solve.cachemounts import CacheMounts
 from builder.solve.executor import Task
@@ -120,7 +120,7 @@ class Commands:
             hosts=hosts,
             resolv_conf=given.resolv_conf,
             mounts=(*mounts.mounts, *devices.nodes, *devices.mounts),
-            shm_size=given.shm_size,
+            shm_size=operation.shm_size or DEFAULT_SHM_SIZE,
             ulimits=tuple((limit.name, limit.soft, limit.hard) for limit in operation.ulimits),
             cgroups=cgroups,
             insecure=operation.security == "insecure",

@@ -29,7 +29,7 @@ class Known(NamedTuple):
     result: Result
 
 
-_SELECTION_NAME = 2  # what was kept under names without a number may be of trees that were not whole
+_SELECTION_NAME = 3  # what was kept under lower ones may lack what is there now
 
 
 class Lookup:

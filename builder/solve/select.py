@@ -52,8 +52,7 @@ def select(tree: Tree, selection: Selection, exclude: tuple[str, ...]) -> list[S
     paths = [path] if matches is None else [found for found in matches if not _dangling(tree, found)]
     if pivot:
         return [_select_with_parents(tree, path, pattern, ignore) for path in paths]
-    chosen = [_select_one(tree, path, ignore, selection.unpack) for path in paths]
-    return [one for one in chosen if one is not None]
+    return [_select_one(tree, path, ignore, selection.unpack) for path in paths]
 
 
 def _select_with_parents(tree: Tree, path: bytes, pattern: str, ignore: Ignore | None) -> Selected:
@@ -73,15 +72,14 @@ def _not_found(path: bytes) -> SourceFault:
     )
 
 
-def _select_one(tree: Tree, path: bytes, ignore: Ignore | None, unpack: bool) -> Selected | None:
+def _select_one(tree: Tree, path: bytes, ignore: Ignore | None, unpack: bool) -> Selected:
+    """ignore: for what a folder holds: --exclude never takes away what is a source itself (BuildKit: fsutil's copy)."""
     real = resolve(tree, path)
     entry = tree.lookup(real)
     name = path.rpartition(b"/")[2]
     if entry is None:
         raise _not_found(path)
     if entry.kind is not Kind.DIR:
-        if ignore is not None and ignore.excluded(os.fsdecode(name)):
-            return None
         return Selected(real, name, False, (entry,), unpack)
     members = tree.walk(real)
     if ignore is not None:

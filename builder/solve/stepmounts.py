@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import posixpath
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 
@@ -75,6 +76,7 @@ class StepMounts:
         for file in operation.files:
             data = file.data.encode("utf-8", "surrogateescape")
             self.mounts.append(FileMount(f"{PIPES}/{file.name}", data, mode=_SCRIPT_MODE, executable=True))
+        self.mounts.sort(key=lambda mount: posixpath.normpath(mount.target).count("/"))  # none hides one within it
 
     def _bind(self, task: Task, mount: Mount, found: Iterator[tuple[Tree, list[Selected]]]) -> SandboxMount:
         if mount.input is None:
@@ -120,6 +122,8 @@ class StepMounts:
             self.mounts.append(FileMount(mount.target, value, mount.mode, mount.uid, mount.gid))
 
     def _ssh(self, mount: Mount, operation: Exec) -> None:
+        if not any(pair.startswith("SSH_AUTH_SOCK=") for pair in (*self.env, *operation.env)):
+            self.env.append(f"SSH_AUTH_SOCK={mount.target}")  # the first one's, also without an agent (llb's ExecOp)
         agent = self._agents(mount.id)
         if agent is None:
             if mount.required:
@@ -128,8 +132,6 @@ class StepMounts:
         forward = SshForward(agent, self._scratch, mount.mode, mount.uid, mount.gid)
         self._stack.callback(forward.close)
         self.mounts.append(BindMount(forward.path, mount.target, readonly=False))
-        if not any(pair.startswith("SSH_AUTH_SOCK=") for pair in (*self.env, *operation.env)):
-            self.env.append(f"SSH_AUTH_SOCK={mount.target}")
 
 
 _FILE = b"file"

@@ -9,7 +9,7 @@ import msgspec
 
 from builder.graph.operation import Device
 from builder.layer.limits import Limits as UnpackLimits
-from builder.sandbox.spec import DEFAULT_SHM_SIZE, Given, Limits
+from builder.sandbox.spec import Given, Limits
 from cache.digest import Digest
 
 if TYPE_CHECKING:
@@ -50,10 +50,10 @@ class Recording(Protocol):
 class Surroundings(msgspec.Struct, frozen=True, kw_only=True):
     """proxy: `NAME=value` of the predefined proxy arguments. addresses: of the names of --add-host. resolv_conf: text
     of /etc/resolv.conf. mtime: seconds, of every file that the builder itself makes or takes from a client folder.
-    secrets: values of --secret. agents: sockets of --ssh. shm_size: bytes of /dev/shm. limits: --resource and
-    --cgroup-parent. warn: of limits that cannot be kept, and of owners. devices: what those of RUN --device add to a
-    step. unpack: limits of each archive that ADD extracts. restore: as for CacheMounts. recording: of --proxy-network,
-    None where steps have the network as it is.
+    secrets: values of --secret. agents: sockets of --ssh. limits: --resource and --cgroup-parent. warn: of limits that
+    cannot be kept, and of owners. devices: what those of RUN --device add to a step. unpack: limits of each archive
+    that ADD extracts. restore: as for CacheMounts. recording: of --proxy-network, None where steps have the network as
+    it is.
     """
 
     proxy: tuple[str, ...] = ()
@@ -62,7 +62,6 @@ class Surroundings(msgspec.Struct, frozen=True, kw_only=True):
     mtime: int = 0
     secrets: Secrets = _nothing
     agents: Agents = _nothing
-    shm_size: int = DEFAULT_SHM_SIZE
     limits: Limits = Limits()
     warn: Callable[[str], None] = _nothing
     devices: Callable[[tuple[Device, ...]], Given] = _no_devices

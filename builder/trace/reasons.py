@@ -28,6 +28,7 @@ _OPTIONS = {
     "security": "--security",
     "hosts": "--add-host",
     "ulimits": "--ulimit",
+    "shm_size": "--shm-size",
     "mounts": "--mount",
     "devices": "--device",
     "hostname": "BUILDKIT_SANDBOX_HOSTNAME",

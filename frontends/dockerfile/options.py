@@ -23,6 +23,7 @@ class LowerOptions(msgspec.Struct, frozen=True, kw_only=True):
     or host. hosts: names of --add-host. contexts: --build-context by name, "local", "remote" or "image"; a name may end
     in `::PLATFORM`. several: steps are named with their platform. sources: what remote ones are, by name; "context" if
     the build context is one. archive: that one is a tar archive. allow: --allow. ulimits: of every RUN.
+    shm_size: bytes of its /dev/shm, 0 for the usual.
     no_cache_filter: names of stages whose steps are to run in any case.
     """
 
@@ -40,6 +41,7 @@ class LowerOptions(msgspec.Struct, frozen=True, kw_only=True):
     archive: bool = False
     allow: frozenset[str] = frozenset()
     ulimits: tuple[Ulimit, ...] = ()
+    shm_size: int = 0
     no_cache_filter: tuple[str, ...] = ()
 
     @property

@@ -52,6 +52,7 @@ def fold_run(fold: Fold, run: Run) -> None:
         mounts=mounts,
         files=files,
         ulimits=options.ulimits,
+        shm_size=options.shm_size,
         devices=tuple(device(text) for text in run.devices),
         rooted=fold.vertex is not None,
     )
@@ -107,11 +108,11 @@ def _with_places(specs: Iterable[MountSpec]) -> Iterable[tuple[int, MountSpec]]:
 def _mount(fold: Fold, run: Run, placed: tuple[int, MountSpec], inputs: list[Digest]) -> Mount:
     number, spec = placed
     if spec.kind == "secret":
-        secret = _secret(spec)
+        secret = _secret(fold, spec)
         fold.gathered.secrets.setdefault(secret.id, Needed(secret.id, spec.required, run.lines))
         return secret
     if spec.kind == "ssh":
-        target = spec.target or f"/run/buildkit/ssh_agent.{number}"
+        target = paths.join(fold.workdir, spec.target or f"/run/buildkit/ssh_agent.{number}")
         mode = _SSH_MODE if spec.mode is None else spec.mode
         name = spec.id or "default"
         fold.gathered.agents.setdefault(name, Needed(name, spec.required, run.lines))
@@ -174,11 +175,14 @@ def _input(fold: Fold, run: Run, spec: MountSpec, inputs: list[Digest]) -> int |
     return inputs.index(tree) + (fold.vertex is not None)
 
 
-def _secret(spec: MountSpec) -> Mount:
+def _secret(fold: Fold, spec: MountSpec) -> Mount:
     name = spec.source or spec.id or posixpath.basename(spec.target)
+    if spec.env == "":
+        raise LowerFault(f"secret {name}: env names no variable", "write env=NAME")
     target = spec.target
     if spec.env is None and not target:
         target = f"/run/secrets/{posixpath.basename(name)}"
+    target = paths.join(fold.workdir, target) if target else ""
     return Mount(
         kind="secret",
         target=target,

@@ -27,6 +27,12 @@ def test_a_named_group_is_the_only_one(tmp_path: Path, text: str, ids: tuple[int
     assert (user.uid, user.gid, user.groups) == ids
 
 
+def test_root_with_a_group_needs_no_files(tmp_path: Path) -> None:
+    for text, gid in (("root:root", 0), ("root:5", 5)):
+        user = find_user(text, str(tmp_path / "none"), str(tmp_path / "none"))
+        assert (user.uid, user.gid) == (0, gid)
+
+
 @pytest.mark.parametrize("text", ["none", "web:none"])
 def test_who_is_not_there_is_refused(tmp_path: Path, text: str) -> None:
     passwd, group = tmp_path / "passwd", tmp_path / "group"

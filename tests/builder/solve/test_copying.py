@@ -164,8 +164,11 @@ def test_existing_top_folder_keeps_its_metadata_nested_takes_the_sources():
 
 @pytest.mark.parametrize(
     ("chown", "want"),
-    [("5", (5, 5)), ("5:6", (5, 6)), ("app", (1000, 1001)), ("app:staff", (1000, 50))],
-)
+    [
+        ("5", (5, 5)), ("5:6", (5, 6)), ("app", (1000, 1001)), ("app:staff", (1000, 50)), ("app:", (1000, 0)),
+        ("5:", (5, 0)), (":50", (0, 50)), ("root:root", (0, 0)), ("app:root", (1000, 0)),
+    ],
+)  # fmt: skip
 def test_chown(chown, want):
     layer = copy(["a.txt"], "/new/x", chown=chown)
     assert layer["new/x"][2:4] == want
@@ -184,6 +187,11 @@ def test_a_name_that_nobody_knows_is_0_and_told(chown, want, said):
     told = []
     assert copy(["a.txt"], "/new/x", chown=chown, warn=told.append)["new/x"][2:4] == want
     assert told == [f"--chown={chown}: {said}"]
+
+
+def test_root_is_known_without_a_passwd_file():
+    assert copy(["a.txt"], "/x", base={}, chown="root:root")["x"][2:4] == (0, 0)
+    assert copy(["a.txt"], "/x", base={}, chown="root")["x"][2:4] == (0, 0)
 
 
 def test_chmod_on_files_and_folders_not_links():
@@ -233,7 +241,14 @@ def test_whiteout_names_are_refused():
 def test_exclude():
     assert names(copy(["dir"], "/d", exclude=("sub",))) == ["d", "d/link", "d/one"]
     assert names(copy(["dir"], "/d", exclude=("**/two", "link"))) == ["d", "d/one", "d/sub"]
-    assert names(copy(["*.txt"], "/d/", exclude=("a.txt",))) == ["d", "d/b.txt"]
+    assert names(copy(["*.txt", "dir"], "/d/", exclude=("*.txt", "one"))) == [
+        "d",
+        "d/a.txt",
+        "d/b.txt",
+        "d/link",
+        "d/sub",
+        "d/sub/two",
+    ]
     assert names(copy(["dir"], "/d", exclude=("*", "!sub/two"))) == ["d", "d/sub", "d/sub/two"]
 
 
