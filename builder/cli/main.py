@@ -28,6 +28,7 @@ _COMMANDS = {
     "logout": "builder.cli.logout",
     "manifest": "builder.cli.manifest",
     "pin": "builder.cli.pin",
+    "policy": "builder.cli.policy",
     "prune": "builder.cli.prune",
     "pull": "builder.cli.pull",
     "push": "builder.cli.push",
@@ -55,6 +56,7 @@ _SUMMARIES = {
     "logout": "Log out from a registry.",
     "manifest": "Show manifests and indexes.",
     "pin": "Write the digests of base images into a Dockerfile.",
+    "policy": "Commands for policies in Rego.",
     "prune": "Remove the build cache and images without a name.",
     "pull": "Pull an image from a registry.",
     "push": "Push an image to a registry.",
@@ -66,7 +68,7 @@ _SUMMARIES = {
     "tag": "Give an image another name.",
 }
 _GROUPS = {
-    "Builds": ("build", "explain", "context", "pin"),
+    "Builds": ("build", "explain", "context", "pin", "policy"),
     "Images": ("images", "run", "inspect", "history", "tag", "rmi", "save", "load", "import", "image"),
     "Registries": ("pull", "push", "search", "manifest", "login", "logout"),
     "The store": ("du", "prune", "cache", "system", "doctor"),

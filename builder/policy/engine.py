@@ -81,7 +81,7 @@ class Engine:
                 raise Canceled("canceled") from None
             raise PolicyFault(
                 f"the policy could not be evaluated: the evaluator ended ({_ending(status)})",
-                "a rule that calls itself, or that makes or prints too much, ends so",
+                "a rule that calls itself, one that makes or prints too much, and some uses of `with` end so",
             ) from None
         answer: dict[str, Any] = json.loads(raw)
         return answer

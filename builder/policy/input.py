@@ -13,7 +13,7 @@ import msgspec
 class Env(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
     """Of the build. args: of --build-arg. filename: of the Dockerfile. depth: of a material of a material, from 0."""
 
-    depth: int
+    depth: int | None = None
     args: dict[str, str] = {}
     labels: dict[str, str] = {}
     filename: str = ""

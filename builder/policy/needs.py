@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+from builder.policy.input import Input
 from builder.policy.module import Module
 from builder.policy.tokens import Token
 
@@ -36,6 +37,28 @@ _CALLS = {
     "verify_git_signature": OBJECTS,
 }
 _WHOLE = ("json.", "yaml.", "object.", "sprintf", "count", "walk")  # functions that look at all there is in a value
+
+
+def field_need(field: str) -> str:
+    """What is to be found out for a field, `image.labels`; "" for one that is known anyway, or that there is not."""
+    kind, _, name = field.partition(".")
+    return _FIELDS.get(kind, {}).get(name.partition(".")[0].partition("[")[0], "")
+
+
+def unresolved(found: Input, resolved: frozenset[str]) -> tuple[str, ...]:
+    """Fields, `image.labels`, that are not known yet. resolved: what has been found out."""
+    kind = next((kind for kind in _FIELDS if getattr(found, kind) is not None), "")
+    known = set(resolved)
+    if found.image is not None and (found.image.is_canonical or CONFIG in resolved):
+        known.add(DIGEST)
+    if found.git is not None and (found.git.is_commit_ref or OBJECTS in resolved):
+        known.add(REF)
+    named = found.git is not None and bool(found.git.ref)
+    return tuple(
+        f"{kind}.{name}"
+        for name, need in _FIELDS.get(kind, {}).items()
+        if need not in known and name != "createdTime" and not (named and name in ("ref", "branch", "tagName"))
+    )
 
 
 def needs(modules: Iterable[Module]) -> frozenset[str]:

@@ -10,6 +10,7 @@ from typing import Any
 import msgspec
 
 from builder.errors import PolicyFault
+from builder.graph.gitref import redacted
 from builder.policy.engine import Engine, Outcome
 from builder.policy.files import PolicyFiles
 from builder.policy.functions import Functions
@@ -46,7 +47,7 @@ class RegoPolicy:
         self._log(INFO, f"checking policy for source {subject.shown}")
         found = subject.input(self.policy.needs)
         given: dict[str, Any] = plain(msgspec.structs.replace(found, env=self._env))
-        self._log(DEBUG, f"policy input: {json.dumps(given, indent=2)}")
+        self._log(DEBUG, f"policy input: {json.dumps(_without_passwords(given), indent=2)}")
         outcome, pins = self.evaluate(given, QUERY)
         decision = _decision(outcome)
         self._log(DEBUG, f"policy response: {json.dumps(outcome.value)}")
@@ -58,7 +59,7 @@ class RegoPolicy:
     def caps(self) -> frozenset[str]:
         """What the build is to have. Raises PolicyFault."""
         given = plain(Input(env=msgspec.structs.replace(self._env, caps_request=True)))
-        self._log(DEBUG, f"policy input: {json.dumps(given, indent=2)}")
+        self._log(DEBUG, f"policy input: {json.dumps(_without_passwords(given), indent=2)}")
         outcome, _ = self.evaluate(given, QUERY)
         return _decision(outcome).caps
 
@@ -88,6 +89,14 @@ class RegoPolicy:
 def plain(value: Input) -> dict[str, Any]:
     made: dict[str, Any] = msgspec.to_builtins(value)
     return made
+
+
+def _without_passwords(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {name: _without_passwords(part) for name, part in value.items()}
+    if isinstance(value, list):
+        return [_without_passwords(part) for part in value]
+    return redacted(value) if isinstance(value, str) else value
 
 
 def _call(key: str) -> tuple[str, list[Any]]:

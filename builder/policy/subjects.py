@@ -11,6 +11,7 @@ from typing import Protocol
 import msgspec
 
 from builder.errors import PolicyFault
+from builder.graph.gitref import redacted
 from builder.graph.operation import GitSource, HttpSource
 from builder.oci.platform import Platform
 from builder.oci.reference import Reference
@@ -95,11 +96,11 @@ class HttpSubject(msgspec.Struct, frozen=True):
 
     @property
     def identifier(self) -> str:
-        return self.source.url
+        return redacted(self.source.url)
 
     @property
     def shown(self) -> str:
-        return self.source.url
+        return self.identifier
 
     def input(self, needs: frozenset[str]) -> Input:
         parts = urllib.parse.urlsplit(self.source.url)

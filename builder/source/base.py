@@ -89,11 +89,11 @@ class BaseImages:
 
     def _allowed(self, name: str, platform: Platform) -> Image:
         if self._rules is not None:
-            name = self._rules.image(name, platform, lambda name: self._facts(name, platform))
+            name = self._rules.image(name, platform, lambda name: self.facts(name, platform))
         return self._found(name, platform)[0]
 
-    def _facts(self, name: str, platform: Platform) -> ImageFacts:
-        """What a policy may look at before it decides."""
+    def facts(self, name: str, platform: Platform) -> ImageFacts:
+        """What a policy may look at before it decides. No rule is asked."""
         from builder.policy.facts import ImageFacts
 
         image, top = self._found(name, platform)
