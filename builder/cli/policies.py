@@ -102,6 +102,7 @@ def _put(
     debug: bool,
 ) -> None:
     from builder.cli.policylog import PolicyLog
+    from builder.cli.policytrust import trust_of
     from builder.policy.input import Env
     from builder.policy.loaded import loaded
     from builder.policy.log import DEBUG, INFO
@@ -122,12 +123,12 @@ def _put(
         target=request.target,
     )
     log = PolicyLog([name for _, texts in read for name, _ in texts], report)
-    policies, proxied = [], False
+    policies, proxied, trust = [], False, trust_of(os.environ)
     mark = f"lapstrake_{os.urandom(8).hex()}"
     with log.talking():
         for group, texts in read:
             told = log.at(group.level if group.level is not None else DEBUG if debug else INFO)
-            policy = RegoPolicy(loaded(texts, files, mark), env, engine, files, told)
+            policy = RegoPolicy(loaded(texts, files, mark), env, engine, files, told, trust)
             policies.append((policy, told))
             proxied = "exec.proxy" in policy.caps() or proxied
         if proxied:

@@ -27,6 +27,9 @@ class _NothingFetched:
     def checksum(self, source: HttpSource) -> str:
         return ""
 
+    def content(self, source: HttpSource) -> str:
+        raise SourceFault("the file is not there before the policy decides")
+
     def facts(self, source: GitSource, objects: bool) -> GitFacts:
         raise SourceFault("a RUN step requests no repository")
 

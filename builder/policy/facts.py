@@ -40,5 +40,8 @@ class RemoteLook(Protocol):
     def checksum(self, source: HttpSource) -> str:
         """`sha256:<hex>` of the file."""
 
+    def content(self, source: HttpSource) -> str:
+        """Where the file is, as long as the build lasts."""
+
     def facts(self, source: GitSource, objects: bool) -> GitFacts:
         """objects: whether those are wanted."""

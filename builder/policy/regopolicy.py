@@ -5,7 +5,8 @@ from __future__ import annotations
 import base64
 import binascii
 import json
-from typing import Any
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 
@@ -19,6 +20,9 @@ from builder.policy.loaded import Loaded
 from builder.policy.log import DEBUG, INFO, Log
 from builder.policy.subjects import Subject
 from cache.digest import Digest
+
+if TYPE_CHECKING:
+    from builder.policy.signatures.trustroot import TrustRoot
 
 _ROUNDS = 10  # of one evaluation: an answer may lead to another call
 _MOST_CALLS = 200
@@ -36,9 +40,18 @@ class Decision(msgspec.Struct, frozen=True):
 
 
 class RegoPolicy:
-    """env: of the build."""
+    """env: of the build. trust: whom signatures of Sigstore are checked by; None for the root that comes with it."""
 
-    def __init__(self, policy: Loaded, env: Env, engine: Engine, files: PolicyFiles, log: Log) -> None:
+    def __init__(
+        self,
+        policy: Loaded,
+        env: Env,
+        engine: Engine,
+        files: PolicyFiles,
+        log: Log,
+        trust: Callable[[], TrustRoot] | None = None,
+    ) -> None:
+        self._trust = trust or _own_trust
         self.policy = policy
         self._env, self._engine, self._files, self._log = env, engine, files, log
 
@@ -48,7 +61,7 @@ class RegoPolicy:
         found = subject.input(self.policy.needs)
         given: dict[str, Any] = plain(msgspec.structs.replace(found, env=self._env))
         self._log(DEBUG, f"policy input: {json.dumps(_without_passwords(given), indent=2)}")
-        outcome, pins = self.evaluate(given, QUERY)
+        outcome, pins = self.evaluate(given, QUERY, subject)
         decision = _decision(outcome)
         self._log(DEBUG, f"policy response: {json.dumps(outcome.value)}")
         if len(pins) > 1:
@@ -63,14 +76,19 @@ class RegoPolicy:
         outcome, _ = self.evaluate(given, QUERY)
         return _decision(outcome).caps
 
-    def evaluate(self, given: dict[str, Any], query: str) -> tuple[Outcome, frozenset[Digest]]:
-        """The value of a query, its calls answered, and what pin_image() was called with. Raises PolicyFault."""
+    def evaluate(
+        self, given: dict[str, Any], query: str, subject: Subject | None = None
+    ) -> tuple[Outcome, frozenset[Digest]]:
+        """The value of a query, its calls answered, and what pin_image() was called with. Raises PolicyFault.
+
+        subject: what signatures are looked for of.
+        """
         policy, answers = self.policy, dict[str, list[Any]]()
         for _ in range(_ROUNDS):
             outcome = self._engine.ask(policy.modules, policy.texts, {policy.mark: answers}, given, query)
             lines = outcome.printed.splitlines()
             calls = dict.fromkeys(line.split(" ", 1)[1] for line in lines if line.startswith(f"{policy.mark} "))
-            functions = Functions(given, self._files, self._log)
+            functions = Functions(given, self._files, self._log, subject, self._trust)
             called = {key: functions.answer(*_call(key)) for key in calls if key not in answers}
             if not called:
                 for key in calls:
@@ -84,6 +102,12 @@ class RegoPolicy:
             if len(answers) > _MOST_CALLS:
                 raise PolicyFault(f"failed to evaluate policy: it makes more than {_MOST_CALLS} calls")
         raise PolicyFault("maximum attempts reached for resolving policy metadata")
+
+
+def _own_trust() -> TrustRoot:
+    from builder.policy.signatures.trustroot import TrustRoot
+
+    return TrustRoot()
 
 
 def plain(value: Input) -> dict[str, Any]:

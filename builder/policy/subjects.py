@@ -132,7 +132,13 @@ class GitSubject(msgspec.Struct, frozen=True):
         exact = git.is_commit_ref or not needs & {REF, OBJECTS}
         if OBJECTS in needs or not exact:
             git = _with_facts(git, self.look.facts(source, OBJECTS in needs))
+        if OBJECTS in needs:
+            git = _with_objects(git, self.facts())
         return Input(git=msgspec.structs.replace(git, is_sha256=len(git.checksum) == 64))
+
+    def facts(self) -> GitFacts:
+        """With the bytes of the commit, and of a tag that leads to it."""
+        return self.look.facts(self.source, True)
 
 
 def _named(source: GitSource) -> Git:
@@ -167,6 +173,14 @@ def _with_facts(git: Git, facts: GitFacts) -> Git:
         commit_checksum=facts.commit,
         is_annotated_tag=facts.checksum != facts.commit,
     )
+
+
+def _with_objects(git: Git, facts: GitFacts) -> Git:
+    from builder.policy.signatures.gitinput import shown
+
+    commit = shown(facts.commit_object, facts.commit, "commit")
+    tag = shown(facts.tag_object, facts.checksum, "tag") if facts.tag_object else None
+    return msgspec.structs.replace(git, commit=commit, tag=tag)
 
 
 class _Config(msgspec.Struct, frozen=True):

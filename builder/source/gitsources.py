@@ -78,6 +78,7 @@ class GitSources:
         self._lock = threading.Lock()
         self._locks: dict[GitSource, threading.Lock] = {}
         self._resolved: dict[GitSource, Resolved] = {}
+        self._facts: dict[tuple[GitSource, bool], GitFacts] = {}
         self._trees: dict[GitSource, GitFiles] = {}
         self._checkouts: list[_Checkout] = []
 
@@ -106,12 +107,25 @@ class GitSources:
         return int(text.strip() or b"0")
 
     def facts(self, source: GitSource, objects: bool) -> GitFacts:
-        """What a policy may look at. objects: also the bytes of the commit, and of a tag that leads to it."""
+        """What a policy may look at. objects: also the bytes of the commit, and of a tag that leads to it.
+
+        The same for all of a build, as what it uses is. SourceFault where the ref is not what its checksum says.
+        """
+        with self._lock:
+            known = self._facts.get((source, objects))
+        if known is None:
+            known = self._look(source, objects)
+            with self._lock:
+                self._facts[source, objects] = known
+        return known
+
+    def _look(self, source: GitSource, objects: bool) -> GitFacts:
         from builder.policy.facts import GitFacts
 
         at, repository = self._at(source), self._repository(source)
         if not at.name and not COMMIT.match(source.ref):
             at = repository.resolve(source.ref)
+            repository.check(at, at.commit, source.checksum)
         if not objects:
             return GitFacts(at.name, at.object, at.commit)
         commit = repository.fetch(at)

@@ -164,6 +164,10 @@ class Downloads:
         """A file of the archive, None if it is not there."""
         return read_member(self._store.blobs, self.get(source).digest, name, limit, self._unpack)
 
+    def path(self, source: HttpSource) -> str:
+        """Where the file is in the store, held until the command ends."""
+        return self._store.blobs.path(self.get(source).digest)
+
     def get(self, source: HttpSource) -> Fetched:
         """The file, in the store. Each URL is asked once a build. SourceFault for a wrong status or checksum."""
         with self._lock:

@@ -91,6 +91,10 @@ class Remotes:
         """`sha256:<hex>` of a file. No rule is asked."""
         return str(self.downloads.get(source).digest)
 
+    def content(self, source: HttpSource) -> str:
+        """The path of a file. No rule is asked."""
+        return self.downloads.path(source)
+
     def facts(self, source: GitSource, objects: bool) -> GitFacts:
         """What a commit is called. No rule is asked. objects: its own bytes, and those of its tag, too."""
         return self.git.facts(source, objects)

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import re
 from datetime import UTC, datetime, timedelta, timezone
+from typing import Any
 
 import msgspec
 
+from builder.errors import SignatureFault
 from builder.policy.signatures.gitobject import GitObject
 from builder.policy.signatures.gitsignature import PGPSignature, SSHSignature, described
 
@@ -44,6 +46,15 @@ class Tag(msgspec.Struct, frozen=True, omit_defaults=True):
     message: str = ""
     pgp_signature: PGPSignature | None = msgspec.field(default=None, name="pgpSignature")
     ssh_signature: SSHSignature | None = msgspec.field(default=None, name="sshSignature")
+
+
+def shown(raw: bytes, name: str, kind: str) -> Any:
+    """A commit or tag as plain values of JSON. name: its sha1 or sha256, which is checked. Raises SignatureFault."""
+    git = GitObject.parse(raw)
+    git.check(name)
+    if git.kind != kind:
+        raise SignatureFault(f"{name} is a {git.kind}, no {kind}")
+    return msgspec.json.decode(msgspec.json.encode(tag_input(git) if kind == "tag" else commit_input(git)))
 
 
 def commit_input(git: GitObject) -> Commit:
