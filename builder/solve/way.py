@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import socket
+import threading
 from collections.abc import Callable
 from typing import NamedTuple
 
@@ -20,16 +21,23 @@ class Way(NamedTuple):
 
 
 class StepOutput:
-    """What goes to a step's log: bytes of the command, and lines of ours, which begin on a line of their own."""
+    """What goes to a step's log: bytes of the command, and lines of ours, which begin on a line of their own.
+
+    Safe for many threads.
+    """
 
     def __init__(self, emit: Callable[[bytes], None]) -> None:
         self._emit = emit
+        self._lock = threading.Lock()
         self._open = False
 
     def __call__(self, data: bytes) -> None:
-        self._open = not data.endswith(b"\n")
-        self._emit(bytes(data))
+        with self._lock:
+            self._open = not data.endswith(b"\n")
+            self._emit(bytes(data))
 
     def say(self, line: str) -> None:
         text = f"{line}\n".encode("utf-8", "replace")
-        self(b"\n" + text if self._open else text)
+        with self._lock:
+            self._emit(b"\n" + text if self._open else text)
+            self._open = False

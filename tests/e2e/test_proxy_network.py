@@ -84,9 +84,12 @@ def test_http_passes_and_is_listed_and_nothing_else_passes(
     metadata = tmp_path / "metadata"
     context = dockerfile(tmp_path, *lines)
     done = lapstrake.built(context, "--proxy-network", "--metadata-file", str(metadata))
-    assert logged(done, "wget -qO-") == [
+    log = logged(done, "wget -qO-")
+    denial = f"proxy: GET {local.url}/b: {REFUSED}"
+    assert denial in log[:-3]
+    log.remove(denial)  # which may come before what the command wrote
+    assert log == [
         "hello /a?b=1",
-        f"proxy: GET {local.url}/b: {REFUSED}",
         "wget: server returned error: HTTP/1.1 403 Forbidden",
         "c",
         "proxy network requests:",
@@ -188,12 +191,11 @@ def test_policies_deny_and_convert(lapstrake: Lapstrake, web: WebServer, tmp_pat
     environment = {"EXPERIMENTAL_BUILDKIT_SOURCE_POLICY": str(policy)}
     done = lapstrake.built(dockerfile(tmp_path, *lines), "--proxy-network", env=environment)
     denied = logged(done, "/secret")
-    assert denied[0] == (
-        f'proxy: GET {web.url}/secret?…: source "{web.url}/secret?…" denied by policy: source denied by policy'
-    )
+    reason = f'source "{web.url}/secret?…" denied by policy: source denied by policy'
+    assert f"proxy: GET {web.url}/secret?…: {reason}" in denied
     assert denied[-1] == f"- GET {web.url}/secret?… -> 403"
     assert logged(done, f"wget -qO- {web.url}/old")[0] == "hello /new"
-    assert "which only a GET can have" in logged(done, "POST")[0]
+    assert "which only a GET can have" in "\n".join(logged(done, "POST"))
     assert [(seen.method, seen.path) for seen in web.seen] == [("GET", "/new")]
 
 
@@ -279,7 +281,7 @@ def test_a_policy_in_rego_turns_it_on_and_is_asked(
     context = folder(tmp_path / "context", {"Dockerfile": f"FROM base\n{run}\n", "Dockerfile.rego": REGO})
     done = Lapstrake(lapstrake.store).built(context)
     log = logged(done, "wget")
-    assert log[0] == "hello /good"
+    assert "hello /good" in log
     assert log[-2:] == [f"- GET {web.url}/good -> 200", f"- GET {web.url}/bad?… -> 403"]
     assert "hidden" not in "\n".join(log)
     assert "policy enabled network proxy" in done.err
