@@ -29,6 +29,7 @@ _HEAD = 64 << 10  # bytes of a request's head
 _READ = 64 << 10
 _DRAINED = 256 << 10  # bytes of a body nobody wants that are read, so that the answer arrives
 _GOODBYE = 2.0  # seconds for the other side to end TLS, too
+_TRUST = "does it trust the build's certificate authority?"
 _TLS = 22  # the first byte of a handshake (RFC 8446, 5.1)
 
 
@@ -54,6 +55,7 @@ class Connection:
         self._requests, self._say, self._mask, self._waits = requests, say, mask, waits
         self._stream = stream
         self._tunnel: Origin | None = None
+        self._used = False  # whether a request came by the tunnel
         self._method = b""
         self._http = _server()
 
@@ -65,6 +67,8 @@ class Connection:
         except (_Gone, OSError, h11.LocalProtocolError):
             pass
         finally:
+            if self._tunnel is not None and not self._used:
+                self._lost(self._tunnel, "no_request", f"it ended without a request; {_TRUST}")
             self._stream.close()
 
     def cut(self) -> None:
@@ -80,6 +84,7 @@ class Connection:
             if request is None:
                 return False
             self._method = request.method
+            self._used = self._tunnel is not None
             if request.method == b"CONNECT":
                 return self._connect(request)
             self._exchange(self._wanted(request))
@@ -199,7 +204,7 @@ class Connection:
         try:
             stream.do_handshake()
         except OSError as error:
-            self._lost(to, "no_tls", f"it ended TLS: {words(error)}; does it trust the build's certificate authority?")
+            self._lost(to, "no_tls", f"it ended TLS: {words(error)}; {_TRUST}")
             return False
         self._tunnel, self._http = to, _server()
         return True

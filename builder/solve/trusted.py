@@ -118,10 +118,11 @@ def _write(root: str, one: _Added) -> None:
         if parent is None:
             return
         status = os.fstat(parent)
-        flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL if one.before is None else os.O_WRONLY | os.O_TRUNC
+        flags = os.O_WRONLY | (os.O_CREAT | os.O_EXCL if one.before is None else 0)
         fd = os.open(name, flags | os.O_NOFOLLOW | os.O_CLOEXEC, 0o644, dir_fd=parent)
         with open(fd, "wb") as file:
-            was = os.fstat(fd)
+            was = os.fstat(fd)  # before it is cut
+            file.truncate()
             file.write(one.data)
             file.flush()
             if one.before is None:

@@ -320,6 +320,18 @@ def test_a_client_without_our_authority_is_told_of_in_the_log(behind):
         assert "certificate authority" in proxy.said[0]
 
 
+def test_a_tunnel_that_nothing_comes_by_is_told_of_in_the_log(behind):
+    """As of GnuTLS, which proves the other side after the handshake."""
+    with behind() as proxy:
+        with proxy.connection() as stream:
+            stream.sendall(b"CONNECT server.test:443 HTTP/1.1\r\nHost: server.test:443\r\n\r\n")
+            until(stream, b"\r\n\r\n")
+            context = ssl.create_default_context(cadata=proxy.pem.decode())
+            context.wrap_socket(stream, server_hostname="server.test").close()
+        assert proxy.records() == [("CONNECT", "server.test:443", 0)]
+        assert "certificate authority" in proxy.said[0]
+
+
 def test_slow_heads_and_idle_connections_end(behind):
     with behind(waits=Waits(head=0.3, kept=0.3)) as proxy:
         with proxy.connection() as stream:
