@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -342,3 +343,14 @@ def test_the_engine_knows_the_functions(engine: Engine) -> None:
     unknown = {name for name in BUILTINS if not made.is_builtin(name)}
     assert unknown - operators - older == {"strings.render_template"}
     assert Files({"a": b"xyz"}).read("a", 2) == b"xy"
+
+
+def test_the_example_of_the_page(asked: Asked) -> None:
+    page = (Path(__file__).resolve().parents[3] / "docs" / "policy.md").read_text()
+    policy = asked.policy(page.partition("```rego\n")[2].partition("```")[0])
+    assert policy.decide(LocalSubject("context")).allow
+    assert policy.decide(image(Looks(), "debian:bookworm")).allow
+    decision = policy.decide(image(Looks(), "alpine"))
+    assert not decision.allow
+    assert decision.messages == ("docker.io/library/alpine:latest is not one of ours",)
+    assert policy.caps() == frozenset()
