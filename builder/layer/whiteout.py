@@ -43,8 +43,9 @@ def to_oci(entry: Entry) -> Entry:
         inside = entry.path + b"/" if entry.path else b""
         return Entry(path=inside + OPAQUE_NAME, kind=Kind.FILE, mtime=entry.mtime)
     if name.startswith(PREFIX):
+        shown = entry.path.decode(errors="backslashreplace")
         raise LayerFault(
-            f"{entry.path!r} cannot be kept in an image layer: names that start with .wh. mean a deletion",
+            f"/{shown} cannot be kept in an image layer: names that start with .wh. mean a deletion",
             "rename or remove the file in the same RUN step",
         )
     return entry

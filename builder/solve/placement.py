@@ -28,7 +28,8 @@ class Placement:
         self._ids = ids
         self._mtime = mtime
         self._change = mode_change(operation.chmod)
-        self._new_dir_mode = octal(operation.chmod) if operation.chmod else None
+        given = octal(operation.chmod) if operation.chmod else None
+        self._new_dir_mode = 0o755 if given is None else given & 0o777  # mkdir(2) of Go knows no other bits
         self._items: dict[bytes, Member] = {}
 
     @property
@@ -83,8 +84,7 @@ class Placement:
         self.make_parents(path)
         existing = self._base_folder(path)
         uid, gid = self._ids or (0, 0)
-        mode = 0o755 if self._new_dir_mode is None else self._new_dir_mode
-        new = Entry(path=path, kind=Kind.DIR, mode=mode, uid=uid, gid=gid, mtime=self._mtime)
+        new = Entry(path=path, kind=Kind.DIR, mode=self._new_dir_mode, uid=uid, gid=gid, mtime=self._mtime)
         self._items[path] = (existing or new, None)
 
     def _base_folder(self, path: bytes) -> Entry | None:

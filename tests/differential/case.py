@@ -52,22 +52,23 @@ def text(case: Case) -> str:
 
 
 def lay_out(case: Case, folder: Path, unique: str) -> Path:
-    """Write Dockerfile and contexts beneath an empty folder; the contexts are `c`, and `c-NAME` for those with a name."""
+    """Write Dockerfile and contexts beneath an empty folder."""
     for name, nodes in case.contexts.items():
-        _write(folder / place(name), nodes)
+        _write(folder / place(name, unique), nodes)
     raw = text(case).replace(UNIQUE, unique).encode("utf-8", "surrogateescape")
     (folder / "Dockerfile").write_bytes(raw)
     return folder
 
 
-def place(name: str) -> str:
-    return f"c-{name}" if name else "c"
+def place(name: str, unique: str) -> str:
+    """A context's folder. BuildKit takes a file of an equal name, size and date in a folder of that name for the same."""
+    return f"c{unique}{name}"
 
 
-def words(case: Case) -> list[str]:
-    """The command line after `build`, to be run in the folder."""
-    named = [f"--build-context={name}={place(name)}" for name in case.contexts if name]
-    return ["-f", "Dockerfile", *named, *(word for group in case.args for word in group), place("")]
+def words(case: Case, unique: str) -> list[str]:
+    """The command line after `build`, to be run in the folder; the context is the last word."""
+    named = [f"--build-context={name}={place(name, unique)}" for name in case.contexts if name]
+    return ["-f", "Dockerfile", *named, *(word for group in case.args for word in group), place("", unique)]
 
 
 def _write(top: Path, nodes: list[Node]) -> None:

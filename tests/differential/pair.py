@@ -48,12 +48,13 @@ class Pair:
         place = self._folder / f"try-{os.getpid()}-{self._tries}"
         shutil.rmtree(place, ignore_errors=True)
         place.mkdir(parents=True)
-        lay_out(case, place, f"u{os.getpid()}x{self._tries}")
+        unique = f"u{os.getpid()}x{self._tries}"
+        lay_out(case, place, unique)
         try:
             begin = time.monotonic()
-            theirs = self._theirs(case, place, call)
+            theirs = self._theirs(case, words(case, unique), place, call)
             middle = time.monotonic()
-            ours = self._ours(case, place, call)
+            ours = self._ours(case, words(case, unique), place, call)
             self.spent[0] += time.monotonic() - middle
             self.spent[1] += middle - begin
             return ours, theirs
@@ -65,22 +66,20 @@ class Pair:
         self._engine.run("builder", "prune", "--all", "--force")
         self._lapstrake.run("prune", "-f")
 
-    def _theirs(self, case: Case, place: Path, call: str) -> Outcome:
+    def _theirs(self, case: Case, args: list[str], place: Path, call: str) -> Outcome:
         archive = place / "theirs.tar"
         if call:
-            done = self._engine.run(
-                "buildx", "build", f"--call={call},format=json", *words(case), cwd=place, env=case.env
-            )
+            done = self._engine.run("buildx", "build", f"--call={call},format=json", *args, cwd=place, env=case.env)
             return _outcome(done.returncode, done.stdout, done.stderr, None)
         # Results of its cache count for less than what ours are compared with: it takes those of another cache mount.
-        done = self._engine.build(Path("c"), archive, "--no-cache", *words(case)[:-1], cwd=place, env=case.env)
+        done = self._engine.build(Path(args[-1]), archive, "--no-cache", *args[:-1], cwd=place, env=case.env)
         return _outcome(done.returncode, "", done.stderr, archive)
 
-    def _ours(self, case: Case, place: Path, call: str) -> Outcome:
+    def _ours(self, case: Case, args: list[str], place: Path, call: str) -> Outcome:
         archive = place / "ours.tar"
         if call:
             done = self._lapstrake.run(
-                "build", f"--call={call},format=json", "--progress=plain", *words(case), cwd=place, env=case.env
+                "build", f"--call={call},format=json", "--progress=plain", *args, cwd=place, env=case.env
             )
             return _outcome(done.status, done.out, done.err, None)
         output = f"--output=type=docker,dest={archive}"
@@ -92,7 +91,7 @@ class Pair:
             "--network=none",
             *anew,
             output,
-            *words(case),
+            *args,
             cwd=place,
             env=case.env,
         )

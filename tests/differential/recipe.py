@@ -120,7 +120,9 @@ class _Recipe:
         return "WORKDIR " + r.choice(["/w", "/w/d/e", "rel", "../x", "/l", "/l/x", "$A", "/", ".", "/new dir", '"/q d"', "/tmp", "/w/../z/", "/proc/x", "//two", word(r, self.wrong)])  # fmt: skip
 
     def _user(self) -> str:
-        return "USER " + self.r.choice([*_USERS, "root", "root", "0", "nobody-here"])
+        return "USER " + self.r.choice(
+            [*_USERS, "root", "root", "0", *(["nobody-here"] if self.r.random() < self.wrong * 4 else [])]
+        )
 
     def _expose(self) -> str:
         r = self.r
@@ -266,7 +268,7 @@ class _Recipe:
                     "*",
                     "miss*",
                     "nothin[g]",
-                    "missing" if r.random() < 0.3 else "*",
+                    "missing" if r.random() < self.wrong else "*",
                     "..",
                     "$A" if r.random() < 0.2 else ".",
                     "*/*",
@@ -343,7 +345,12 @@ class _Recipe:
         choice = r.random()
         if choice < 0.2 and self.stages:
             flags += f"--from={r.choice([*self.stages, '0'])} "
-            known = [*scripts.PLACES, "/bin/sh", "/etc", "/etc/passwd", "/w/*", "/w/", "/l", "/tmp/x", "/d*"]
+            known = [
+                *scripts.PLACES,
+                "/etc",
+                "/etc/passwd",
+                *["/bin/sh", "/w*", "/etc", "/tmp", "/w/*", "/d*", "/", "/l*", "/tmp/*", "/root"] * 4,
+            ]
         elif choice < 0.25:
             flags += "--from=base "
             known = ["/etc/passwd", "/etc", "/bin/busybox", "/tmp", "/root", "/etc/*", "/bin/s*"]

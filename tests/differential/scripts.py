@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from random import Random
 
-PLACES = ["/w", "/w/a", "/w/b", "/w/d", "/w/d/e", "/d", "/d/a", "/d/sub", "/l", "/l/x", "/tmp/x", "/w/x y", "/usr/lib/z", "/etc/n", "a", "rel/q", "/w/.wh.k", "/w/ü"]  # fmt: skip
+PLACES = ["/w", "/w/a", "/w/b", "/w/d", "/w/d/e", "/d", "/d/a", "/d/sub", "/l", "/l/x", "/tmp/x", "/w/x y", "/usr/lib/z", "/etc/n", "a", "rel/q", "/w/ü"]  # fmt: skip
 _TARGETS = ["/w", "a", "../d", "/d/sub", "nowhere", "/tmp", ".", "/l", "b", "/etc/passwd"]
 _MODES = ["644", "600", "4755", "2750", "1777", "0", "u+x", "a-w", "g+s", "711"]
 _OWNERS = ["0:0", "7:8", "web", "web:0", ":5", "1000:1000", "4294967294:1"]
@@ -34,6 +34,6 @@ def seen(r: Random) -> str:
     return r.choice(
         [f"env | sort > {out}", f"id > {out}", f"pwd > {out}", f"find /w /d /l /tmp -exec stat -c '%n %F %a %u:%g %h' {{}} + > /tmp/.f; grep -v /tmp/ /tmp/.f | sort > {out}; rm /tmp/.f",
          f"find /w /d -type f -exec md5sum {{}} + | sort > {out}", f"hostname > {out}; umask >> {out}", f"cat /etc/hosts > {out}", f"ls /proc/self/fd | wc -l > {out}",
-         f"grep -e Cap -e Groups -e Seccomp: -e NoNew /proc/self/status > {out}", f"ls -l /dev | awk '{{print $1,$3,$4,$NF}}' | sort > {out}", f"ulimit -a > {out}", f"ps -o pid,ppid,args > {out}",
+         f"grep -e Cap -e Groups -e Seccomp: -e NoNew /proc/self/status > {out}", f"ls -l /dev | awk '{{print $1,$3,$4,$NF}}' | sort > {out}", f"ulimit -a > {out}",
          f"cut -d' ' -f1,3 /proc/self/mountinfo > /dev/null; echo $0 > {out}", f"stat -c '%n %a %u:%g' / /tmp /root /etc /proc /sys /dev /dev/shm /dev/pts > {out}", f"cat /proc/sys/kernel/domainname > {out}"]
     )  # fmt: skip
