@@ -100,7 +100,9 @@ class HttpSubject(msgspec.Struct, frozen=True):
 
     @property
     def shown(self) -> str:
-        return self.identifier
+        """Without a query, which may be a signature."""
+        url, mark, _ = self.identifier.partition("?")
+        return url + ("?…" if mark else "")
 
     def input(self, needs: frozenset[str]) -> Input:
         parts = urllib.parse.urlsplit(self.source.url)

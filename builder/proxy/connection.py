@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import socket
 import ssl
 import time
@@ -16,6 +15,7 @@ from builder.errors import BuildFault
 from builder.proxy.authority import Authority
 from builder.proxy.refusal import Refusal
 from builder.proxy.requests import Request, Requests
+from builder.proxy.told import Told
 from builder.proxy.upstream import Answer, Upstream
 from builder.proxy.waits import Waits
 from builder.proxy.wanted import Wanted, answered, connect_origin, place, wanted
@@ -106,7 +106,7 @@ class Connection:
             url = f"https://{self._tunnel.name}{target}" if self._tunnel is not None else target
             method = request.method.decode("ascii", "replace")
             seen = Request(method=method, url=self._mask(shown(url)), status=refusal.status, incomplete="refused")
-            self._requests.end(self._requests.begin(), seen)
+            self._requests.add(seen)
             raise
 
     # What the step sends
@@ -158,7 +158,7 @@ class Connection:
     def _refuse(self, refusal: Refusal) -> bool:
         """The proxy's own answer, after which the connection ends: what else came on it is not looked at."""
         if self._http.our_state not in (h11.IDLE, h11.SEND_RESPONSE):
-            return False
+            return False  # half an answer is shown as such, by the end of the connection
         body = f"{refusal.reason}\n".encode("utf-8", "replace")
         headers = [("Content-Type", "text/plain; charset=utf-8"), ("Content-Length", str(len(body)))]
         headers.append(("Connection", "close"))
@@ -211,25 +211,22 @@ class Connection:
 
     def _lost(self, to: Origin, why: str, text: str) -> None:
         place = f"{to.host}:{to.port}"
-        self._requests.end(self._requests.begin(), Request(method="CONNECT", url=place, incomplete=why))
+        self._requests.add(Request(method="CONNECT", url=place, incomplete=why))
         self._say(f"proxy: a connection to {place}: {text}")
 
     # Requests
 
     def _exchange(self, asked: Wanted) -> None:
-        number = self._requests.begin()
         method, url = asked.method.decode("ascii"), self._mask(shown(asked.url))
         answer: Answer | None = None
-        told = _Told(asked)
+        told = Told(asked)
+        number = self._requests.add(told.request(method, url))
         try:
             answer = self._ask(asked, method)
-            told.status = answer.status
             self._pass_on(asked, answer, told)
         except Refusal as refusal:
             told.broken = refusal.why or "refused"
-            if answer is not None:
-                raise _Gone from refusal  # half an answer is shown as such, by the end of the connection
-            told.status = refusal.status
+            told.status = told.status or refusal.status
             if refusal.status == 403:
                 self._say(f"proxy: {method} {url}: {self._mask(refusal.reason)}")
             raise
@@ -239,28 +236,27 @@ class Connection:
         finally:
             if answer is not None:
                 answer.close()
-            self._requests.end(number, told.request(method, url))
+            self._requests.replace(number, told.request(method, url))
 
     def _ask(self, asked: Wanted, method: str) -> Answer:
         try:
-            url = self._judge(method, asked.url)
+            url = self._judge(method, asked.judged)
         except BuildFault as fault:
             told = ": ".join(filter(None, (fault.message, fault.hint)))
-            reason = told.replace(asked.url, shown(asked.url))
+            reason = told.replace(asked.judged, shown(asked.judged))
             raise Refusal(403, reason, "denied_by_policy") from None
-        to, target = asked.origin, asked.target
-        if url != asked.url:
-            to, target = place(url)
+        to, target = (asked.origin, asked.target) if url == asked.judged else place(url)
         body = self._body() if asked.length is not None else None
         if body is None:
             self._http.next_event()  # which says that there is none
         return self._upstream.ask(asked.method, to, target.encode("ascii"), asked.framed(to), body)
 
-    def _pass_on(self, asked: Wanted, answer: Answer, told: _Told) -> None:
+    def _pass_on(self, asked: Wanted, answer: Answer, told: Told) -> None:
         if answer.status < 200:
             raise Refusal(502, f"{asked.origin.name} switches to another protocol", "upstream_error")
         try:
             head = h11.Response(status_code=answer.status, headers=answered(answer.headers), reason=answer.reason)
+            told.status = answer.status
             self._send(head)
         except h11.LocalProtocolError as error:
             raise _Gone from error
@@ -269,38 +265,6 @@ class Connection:
             self._send(h11.Data(data=data))
         self._send(h11.EndOfMessage())
         told.whole = True
-
-
-class _Told:
-    """What will be said of a request."""
-
-    def __init__(self, asked: Wanted) -> None:
-        self._get = asked.method == b"GET"
-        self._ranged = any(name == b"range" for name, _ in asked.headers)
-        self._hash = hashlib.sha256()
-        self.status, self.size, self.whole, self.broken = 0, 0, False, ""
-
-    def took(self, data: bytes) -> None:
-        self.size += len(data)
-        if self._get:
-            self._hash.update(data)
-
-    def request(self, method: str, url: str) -> Request:
-        why = self._why()
-        digest = f"sha256:{self._hash.hexdigest()}" if not why and 200 <= self.status < 300 else ""
-        return Request(method=method, url=url, status=self.status, size=self.size, digest=digest, incomplete=why)
-
-    def _why(self) -> str:
-        """As BuildKit's provenance has it."""
-        if self.broken:
-            return self.broken
-        if not self._get:
-            return "method_not_materializable"
-        if self._ranged or self.status == 206:
-            return "partial_response"
-        if not self.whole:
-            return "body_read_failed"
-        return "unsuccessful_response" if self.status >= 400 else ""
 
 
 def _server() -> h11.Connection:

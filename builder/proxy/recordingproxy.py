@@ -32,7 +32,7 @@ class RecordingProxy:
         waits: Waits = Waits(),  # noqa: B008
     ) -> None:
         self._judge, self._proxies, self._waits = judge, proxies, waits
-        self._names = dict(names or {})
+        self._names = {name.lower(): address for name, address in (names or {}).items()}
         self._authority = Authority()
         self._lock = threading.Lock()
 

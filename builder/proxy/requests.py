@@ -36,15 +36,18 @@ class Requests:
         self._next = 0
         self._known: dict[int, Request] = {}
 
-    def begin(self) -> int:
-        """The number of a request."""
+    def add(self, request: Request) -> int:
+        """Note a request, as it would be told of if nothing more came of it; its number."""
         with self._lock:
             self._next += 1
+            if self._next <= _MOST:
+                self._known[self._next] = request
             return self._next
 
-    def end(self, number: int, request: Request) -> None:
+    def replace(self, number: int, request: Request) -> None:
+        """Note what came of it."""
         with self._lock:
-            if number <= _MOST:
+            if number in self._known:
                 self._known[number] = request
 
     def all(self) -> tuple[Request, ...]:

@@ -14,7 +14,8 @@ from builder.proxy.requests import Request, Requests
 from builder.proxy.upstream import Upstream
 from builder.proxy.waits import Waits
 
-_LINGER = 5.0  # seconds in all that threads are given to end once their connections are cut
+_LINGER = 1.0  # seconds in all that threads are given to end once their connections are cut; some may look a name up
+_PAUSE = 0.1  # seconds before connections are taken again when there is no room for one
 
 
 class StepProxy:
@@ -37,11 +38,11 @@ class StepProxy:
         self._running: dict[Connection, threading.Thread] = {}
         self._listener: socket.socket | None = None
         self._acceptor: threading.Thread | None = None
-        self._closed = False
+        self._closed = self._over = False  # no new connections; nothing more is said
 
     @property
     def requests(self) -> tuple[Request, ...]:
-        """Those that have ended."""
+        """Those so far."""
         return self._requests.all()
 
     def serve(self, listener: socket.socket) -> None:
@@ -65,6 +66,7 @@ class StepProxy:
         deadline = time.monotonic() + _LINGER
         for thread in (*running.values(), *filter(None, [self._acceptor])):
             thread.join(max(deadline - time.monotonic(), 0))
+        self._over = True
 
     def lines(self) -> Iterator[str]:
         """What the step's log says of it at the end."""
@@ -78,30 +80,42 @@ class StepProxy:
     def _accept(self, listener: socket.socket) -> None:
         while True:
             self._slots.acquire()
-            try:
-                stream, _ = listener.accept()
-            except OSError:
+            if not self._take(listener):
                 self._slots.release()
-                return  # closed
-            stream.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-            self._begin(stream)
+                if self._closed:
+                    return
+                time.sleep(_PAUSE)  # no descriptors or threads left, or a client that has gone
 
-    def _begin(self, stream: socket.socket) -> None:
+    def _take(self, listener: socket.socket) -> bool:
+        """Begin to serve the next connection; False where that cannot be."""
+        try:
+            stream, _ = listener.accept()
+        except OSError:
+            return False
         connection = Connection(
-            stream, self._authority, self._upstream, self._judge, self._requests, self._say, self._mask, self._waits
+            stream, self._authority, self._upstream, self._judge, self._requests, self._tell, self._mask, self._waits
         )
         thread = threading.Thread(target=self._run, args=(connection,), name="proxy-connection", daemon=True)
         with self._lock:
-            if self._closed:
-                stream.close()
-                return
-            self._running[connection] = thread
-            thread.start()
+            try:
+                if not self._closed:
+                    stream.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+                    thread.start()
+                    self._running[connection] = thread
+                    return True
+            except (OSError, RuntimeError):
+                pass
+        stream.close()
+        return False
 
     def _run(self, connection: Connection) -> None:
         try:
             connection.serve()
         finally:
             with self._lock:
-                del self._running[connection]
+                self._running.pop(connection, None)
             self._slots.release()
+
+    def _tell(self, line: str) -> None:
+        if not self._over:
+            self._say(line)

@@ -16,4 +16,4 @@ class Waits(msgspec.Struct, frozen=True):
     head: float = 30.0
     kept: float = 120.0
     idle: float = 300.0
-    connections: int = 256
+    connections: int = 64

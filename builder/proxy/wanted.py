@@ -25,6 +25,7 @@ _HOP = frozenset(
     b"te trailer transfer-encoding upgrade http2-settings".split()
 )
 _OURS = frozenset(b"host content-length expect accept-encoding".split())
+_HOST = re.compile(r"[0-9a-z._-]{1,253}|[0-9a-f:.]{2,45}")
 _AUTHORITY = re.compile(r"(?:\[[0-9A-Fa-f:.]+\]|[^\[\]:@/?#\s]+):([0-9]{1,5})")
 
 
@@ -38,6 +39,13 @@ class Wanted(msgspec.Struct, frozen=True):
     target: str
     headers: Headers
     length: int | None
+
+    @property
+    def judged(self) -> str:
+        """The URL in the form that all spellings of its path have (RFC 3986, 6.2.2): what a policy is asked for."""
+        path, mark, query = self.target.partition("?")
+        path = re.sub("%([0-9A-Fa-f]{2})", lambda found: _unreserved(found[1]), path)
+        return f"{self.origin.scheme}://{self.origin.name}{_without_dots(path)}{mark}{query}"
 
     @property
     def url(self) -> str:
@@ -117,6 +125,23 @@ def place(url: str) -> tuple[Origin, str]:
     return _origin(f"{kind.lower()}://{authority}"), target if target.startswith("/") else "/" + target
 
 
+def _unreserved(digits: str) -> str:
+    character = chr(int(digits, 16))
+    plain = character.isascii() and (character.isalnum() or character in "-._~")
+    return character if plain else f"%{digits.upper()}"
+
+
+def _without_dots(path: str) -> str:
+    kept: list[str] = []
+    parts = path.split("/")[1:]
+    for part in parts:
+        if part == "..":
+            del kept[-1:]
+        elif part != ".":
+            kept.append(part)
+    return "/" + "/".join(kept) + ("/" if parts[-1] in (".", "..") and kept else "")
+
+
 def _length(headers: Headers) -> int | None:
     """h11 has checked each of the headers; two that speak of the length are how requests are smuggled."""
     encoding, length = _value(headers, b"transfer-encoding"), _value(headers, b"content-length")
@@ -133,6 +158,9 @@ def _value(headers: Headers, name: bytes) -> bytes:
 
 def _origin(url: str) -> Origin:
     try:
-        return origin(url)
+        found = origin(url)
     except TransportFault as fault:
         raise Refusal(400, fault.message) from None
+    if not _HOST.fullmatch(found.host):
+        raise Refusal(400, "the host is no name and no address")
+    return found

@@ -41,18 +41,20 @@ class Behind:
 
 
 @pytest.fixture
-def behind():
+def behind(monkeypatch):
     """behind(host=…, judge=…, waits=…) as a context manager gives a Behind."""
 
     @contextmanager
     def make(host=True, judge=lambda method, url: url, waits=Waits(), mask=lambda text: text, **options):  # noqa: B008
-        before = threading.enumerate()
+        before, crashes = threading.enumerate(), []
+        monkeypatch.setattr(threading, "excepthook", crashes.append)
         one = Behind(RecordingProxy(judge, waits=waits, **options), host, mask)
         try:
             yield one
         finally:
             one.step.close()
             ours = [thread for thread in threading.enumerate() if thread.name.startswith("proxy")]
+            assert crashes == []
             assert not [thread for thread in ours if thread not in before]
 
     return make

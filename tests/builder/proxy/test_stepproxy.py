@@ -7,9 +7,12 @@ import socket
 import ssl
 import threading
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 
 import httpx
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from builder.proxy.waits import Waits
 from builder.transport.proxies import Proxies
@@ -18,6 +21,17 @@ from tests.relay import relaying
 from tests.webserver import serving
 
 BIG = 40 << 20
+METHODS = [b"GET", b"HEAD", b"POST", b"CONNECT", b"OPTIONS", b"get", b"\xff", b""]
+TARGETS = [
+    b"http://h:1/", b"http://[::1]:1", b"http://u:p@h:1/%", b"http://\xff/", b"https://h:1/", b"http:///", b"http://h:0/",
+    b"http://" + b"a" * 300, b"http://[", b"h:443", b"[::1]:443", b"[fe80::1%25e]:443", b"\xff:443", b"h:99999", b"/",
+    b"*", b"", b"127.0.0.1:1", b"a.." + b"b" * 70 + b":1", b"xn--a:1", b"-:1",
+]  # fmt: skip
+HEADERS = [
+    b"Host: h", b"Host: \xff", b"Host:", b"Content-Length: 3", b"Content-Length: x", b"Transfer-Encoding: chunked",
+    b"Connection: close, host", b"Connection: upgrade", b"Upgrade: \xff", b"Expect: 100-continue", b"Cookie: \xff",
+    b": a",
+]  # fmt: skip
 
 
 def hello(exchange):
@@ -374,3 +388,79 @@ def test_requests_one_after_the_other_on_one_connection(behind):
         request = f"GET {server.url}/{{}} HTTP/1.1\r\nHost: {server.host}\r\n\r\n"
         stream.sendall(request.format("1").encode() + request.format("2").encode())  # pipelined
         assert b"hello /1" in until(stream, b"hello /2")
+
+
+@pytest.mark.parametrize(
+    "path", ["/private/x", "/public/../private/x", "/./private/x", "/%70riv%61te/x", "/a/%2e%2E/private/x"]
+)
+def test_no_spelling_of_a_path_gets_past_a_policy(behind, path):
+    def judge(method, url):
+        return denied(method, url) if "/private/" in url else url
+
+    with serving(hello) as server, behind(judge=judge) as proxy:
+        answer = proxy.raw(f"GET {server.url}{path} HTTP/1.1\r\nHost: {server.host}\r\n\r\n".encode())
+        assert answer.startswith(b"HTTP/1.1 403 ")
+        assert server.seen == []
+
+
+def test_a_path_is_sent_as_it_was_written(behind):
+    asked = []
+
+    def judge(method, url):
+        asked.append(url)
+        return url
+
+    path = "/a/./%62/..//%2f?x=%62/../"
+    with serving(hello) as server, behind(judge=judge) as proxy:
+        proxy.raw(f"GET {server.url}{path} HTTP/1.0\r\n\r\n".encode())
+        assert server.seen[0].path == path
+        assert asked == [server.url + "/a//%2F?x=%62/../"]
+
+
+def test_answers_without_a_body(behind):
+    def short(exchange):
+        status = int(exchange.seen.path[1:])
+        exchange.send_response(status)
+        exchange.send_header("ETag", '"a"')
+        exchange.end_headers()
+
+    with serving(short) as server, behind() as proxy, client(proxy) as web:
+        for status in (204, 304, 204):
+            answer = web.get(f"{server.url}/{status}")
+            assert (answer.status_code, answer.content, answer.headers["etag"]) == (status, b"", '"a"')
+
+
+def test_a_server_that_answers_before_it_has_all(behind):
+    with socket.create_server(("127.0.0.1", 0)) as listener, behind() as proxy:
+        port = listener.getsockname()[1]
+
+        def serve():
+            stream, _ = listener.accept()
+            with stream:
+                stream.recv(100)
+                stream.sendall(b"HTTP/1.1 413 Too Large\r\nContent-Length: 3\r\nConnection: close\r\n\r\nbig")
+
+        thread = threading.Thread(target=serve)
+        thread.start()
+        head = f"PUT http://127.0.0.1:{port}/ HTTP/1.1\r\nHost: x\r\nContent-Length: 100000000\r\n\r\n"
+        with proxy.connection() as stream:
+            stream.sendall(head.encode())
+            with suppress(OSError):
+                for _ in range(1000):
+                    stream.sendall(bytes(100_000))
+        thread.join()
+        assert proxy.records() == [("PUT", f"http://127.0.0.1:{port}/", 413)]
+
+
+@given(
+    st.sampled_from(METHODS),
+    st.sampled_from(TARGETS),
+    st.sampled_from([b"HTTP/1.1", b"HTTP/1.0", b"HTTP/9", b""]),
+    st.lists(st.sampled_from(HEADERS), max_size=4),
+    st.sampled_from([b"", b"abc", b"3\r\nabc\r\n0\r\n\r\n", b"\x16\x03\x01\x00\x05hello", b"GET / HTTP/1.1\r\n\r\n"]),
+)
+@settings(max_examples=300, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+def test_whatever_comes_is_answered_or_ended(behind, method, target, version, headers, body):
+    head = b" ".join((method, target, version)) + b"\r\n" + b"".join(line + b"\r\n" for line in headers)
+    with behind(host=False, waits=Waits(head=0.2, kept=0.2), names={"h": "127.0.0.1"}) as proxy:
+        proxy.raw(head + b"\r\n" + body, end=True)
