@@ -135,7 +135,7 @@ def _put(
             log.at(INFO)(INFO, "policy enabled network proxy")
     rules = remotes.rules or SourceRules()
     rules.proxied = proxied
-    rules.rego = RegoPolicies(policies, log.talking)
+    rules.rego = RegoPolicies(policies, log.talking, trust)
     remotes.rules = rules
     if definition.source is not None:
         remotes.used(definition.source)

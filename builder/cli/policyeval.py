@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 import click
 
 from builder.cli.opened import opened
+from builder.cli.policytrust import trust_of
 from builder.errors import PolicyFault, SourceFault
 from builder.graph.operation import GitSource, RemoteSource
 from builder.oci.platform import Platform, host
@@ -93,7 +94,7 @@ def _subject(text: str, platform: Platform, look: ImageLook, remotes: RemoteLook
 
     if text.startswith(_IMAGE):
         name = text.removeprefix(_IMAGE)
-        return ImageSubject(Reference.parse(name), platform, lambda: look(name))
+        return ImageSubject(Reference.parse(name), platform, lambda: look(name), trust_of(os.environ))
     source = _remote(text)
     if isinstance(source, GitSource):
         return GitSubject(source, git_identifier(source), remotes)
@@ -120,6 +121,7 @@ def _evaluate(subject: Subject, file: str) -> None:
     from builder.policy.engine import Engine
     from builder.policy.input import Env
     from builder.policy.loaded import loaded
+    from builder.policy.log import quiet
     from builder.policy.regopolicy import RegoPolicy
 
     name, raw = _policy(file)
@@ -129,7 +131,8 @@ def _evaluate(subject: Subject, file: str) -> None:
         policy = loaded([(os.path.basename(name), raw)], files, f"lapstrake_{os.urandom(8).hex()}")
         env = Env(depth=0, filename="stdin" if file == "-" else os.path.basename(file))
         debug = os.environ.get("LAPSTRAKE_DEBUG") == "1"
-        decision = RegoPolicy(policy, env, engine, files, _log if debug else lambda level, text: None).decide(subject)
+        told = _log if debug else quiet
+        decision = RegoPolicy(policy, env, engine, files, told, trust_of(os.environ)).decide(subject)
     finally:
         engine.close()
     if not decision.allow:

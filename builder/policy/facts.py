@@ -8,13 +8,37 @@ from typing import Protocol
 import msgspec
 
 from builder.graph.operation import GitSource, HttpSource
+from builder.oci.descriptor import Descriptor
+from builder.policy.signatures.chain import Repository
+
+
+class Named(Protocol):
+    """A manifest or index: its bytes, proved, and what they are."""
+
+    @property
+    def raw(self) -> bytes: ...
+
+    @property
+    def descriptor(self) -> Descriptor: ...
+
+
+class AttestedLook(Repository, Protocol):
+    """What a registry has of an image, and beside it."""
+
+    def top(self) -> Named:
+        """What the image's digest names."""
 
 
 class ImageFacts(msgspec.Struct, frozen=True):
-    """digest: of what the name stands for. config: the JSON of the platform's config."""
+    """digest: of what the name stands for. config: the JSON of the platform's config. manifest: its digest.
+
+    attested: gives what is beside the image, None where it is in no registry.
+    """
 
     digest: str
     config: bytes
+    manifest: str = ""
+    attested: Callable[[], AttestedLook] | None = None
 
 
 class GitFacts(msgspec.Struct, frozen=True):

@@ -11,3 +11,7 @@ LEVELS = {
 
 Log = Callable[[int, str], None]
 """Called with a level and a line."""
+
+
+def quiet(level: int, text: str) -> None:
+    """Nobody is told."""

@@ -15,6 +15,7 @@ from builder.oci.reference import Reference
 from builder.policy.facts import ImageLook, RemoteLook
 from builder.policy.log import INFO, Log
 from builder.policy.regopolicy import Decision, RegoPolicy
+from builder.policy.signatures.trustroot import TrustRoot
 from builder.policy.subjects import GitSubject, HttpSubject, ImageSubject, LocalSubject, Subject
 
 
@@ -28,7 +29,10 @@ class RegoPolicies:
         self,
         policies: Sequence[tuple[RegoPolicy, Log]],
         talking: Callable[[], AbstractContextManager[object]] = nullcontext,
+        trust: Callable[[], TrustRoot] = TrustRoot,
     ) -> None:
+        """trust: whom signatures of Sigstore are checked by."""
+        self._trust = trust
         self._policies, self._talking = policies, talking
         self._lock = threading.RLock()
         self._decided: dict[object, Decision] = {}
@@ -36,7 +40,7 @@ class RegoPolicies:
     def image(self, name: str, platform: Platform, look: ImageLook) -> str:
         """The name itself, or the same one pinned. Raises PolicyFault, SourceFault."""
         reference = Reference.parse(name)
-        subject = ImageSubject(reference, platform, lambda: look(name))
+        subject = ImageSubject(reference, platform, lambda: look(name), self._trust, self._tell)
         pins = self._decide((str(reference), str(platform)), subject).pins
         return str(msgspec.structs.replace(reference, digest=next(iter(pins)))) if pins else name
 
@@ -50,6 +54,10 @@ class RegoPolicies:
     def local(self, name: str) -> None:
         """Raises PolicyFault."""
         self._decide(name, LocalSubject(name))
+
+    def _tell(self, level: int, text: str) -> None:
+        for _, log in self._policies[:1]:
+            log(level, text)
 
     def _decide(self, key: object, subject: Subject) -> Decision:
         with self._lock:

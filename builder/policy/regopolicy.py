@@ -6,7 +6,7 @@ import base64
 import binascii
 import json
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import msgspec
 
@@ -18,11 +18,9 @@ from builder.policy.functions import Functions
 from builder.policy.input import Env, Input
 from builder.policy.loaded import Loaded
 from builder.policy.log import DEBUG, INFO, Log
+from builder.policy.signatures.trustroot import TrustRoot
 from builder.policy.subjects import Subject
 from cache.digest import Digest
-
-if TYPE_CHECKING:
-    from builder.policy.signatures.trustroot import TrustRoot
 
 _ROUNDS = 10  # of one evaluation: an answer may lead to another call
 _MOST_CALLS = 200
@@ -40,7 +38,7 @@ class Decision(msgspec.Struct, frozen=True):
 
 
 class RegoPolicy:
-    """env: of the build. trust: whom signatures of Sigstore are checked by; None for the root that comes with it."""
+    """env: of the build. trust: whom signatures of Sigstore are checked by."""
 
     def __init__(
         self,
@@ -49,9 +47,9 @@ class RegoPolicy:
         engine: Engine,
         files: PolicyFiles,
         log: Log,
-        trust: Callable[[], TrustRoot] | None = None,
+        trust: Callable[[], TrustRoot] = TrustRoot,
     ) -> None:
-        self._trust = trust or _own_trust
+        self._trust = trust
         self.policy = policy
         self._env, self._engine, self._files, self._log = env, engine, files, log
 
@@ -102,12 +100,6 @@ class RegoPolicy:
             if len(answers) > _MOST_CALLS:
                 raise PolicyFault(f"failed to evaluate policy: it makes more than {_MOST_CALLS} calls")
         raise PolicyFault("maximum attempts reached for resolving policy metadata")
-
-
-def _own_trust() -> TrustRoot:
-    from builder.policy.signatures.trustroot import TrustRoot
-
-    return TrustRoot()
 
 
 def plain(value: Input) -> dict[str, Any]:

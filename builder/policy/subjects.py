@@ -6,7 +6,7 @@ import re
 import urllib.parse
 from collections.abc import Callable
 from datetime import datetime
-from typing import Protocol
+from typing import Any, Protocol
 
 import msgspec
 
@@ -17,7 +17,10 @@ from builder.oci.platform import Platform
 from builder.oci.reference import Reference
 from builder.policy.facts import GitFacts, ImageFacts, RemoteLook
 from builder.policy.input import Git, Http, Image, Input, Local
+from builder.policy.log import Log, quiet
 from builder.policy.needs import ATTESTATIONS, CONFIG, DIGEST, OBJECTS, PROVENANCE, REF
+from builder.policy.signatures.material import Material
+from builder.policy.signatures.trustroot import TrustRoot
 
 _COMMIT = re.compile(r"[0-9a-f]{40}(?:[0-9a-f]{24})?\Z")
 
@@ -51,11 +54,13 @@ class LocalSubject(msgspec.Struct, frozen=True):
 
 
 class ImageSubject(msgspec.Struct, frozen=True):
-    """look: finds the image of this name for the platform."""
+    """look: finds the image of this name for the platform. trust: whom signatures of Sigstore are checked by."""
 
     reference: Reference
     platform: Platform
     look: Callable[[], ImageFacts]
+    trust: Callable[[], TrustRoot] = TrustRoot
+    log: Log = quiet
 
     @property
     def identifier(self) -> str:
@@ -80,14 +85,33 @@ class ImageSubject(msgspec.Struct, frozen=True):
             is_canonical=reference.digest is not None,
             checksum=str(reference.digest or ""),
         )
-        if needs & {ATTESTATIONS, PROVENANCE}:
-            raise PolicyFault(
-                f"{self.identifier}: a policy cannot look at the signatures and the provenance of an image yet",
-                "use input.image.checksum",
-            )
-        if CONFIG in needs or (DIGEST in needs and reference.digest is None):
-            image = _with_config(image, self.look())
+        attested = needs & {ATTESTATIONS, PROVENANCE}
+        if attested or CONFIG in needs or (DIGEST in needs and reference.digest is None):
+            facts = self.look()
+            image = _with_config(image, facts)
+            if attested:
+                from builder.policy.attestedimage import with_attestations
+
+                image = with_attestations(image, platform, facts, self.trust, _material, self.log)
         return Input(image=image)
+
+
+def _material(material: Material, platform: Platform) -> dict[str, Any]:
+    """What the name of a material says of it; nothing is asked of anyone."""
+    from builder.policy.attestedimage import source_of
+
+    source = source_of(material)
+    subject: Subject
+    if isinstance(source, Reference):
+        subject = ImageSubject(source, material.platform or platform, _no_facts)
+    elif isinstance(source, HttpSource):
+        subject = HttpSubject(source, _NoFacts())
+    elif isinstance(source, GitSource):
+        subject = GitSubject(source, material.source, _NoFacts())
+    else:
+        return {}
+    found: dict[str, Any] = msgspec.to_builtins(subject.input(frozenset()))
+    return {"env": {"depth": 1}} | found
 
 
 class HttpSubject(msgspec.Struct, frozen=True):
@@ -141,6 +165,23 @@ class GitSubject(msgspec.Struct, frozen=True):
     def facts(self) -> GitFacts:
         """With the bytes of the commit, and of a tag that leads to it."""
         return self.look.facts(self.source, True)
+
+
+class _NoFacts:
+    """Of a material."""
+
+    def checksum(self, source: HttpSource) -> str:
+        raise PolicyFault(f"{redacted(source.url)}: nothing is asked about a material")
+
+    def content(self, source: HttpSource) -> str:
+        raise PolicyFault(f"{redacted(source.url)}: nothing is asked about a material")
+
+    def facts(self, source: GitSource, objects: bool) -> GitFacts:
+        raise PolicyFault(f"{redacted(source.remote)}: nothing is asked about a material")
+
+
+def _no_facts() -> ImageFacts:
+    raise PolicyFault("nothing is asked about a material")
 
 
 def _named(source: GitSource) -> Git:

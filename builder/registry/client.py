@@ -92,6 +92,33 @@ class Client(Connection):
         """All tags of the repository, as the registry lists them."""
         return list(self._listed(f"{self.place.repository}/tags/list", "tags"))
 
+    def referrers(self, digest: Digest) -> tuple[bytes, ...]:
+        """The indexes of what refers to a manifest (distribution-spec, listing referrers).
+
+        A registry that does not know the question may have a tag for it. Raises NotThere where it has not.
+        """
+        url = f"{self.base()}/v2/{self.place.repository}/referrers/{digest}"
+        found: list[bytes] = []
+        asked: set[str] = set()
+        for _ in range(_PAGES):
+            if url in asked:
+                raise RegistryFault(f"{named(self.place)}: its list begins again")
+            if sum(map(len, found)) > _PAGE_LIMIT:
+                raise RegistryFault(f"{named(self.place)}: its list is too long")
+            asked.add(url)
+            with self.request("GET", url, {"accept": OCI_INDEX}) as response:
+                kind = response.headers.get("content-type", "").partition(";")[0].strip()
+                if response.status != 200 or kind != OCI_INDEX:
+                    return tuple(found) or (self.manifest(f"{digest.algorithm}-{digest.hex}").raw,)
+                found.append(response.read(_PAGE_LIMIT))
+                more = _NEXT.search(response.headers.get("link", ""))
+            if more is None:
+                return tuple(found)
+            url = urljoin(url, more[1])
+            if origin(url) != origin(self.base()):
+                raise RegistryFault(f"{named(self.place)}: its list goes on at another host")
+        raise RegistryFault(f"{named(self.place)}: its list has more than {_PAGES} pages")
+
     def catalog(self) -> Iterator[str]:
         """All repositories of the registry, where it tells; a page is asked for when it is wanted."""
         return self._listed("_catalog", "repositories", "registry:catalog:*")

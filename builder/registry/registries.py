@@ -111,17 +111,28 @@ class Registries:
 
     def config(self, reference: Reference, blob: Descriptor) -> bytes:
         """A config's bytes, checked."""
-        if blob.size > _CONFIG_LIMIT:
-            raise RegistryFault(f"{reference}: config {blob.digest} is said to have {blob.size} bytes, too many")
+        return self.small(reference, blob, _CONFIG_LIMIT, "config")
+
+    def small(self, reference: Reference, blob: Descriptor, limit: int, what: str) -> bytes:
+        """The bytes of a blob that is held in memory, checked. limit: of them. what: it is, for the error."""
+        if blob.size > limit:
+            raise RegistryFault(f"{reference}: {what} {blob.digest} is said to have {blob.size} bytes, too many")
 
         def take(client: Client) -> bytes:
             with Download(client, blob, lambda moved: None) as stream:
                 raw = b"".join(iter(lambda: stream.read(1 << 16), b""))
             if Digest.of(raw) != blob.digest:
-                raise RegistryFault(f"{reference}: config {blob.digest} is wrong: its bytes are {Digest.of(raw)}")
+                raise RegistryFault(f"{reference}: {what} {blob.digest} is wrong: its bytes are {Digest.of(raw)}")
             return raw
 
         return self._first(reference, take)
+
+    def referrers(self, reference: Reference, digest: Digest) -> tuple[bytes, ...]:
+        """As Client.referrers; none where no place has any."""
+        try:
+            return self._first(reference, lambda client: client.referrers(digest))
+        except NotThere:
+            return ()
 
     def tags(self, reference: Reference) -> list[str]:
         return self._first(reference, lambda client: client.tags())

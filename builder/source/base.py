@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
+from functools import partial
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -60,6 +61,7 @@ class BaseImages:
         self._named = named
         self._remote = remote
         self._resolved: dict[tuple[str, Platform], ResolvedImage] = {}
+        self._looked: dict[tuple[str, Platform], tuple[Image, Digest | None]] = {}
         self._by_manifest: dict[Digest, Image] = {}
 
     def resolve(self, name: str, platform: Platform) -> ResolvedImage:
@@ -99,10 +101,24 @@ class BaseImages:
         image, top = self._found(name, platform)
         if top is None and self._remote is not None:
             top = self._remote.top(Reference.parse(name), platform)
-        return ImageFacts(str(top or image.descriptor.digest), image.config_raw)
+        digest = top or image.descriptor.digest
+        look = None
+        if self._remote is not None:
+            reference = msgspec.structs.replace(Reference.parse(name), tag="", digest=digest)
+            look = partial(self._remote.attested, reference)
+        return ImageFacts(str(digest), image.config_raw, str(image.descriptor.digest), look)
 
     def _found(self, name: str, platform: Platform) -> tuple[Image, Digest | None]:
-        """The image, and what the store has under its name; None if it is from a registry."""
+        """The image, and what the store has under its name; None if it is from a registry.
+
+        Looked for once: what a policy has seen is what is used, whatever a registry says later.
+        """
+        known = self._looked.get((name, platform))
+        if known is None:
+            known = self._looked[name, platform] = self._look(name, platform)
+        return known
+
+    def _look(self, name: str, platform: Platform) -> tuple[Image, Digest | None]:
         reference = Reference.parse(name)
         stored = None if self._remote is not None and self._remote.always else self._images.resolve(name)
         try:

@@ -21,6 +21,7 @@ from builder.registry.registries import Located, Registries
 from cache.blobs import BlobStore
 
 if TYPE_CHECKING:
+    from builder.source.attested import Attested
     from builder.source.fetch import Fetch
 
 Moved = Callable[[Layer, str, int], None]
@@ -49,6 +50,12 @@ class Pulled:
         except ImageFault as error:
             named = error.message if str(reference) in error.message else f"{reference}: {error.message}"
             raise ImageFault(named, error.hint) from error
+
+    def attested(self, reference: Reference) -> Attested:
+        """What is beside an image, which is named by its digest."""
+        from builder.source.attested import Attested
+
+        return Attested(self._registries, reference)
 
     def fetch(self, reference: Reference, layers: Iterable[Layer], moved: Moved) -> None:
         """Store the layers that the store lacks, some at once. The first failure ends the others."""

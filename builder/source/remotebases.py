@@ -28,6 +28,7 @@ from cache.errors import CacheFault
 from cache.store import Store
 
 if TYPE_CHECKING:
+    from builder.source.attested import Attested
     from builder.source.fetch import Fetch
     from builder.source.pulled import Pulled
 
@@ -73,6 +74,10 @@ class RemoteBases:
         known = record.recall(self._store.index.memo(BASE_MEMO, name), Descriptor)
         noted = known.annotations.get(BASE_TOP, "") if known is not None else ""
         return Digest.parse(noted) if noted else self._note(reference, platform)[0]
+
+    def attested(self, reference: Reference) -> Attested:
+        """What a registry has beside an image, which is named by its digest. No request is made yet."""
+        return self._connected().attested(reference)
 
     def complete(self, layers: tuple[Layer, ...]) -> None:
         """See to it that those of the layers that are still elsewhere are here."""

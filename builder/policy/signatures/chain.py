@@ -37,11 +37,17 @@ class Referrer(msgspec.Struct, frozen=True, rename="camel"):
     digest: Digest
     size: int
     artifact_type: str = ""
-    annotations: dict[str, str] = {}
+    annotations: dict[str, str] | None = None
 
     @property
     def descriptor(self) -> Descriptor:
-        return Descriptor(self.media_type, self.digest, self.size, annotations=self.annotations)
+        return Descriptor(self.media_type, self.digest, self.size, annotations=self.annotations or {})
+
+
+class Referrers(msgspec.Struct, frozen=True):
+    """A page of a registry's list of them."""
+
+    manifests: tuple[Referrer, ...] = ()
 
 
 class Repository(Protocol):
@@ -129,7 +135,7 @@ def _attested(image: Descriptor, index: Index, referring: Repository | None) -> 
     """referring: where the attestations are referrers of the image, instead of being in the index."""
     if referring is not None:
         for one in referring.referrers(image.digest):
-            if one.artifact_type == IN_TOTO and one.annotations.get(PREDICATE) in TYPES:
+            if one.artifact_type == IN_TOTO and (one.annotations or {}).get(PREDICATE) in TYPES:
                 return one.descriptor
         raise ImageFault(f"no attestation refers to the hardened image {image.digest}")
     for entry in index.manifests:

@@ -9,13 +9,14 @@ from contextlib import contextmanager
 
 import pytest
 
-from builder.errors import BuildFault, Denied, RegistryFault, TransportFault
+from builder.errors import BuildFault, Denied, NotThere, RegistryFault, TransportFault
 from builder.oci.descriptor import DOCKER_INDEX, DOCKER_MANIFEST, OCI_INDEX, OCI_MANIFEST
 from builder.registry.auth import Login
 from builder.registry.client import Client
 from builder.registry.places import Place
 from builder.transport.settings import Retries
 from builder.transport.transport import Transport
+from cache.digest import Digest
 from tests.memoryregistry import MemoryRegistry, running
 from tests.webserver import Exchange, WebServer, serving
 
@@ -230,3 +231,39 @@ def test_what_a_registry_warns_of_is_told_once(capsys: pytest.CaptureFixture[str
             registries.client(Place(server.host, "app", insecure=True)).manifest("1")
     told = [line.partition(": ")[2].partition(": ")[2] for line in capsys.readouterr().err.splitlines()]
     assert told == ["This image is ?deprecated", 'And \\"old\\"']
+
+
+def referring(pages: dict[str, tuple[int, bytes, dict[str, str]]]) -> Answer:
+    def answer(exchange: Exchange) -> None:
+        status, body, headers = pages.get(exchange.path, (404, b"", {}))
+        exchange.send(status, body, **headers)
+
+    return answer
+
+
+ABOUT = Digest.of(b"about")
+LIST = f"/v2/app/referrers/{ABOUT}"
+TAGGED = f"/v2/app/manifests/sha256-{ABOUT.hex}"
+PAGE = b'{"schemaVersion": 2, "mediaType": "%b", "manifests": []}' % OCI_INDEX.encode()
+AS_INDEX = {"Content_Type": OCI_INDEX}
+
+
+def test_what_refers_to_a_manifest() -> None:
+    more = AS_INDEX | {"Link": f'<{LIST}?n=2>; rel="next"'}
+    with client(referring({LIST: (200, PAGE, more), f"{LIST}?n=2": (200, PAGE + b" ", AS_INDEX)})) as (one, _):
+        assert one.referrers(ABOUT) == (PAGE, PAGE + b" ")
+
+
+@pytest.mark.parametrize("first", [(404, b"", {}), (400, b"", {}), (200, b"<html>", {"Content_Type": "text/html"})])
+def test_a_registry_that_does_not_know_the_question(first: tuple[int, bytes, dict[str, str]]) -> None:
+    with client(referring({LIST: first, TAGGED: (200, PAGE, AS_INDEX)})) as (one, _):
+        assert one.referrers(ABOUT) == (PAGE,)
+    with client(referring({LIST: first})) as (one, _), pytest.raises(NotThere):
+        one.referrers(ABOUT)
+
+
+def test_a_list_that_goes_on_elsewhere() -> None:
+    for link in ("http://127.0.0.1:1/x", LIST):
+        pages = {LIST: (200, PAGE, AS_INDEX | {"Link": f'<{link}>; rel="next"'})}
+        with client(referring(pages)) as (one, _), pytest.raises(RegistryFault, match=r"another host|begins again"):
+            one.referrers(ABOUT)
