@@ -57,6 +57,7 @@ class Connection:
         self._tunnel: Origin | None = None
         self._used = False  # whether a request came by the tunnel
         self._method = b""
+        self._ended = False
         self._http = _server()
 
     def serve(self) -> None:
@@ -72,7 +73,8 @@ class Connection:
             self._stream.close()
 
     def cut(self) -> None:
-        """From another thread: end it now."""
+        """From another thread: end it now, with no answer to what is under way."""
+        self._ended = True
         with suppress(OSError):
             socket.socket.shutdown(self._stream, socket.SHUT_RDWR)  # TLS's own would forget that there was TLS
 
@@ -225,13 +227,12 @@ class Connection:
             answer = self._ask(asked, method)
             self._pass_on(asked, answer, told)
         except Refusal as refusal:
+            if self._ended:
+                raise _Gone from refusal
             told.broken = refusal.why or "refused"
             told.status = told.status or refusal.status
             if refusal.status == 403:
                 self._say(f"proxy: {method} {url}: {self._mask(refusal.reason)}")
-            raise
-        except BaseException:
-            told.broken = "body_read_failed"
             raise
         finally:
             if answer is not None:

@@ -60,9 +60,9 @@ class StepProxy:
             with suppress(OSError):
                 self._listener.shutdown(socket.SHUT_RDWR)
             self._listener.close()
-        self._upstream.close()
         for connection in running:
             connection.cut()
+        self._upstream.close()
         deadline = time.monotonic() + _LINGER
         for thread in (*running.values(), *filter(None, [self._acceptor])):
             thread.join(max(deadline - time.monotonic(), 0))

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import io
 import json
+import os
 import re
+import signal
 import tarfile
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -13,6 +16,7 @@ import pytest
 
 from tests.e2e.lapstrake import Done, Lapstrake, folder
 from tests.e2e.ownaddress import own_address
+from tests.e2e.running import until
 from tests.webserver import Exchange, WebServer, serving
 
 pytestmark = pytest.mark.e2e
@@ -286,3 +290,57 @@ def test_a_policy_in_rego_turns_it_on_and_is_asked(
     assert "hidden" not in "\n".join(log)
     assert "policy enabled network proxy" in done.err
     assert [seen.path for seen in web.seen] == ["/good"]
+
+
+def test_what_has_no_proxy_pays_nothing_for_it(lapstrake: Lapstrake, tmp_path: Path) -> None:
+    """Nor does a proxied build whose steps are cached."""
+    context = dockerfile(tmp_path, "RUN true")
+    for arguments in ((), ("--proxy-network",)):
+        done = lapstrake.built(context, *arguments, env={"PYTHONPROFILEIMPORTTIME": "1"})
+        imported = set(re.findall(r"^import time:.*\| +([\w.]+)$", done.err, re.MULTILINE))
+        assert "builder.solve.scheduler" in imported
+        wrong = [name for name in imported if re.match(r"(builder\.proxy|cryptography|h11|httpcore|httpx)\b", name)]
+        assert wrong == []
+
+
+@pytest.fixture
+def hanging() -> Iterator[tuple[WebServer, threading.Event]]:
+    """A server that answers /hang with nothing, and others after that came; whether it was hung up on."""
+    asked, gone = threading.Event(), threading.Event()
+
+    def answer(exchange: Exchange) -> None:
+        if exchange.seen.path != "/hang":
+            asked.wait(20)
+            hello(exchange)
+            return
+        asked.set()
+        if exchange.rfile.read(1) == b"":
+            gone.set()
+            exchange.cut()
+
+    with serving(answer, address=own_address()) as server:
+        yield server, gone
+
+
+def test_a_download_that_is_left_behind_ends_with_the_step(
+    lapstrake: Lapstrake, hanging: tuple[WebServer, threading.Event], tmp_path: Path
+) -> None:
+    server, gone = hanging
+    line = f"RUN wget -qO- {server.url}/hang & wget -qO- {server.url}/a"
+    log = logged(lapstrake.built(dockerfile(tmp_path, line), "--proxy-network"), "RUN wget")
+    assert log[:2] == ["hello /a", "proxy network requests:"]
+    assert set(log[2:]) == {f"- GET {server.url}/hang", f"- GET {server.url}/a -> 200"}
+    assert gone.wait(20)
+
+
+def test_ctrl_c_while_a_step_downloads(
+    lapstrake: Lapstrake, hanging: tuple[WebServer, threading.Event], tmp_path: Path
+) -> None:
+    server, gone = hanging
+    process = lapstrake.start(dockerfile(tmp_path, f"RUN wget -qO- {server.url}/hang"), "--proxy-network")
+    until(lambda: len(server.seen) == 1, "nothing is asked for")
+    os.killpg(process.pid, signal.SIGINT)
+    _, err = process.communicate(timeout=20)
+    assert process.returncode == 130, err.decode()
+    assert b"Traceback" not in err
+    assert gone.wait(20)
