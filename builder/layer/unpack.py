@@ -23,6 +23,7 @@ from builder.layer.opendirs import OpenDirs
 from builder.layer.remove import remove
 
 _NEW = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
+_SECOND = 10**9  # ns
 _HOLE = 64 << 10
 _ZEROS = bytes(1 << 20)
 _UNMAPPED = (errno.EINVAL, errno.EPERM)
@@ -35,11 +36,12 @@ Below = Callable[[bytes], Entry | None]
 
 
 class Unpacked(msgspec.Struct, frozen=True):
-    """What could not be kept, as numbers of members."""
+    """What could not be kept, as numbers of members. inherited: whether a folder is as below, being no member."""
 
     owners: int = 0
     devices: int = 0
     xattrs: int = 0
+    inherited: bool = False
 
     def warnings(self) -> tuple[str, ...]:
         texts = (
@@ -57,7 +59,7 @@ def apply(
     """Write a layer's members into the empty folder `root_fd` as an overlay layer.
 
     userxattr: see whiteout.opaque_xattr. devices: make device nodes, else count them. below(path): the folder of that
-    path in the layers below, whose mode and owner a parent gets that is not a member itself.
+    path in the layers below, whose mode, owner and date a parent gets that is not a member itself.
     """
     with OpenDirs(root_fd) as dirs:
         return _OverlayTree(dirs, devices, below, userxattr).run(items)
@@ -75,7 +77,10 @@ class _Tree(ABC):
     def __init__(self, dirs: OpenDirs, devices: bool, below: Below | None) -> None:
         self._dirs, self._devices, self._below = dirs, devices, below
         self._written: dict[bytes, Kind] = {b"": Kind.DIR}  # and the parents of what was written
-        self._folders: dict[bytes, tuple[int, int | None]] = {}  # mode, mtime: set last
+        self._folders: dict[bytes, tuple[int, int]] = {}  # mode, mtime in ns: set last
+        self._implied: set[bytes] = set()  # folders that were made and are no member (yet)
+        self._gone: set[bytes] = set()  # what is deleted below
+        self._hiding: set[bytes] = set()  # folders that hide what is in them below
         self._lost = {"owners": 0, "devices": 0, "xattrs": 0}
 
     def run(self, items: Iterable[Item]) -> Unpacked:
@@ -84,8 +89,10 @@ class _Tree(ABC):
                 self._member(entry, content)
             except OSError as error:
                 raise LayerFault(f"cannot unpack {entry.path!r}: {error.strerror}") from error
+        for path in self._implied:
+            self._inherit(path)
         self._finish()
-        return Unpacked(**self._lost)
+        return Unpacked(**self._lost, inherited=bool(self._implied))
 
     @abstractmethod
     def whiteout(self, entry: Entry) -> None:
@@ -104,13 +111,16 @@ class _Tree(ABC):
         if path.startswith(b"/") or b".." in path.split(b"/"):
             raise LayerFault(f"layer names a path outside of its root: {path!r}")
         if entry.kind is Kind.WHITEOUT:
+            self._gone.add(path)
             self.whiteout(entry)
         elif entry.kind is Kind.OPAQUE:
+            self._hiding.add(path)
             self._folder(path)
             self.opaque(path)
         elif entry.kind is Kind.DIR:
             self._folder(path, member=True)
-            self._folders[path] = (entry.mode, entry.mtime)
+            self._implied.discard(path)
+            self._folders[path] = (entry.mode, entry.mtime * _SECOND)
             self._attributes(self._dirs.fd(path), entry)
         elif not path:
             raise LayerFault(f"layer makes its root a {entry.kind.value}")
@@ -128,7 +138,7 @@ class _Tree(ABC):
         return self._dirs.fd(parent), name
 
     def _folder(self, path: bytes, *, member: bool = False) -> None:
-        """Make sure of a folder with its parents. Those that are made and no member inherit their mode and owner."""
+        """Make sure of a folder with its parents."""
         if self._written.get(path) is Kind.DIR:
             return
         todo = [path]
@@ -136,13 +146,22 @@ class _Tree(ABC):
             todo.append(above)
         for step in reversed(todo):
             fd, name = self.parent(step)
-            if not self._exists(fd, name):
+            exists = self._exists(fd, name)
+            if not exists:
                 os.mkdir(name, 0o700, dir_fd=fd)
-                self._written[step] = Kind.DIR
-                if not (member and step == path):
-                    self._inherit(step)
-                self.made_folder(step)
             self._written[step] = Kind.DIR
+            if exists:
+                self.keep_date(step)
+                continue
+            if not (member and step == path):
+                self._implied.add(step)
+            self.made_folder(step)
+
+    def keep_date(self, path: bytes) -> None:
+        """Of a folder that was there, in which something is about to change."""
+        if path not in self._folders and path not in self._implied:
+            st = os.fstat(self._dirs.fd(path))
+            self._folders[path] = (stat.S_IMODE(st.st_mode), st.st_mtime_ns)
 
     def _exists(self, fd: int, name: bytes) -> bool:
         """Whether there is a folder of that name; anything else of that name is removed."""
@@ -156,14 +175,22 @@ class _Tree(ABC):
         return False
 
     def _inherit(self, path: bytes) -> None:
-        """Mode and owner of a folder that is not a member: as below, else root's and 0755."""
-        model = self._below(path) if self._below else None
+        """A folder that is no member: as below, else root's, 0755 and of 1970, as ListedLayer shows it."""
+        model = self._below(path) if self._below and not self._hidden(path) else None
         if model is None or model.kind is not Kind.DIR:
             model = Entry(path=path, kind=Kind.DIR, mode=0o755)
-            self._folders[path] = (model.mode, None)
-        else:
-            self._folders[path] = (model.mode, model.mtime)
+        self._folders[path] = (model.mode, model.mtime * _SECOND)
         self._attributes(self._dirs.fd(path), model)
+
+    def _hidden(self, path: bytes) -> bool:
+        """Whether this layer deletes what is there below."""
+        while path:
+            if path in self._gone:
+                return True
+            path = path.rpartition(b"/")[0]
+            if path in self._hiding:
+                return True
+        return False
 
     def _leaf(self, entry: Entry, content: Content | None) -> None:
         fd, name = self.parent(entry.path)
@@ -185,6 +212,7 @@ class _Tree(ABC):
                 for gone in [key for key in table if key.startswith(beneath)]:
                     del table[gone]
             self._folders.pop(path, None)
+            self._implied = {key for key in self._implied if key != path and not key.startswith(beneath)}
 
     def _make(self, fd: int, name: bytes, entry: Entry, content: Content | None) -> bool:
         kind = entry.kind
@@ -208,7 +236,7 @@ class _Tree(ABC):
         self._owner(lambda: os.chown(name, entry.uid, entry.gid, dir_fd=fd, follow_symlinks=False))
         if kind is not Kind.SYMLINK:
             os.chmod(inode.proc_path(fd, name), entry.mode)
-        times = (entry.mtime * 1_000_000_000,) * 2
+        times = (entry.mtime * _SECOND,) * 2
         os.utime(name, ns=times, dir_fd=fd, follow_symlinks=False)
         return True
 
@@ -219,7 +247,7 @@ class _Tree(ABC):
                 _write(fd, entry, content)
             self._attributes(fd, entry)
             os.fchmod(fd, entry.mode)
-            os.utime(fd, ns=(entry.mtime * 1_000_000_000,) * 2)
+            os.utime(fd, ns=(entry.mtime * _SECOND,) * 2)
         finally:
             os.close(fd)
 
@@ -267,8 +295,7 @@ class _Tree(ABC):
             mode, mtime = self._folders[path]
             fd = self._dirs.fd(path)
             os.fchmod(fd, mode)
-            if mtime is not None:
-                os.utime(fd, ns=(mtime * 1_000_000_000,) * 2)
+            os.utime(fd, ns=(mtime, mtime))
 
 
 class _OverlayTree(_Tree):
@@ -277,14 +304,11 @@ class _OverlayTree(_Tree):
     def __init__(self, dirs: OpenDirs, devices: bool, below: Below | None, userxattr: bool) -> None:
         super().__init__(dirs, devices, below)
         self._xattr = whiteout.opaque_xattr(userxattr)
-        self._gone: set[bytes] = set()
-        self._hiding: set[bytes] = set()
 
     def whiteout(self, entry: Entry) -> None:
         path = entry.path
         if not path:
             raise LayerFault("layer deletes its own root")
-        self._gone.add(path)
         have = self._written.get(path)
         if have is Kind.DIR:
             self.opaque(path)
@@ -326,6 +350,7 @@ class _PlainTree(_Tree):
         parent, _, name = path.rpartition(b"/")
         try:
             fd = self._dirs.fd(parent)
+            self.keep_date(parent)
             remove(fd, name)
         except (FileNotFoundError, NotADirectoryError):
             return  # there is nothing to delete

@@ -18,6 +18,7 @@ class ListedLayer:
         self._open = open_content
         self._entries: dict[bytes, Entry] = {}
         self._opaque: set[bytes] = set()
+        self._renewed: set[bytes] = set()  # of those, folders that were deleted, and made by what is in them
         self._names: dict[bytes, set[bytes]] = {}
         self._linked: dict[bytes, bytes] = {}  # every name of a file with several -> the first
         for entry in entries:
@@ -28,7 +29,8 @@ class ListedLayer:
         entry = self._entries.get(path)
         if entry is None:
             if path in self._names or opaque:
-                return Found(Entry(path=path, kind=Kind.DIR, mode=0o755), opaque=opaque, implied=True)
+                implied = path not in self._renewed
+                return Found(Entry(path=path, kind=Kind.DIR, mode=0o755), opaque=opaque, implied=implied)
             return None
         first = self._linked.get(path)
         if entry.kind is Kind.HARDLINK and first is not None:
@@ -45,12 +47,14 @@ class ListedLayer:
         path = entry.path
         before = self._entries.get(path)
         if entry.kind is Kind.OPAQUE:
+            if before is not None and before.kind is Kind.WHITEOUT:
+                self._renew(path)
             self._opaque.add(path)
             self._name(path)
             return
         if entry.kind is Kind.WHITEOUT and (before is not None or path in self._names):
             # A mark deletes only what is below, never what its own layer writes.
-            self._opaque.add(path)
+            self._renew(path)
             return
         if before is not None and before.kind is Kind.WHITEOUT:
             self._opaque.add(path)
@@ -96,6 +100,12 @@ class ListedLayer:
             if above is not None and above.kind not in (Kind.DIR, Kind.WHITEOUT):
                 raise LayerFault(f"{path!r} lies beneath {parent!r}, which this layer made a non-folder")
             if above is not None and above.kind is Kind.WHITEOUT:
-                del self._entries[parent]
-                self._opaque.add(parent)
+                self._renew(parent)
             path = parent
+
+    def _renew(self, path: bytes) -> None:
+        """A folder is made where the layer deletes what is below."""
+        if path in self._entries and self._entries[path].kind is Kind.WHITEOUT:
+            del self._entries[path]
+        self._opaque.add(path)
+        self._renewed.add(path)

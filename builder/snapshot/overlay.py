@@ -1,5 +1,7 @@
 """OverlaySnapshots: one folder per layer in overlay form, shared by all chains that have the layer.
 
+A layer that has files without their folders shows the folders of what it lies on: it has a folder for each chain.
+
 Below ROOT/snapshots: `<id>` a layer folder, `<id>.w` the work folder of one that is being written, `stub` the mount
 points, which are the lowest layer of every mount and belong to no image.
 """
@@ -40,7 +42,7 @@ class OverlaySnapshots:
         self._userxattr = userxattr
 
     def find(self, chain: Chain) -> Folder | None:
-        id = self._registry.find(str(chain[-1]))
+        id = self._registry.find(str(chain[-1])) or self._registry.find(_in_chain(chain))
         return self._folder(id) if id else None
 
     def register(self, chain: Chain, folder: Folder) -> Folder:
@@ -48,7 +50,8 @@ class OverlaySnapshots:
 
     def unpack(self, chain: Chain, items: Iterable[Item], parents: tuple[Folder, ...]) -> tuple[Folder, Unpacked]:
         folder, unpacked = self._write(items, MergedTree(self.layers(parents)))
-        return self.register(chain, folder), unpacked
+        key = _in_chain(chain) if unpacked.inherited else str(chain[-1])
+        return self._folder(self._registry.register(key, folder.id)), unpacked
 
     def begin(self, parents: tuple[Folder, ...]) -> OverlayDraft:
         ensure_stub(self._base, self._make_stub)
@@ -169,6 +172,11 @@ class OverlayDraft:
 def _distinct(parents: tuple[Folder, ...]) -> tuple[Folder, ...]:
     """Each folder once, topmost, since the kernel takes none twice: there it says all that it says lower down."""
     return tuple(reversed(dict.fromkeys(reversed(parents))))
+
+
+def _in_chain(chain: Chain) -> str:
+    below = Digest.of(" ".join(map(str, chain[:-1])).encode())
+    return f"{chain[-1]} on {below.hex}"
 
 
 def _root_of(tree: MergedTree) -> Entry:

@@ -56,6 +56,12 @@ class Registered(NamedTuple):
     used: int
     uses: int
 
+    @property
+    def layer(self) -> Digest | None:
+        """The diff_id of the one that it is; None for one of several, or of a whole tree."""
+        word = self.key.partition(" ")[0]
+        return Digest.parse(word) if word.startswith("sha256:") else None
+
 
 class Registry:
     """store: the store's folder, which must exist. warn: told of damage. Safe for many threads and processes."""

@@ -107,8 +107,6 @@ class MergedTree:
                     return found, layer
                 break
             implied = implied or (found, layer)
-            if found.opaque:
-                break
         if not path and implied is None and self._layers:
             return Found(ROOT), self._layers[-1]
         return implied

@@ -182,7 +182,7 @@ class Doctor:
         path = os.path.join(self._registry.folder, row.id)
         if not os.path.isdir(path):
             return f"the folder of {row.key} is missing", "it is unpacked again"
-        blob = layers.get(Digest.parse(row.key)) if row.key.startswith("sha256:") else None
+        blob = layers.get(row.layer) if row.layer is not None else None
         if blob is None or not self._store.blobs.has(blob):
             return "", ""
         rootless = in_user_namespace()

@@ -13,7 +13,6 @@ from builder.upkeep.blocks import Blocks
 from builder.upkeep.measured import Measured
 from builder.upkeep.owners import Owners
 from builder.upkeep.usage import CACHE_MOUNT, GIT, REGULAR, SHOWN, Usage
-from cache.digest import Digest
 from cache.store import Store
 
 _OWN = {STUB: ("mount points that images lack", False), ".probe": ("what the kernel can", False)}
@@ -34,7 +33,7 @@ def kept_trees(owners: Owners, registry: Registry, blocks: Blocks, measured: Mea
 
 
 def _tree(row: Registered, size: int, owners: Owners, used: bool) -> Usage:
-    blob = owners.layers.get(Digest.parse(row.key)) if row.key.startswith("sha256:") else None
+    blob = owners.layers.get(row.layer) if row.layer is not None else None
     steps: list[str] = []
     if blob is not None:
         steps = [filed.what for filed in owners.results.get(blob, ()) if filed.what]

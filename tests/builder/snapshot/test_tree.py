@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from builder.errors import LayerFault
 from builder.layer.changes import upper_changes
@@ -71,11 +72,12 @@ def _random_layer(rng: random.Random) -> list[Item]:
     return items
 
 
-def _folder(path: Path, items: list[Item], userxattr: bool = True) -> FolderLayer:
+def _folder(path: Path, items: list[Item], userxattr: bool = True, below: MergedTree | None = None) -> FolderLayer:
     path.mkdir()
     fd = os.open(path, os.O_RDONLY)
+    root = Entry(path=b"", kind=Kind.DIR, mode=0o755)
     try:
-        apply([(Entry(path=b"", kind=Kind.DIR, mode=0o755), None), *items], fd, userxattr=userxattr)
+        apply([(root, None), *items], fd, userxattr=userxattr, below=below.lookup if below else None)
     finally:
         os.close(fd)
     return FolderLayer(str(path), userxattr)
@@ -123,6 +125,35 @@ def test_lists_and_folders_are_seen_alike(seed: int, count: int) -> None:
             assert folders.names(path) == lists.names(path)
     finally:
         shutil.rmtree(place)
+
+
+@given(st.integers(0, 10**9), st.integers(1, 4))
+@settings(max_examples=60, suppress_health_check=list(HealthCheck))
+def test_folders_that_are_no_members_are_seen_alike(seed: int, count: int) -> None:
+    """They are as below in each chain, dates as well, wherever in the layer what hides them stands."""
+    rng = random.Random(seed)
+    made = [
+        [item for item in _random_layer(rng) if item[0].kind is not Kind.DIR or rng.random() < 0.5]
+        for _ in range(count)
+    ]
+    for items in made:
+        items[:] = [(replace(e, mtime=rng.randrange(9)) if e.kind is Kind.DIR else e, content) for e, content in items]
+        marks = [item for item in items if item[0].kind in (Kind.WHITEOUT, Kind.OPAQUE)]
+        if rng.random() < 0.5:
+            items[:] = [item for item in items if item not in marks] + marks
+    place = Path(tempfile.mkdtemp())
+    try:
+        folders: list[LayerView] = []
+        for n, items in enumerate(reversed(made)):
+            folders.insert(0, _folder(place / str(n), items, below=MergedTree(folders)))
+        lists = MergedTree([_listed(items) for items in made])
+        assert list(map(_looks, MergedTree(folders).walk(b""))) == list(map(_looks, lists.walk(b"")))
+    finally:
+        shutil.rmtree(place)
+
+
+def _looks(entry: Entry) -> tuple[object, ...]:
+    return entry.path, entry.kind, entry.mode, entry.mtime, entry.uid, entry.gid, entry.link
 
 
 def _members(rng: random.Random) -> list[Item]:
