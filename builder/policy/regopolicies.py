@@ -18,6 +18,8 @@ from builder.policy.regopolicy import Decision, RegoPolicy
 from builder.policy.signatures.trustroot import TrustRoot
 from builder.policy.subjects import GitSubject, HttpSubject, ImageSubject, LocalSubject, Subject
 
+_MOST_KEPT = 4096
+
 
 class RegoPolicies:
     """Safe for many threads. Each source is asked about once a build.
@@ -64,7 +66,10 @@ class RegoPolicies:
             known = self._decided.get(key)
             if known is None:
                 with self._talking():
-                    known = self._decided[key] = self._ask(subject)
+                    known = self._ask(subject)
+                if len(self._decided) >= _MOST_KEPT:  # a step behind a proxy may ask for any number of URLs
+                    self._decided.clear()
+                self._decided[key] = known
             return known
 
     def _ask(self, subject: Subject) -> Decision:

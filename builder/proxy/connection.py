@@ -30,6 +30,7 @@ _READ = 64 << 10
 _DRAINED = 256 << 10  # bytes of a body nobody wants that are read, so that the answer arrives
 _GOODBYE = 2.0  # seconds for the other side to end TLS, too
 _TRUST = "does it trust the build's certificate authority?"
+_WHAT = "nothing but HTTP and HTTPS passes"
 _TLS = 22  # the first byte of a handshake (RFC 8446, 5.1)
 
 
@@ -69,7 +70,8 @@ class Connection:
             pass
         finally:
             if self._tunnel is not None and not self._used:
-                self._lost(self._tunnel, "no_request", f"it ended without a request; {_TRUST}")
+                hint = _TRUST if isinstance(self._stream, ssl.SSLSocket) else _WHAT
+                self._lost(self._tunnel, "no_request", f"no request came; {hint}")
             self._stream.close()
 
     def cut(self) -> None:
@@ -105,7 +107,7 @@ class Connection:
             return wanted(request, self._tunnel)
         except Refusal as refusal:
             target = request.target.decode("ascii", "replace")
-            url = f"https://{self._tunnel.name}{target}" if self._tunnel is not None else target
+            url = f"{self._tunnel.scheme}://{self._tunnel.name}{target}" if self._tunnel is not None else target
             method = request.method.decode("ascii", "replace")
             seen = Request(method=method, url=self._mask(shown(url)), status=refusal.status, incomplete="refused")
             self._requests.add(seen)
@@ -198,9 +200,8 @@ class Connection:
         if not first:
             return False
         if first[0] != _TLS:
-            self._lost(to, "no_tls", "what it sent is no TLS, and nothing but HTTP and HTTPS passes")
-            self._finish()
-            return False
+            self._tunnel, self._http = Origin("http", to.host, to.port), _server()
+            return True
         stream = context.wrap_socket(self._stream, server_side=True, do_handshake_on_connect=False)
         self._stream = stream
         try:

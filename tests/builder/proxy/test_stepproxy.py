@@ -315,15 +315,25 @@ def test_a_host_header_does_not_lead_elsewhere(behind, authority, monkeypatch):
         assert server.seen == []
 
 
-def test_a_tunnel_is_for_tls_alone(behind):
+def test_plain_http_in_a_tunnel(behind):
+    """As Node's own fetch asks for all URLs."""
+    with serving(hello) as server, behind() as proxy, proxy.connection() as stream:
+        stream.sendall(f"CONNECT {server.host} HTTP/1.1\r\nHost: {server.host}\r\n\r\n".encode())
+        assert stream.recv(65536).startswith(b"HTTP/1.1 200 ")
+        stream.sendall(f"GET /a HTTP/1.1\r\nHost: {server.host}\r\n\r\n".encode())
+        until(stream, b"hello /a")
+        assert proxy.records() == [("GET", server.url + "/a", 200)]
+
+
+def test_a_tunnel_is_for_http_alone(behind):
     with serving(hello) as server, behind() as proxy:
         with proxy.connection() as stream:
             stream.sendall(f"CONNECT {server.host} HTTP/1.1\r\nHost: {server.host}\r\n\r\n".encode())
             assert stream.recv(65536).startswith(b"HTTP/1.1 200 ")
-            stream.sendall(b"SSH-2.0-x\r\n")
-            assert stream.recv(1) == b""
+            stream.sendall(b"SSH-2.0-x\r\n\r\n")
+            assert stream.recv(65536).startswith(b"HTTP/1.1 400 ")
         assert proxy.records() == [("CONNECT", server.host, 0)]
-        assert "no TLS" in proxy.said[0]
+        assert "nothing but HTTP" in proxy.said[0]
 
 
 def test_a_client_without_our_authority_is_told_of_in_the_log(behind):
