@@ -35,7 +35,7 @@ class _NothingFetched:
 
 
 class ProxyNetwork:
-    """environment: the user's, for the proxies of this machine. hosts: name and address of --add-host."""
+    """environment: the user's, for the proxies that ours is to use. hosts: name and address of --add-host."""
 
     def __init__(self, remotes: Remotes, environment: Mapping[str, str], hosts: tuple[tuple[str, str], ...]) -> None:
         self._remotes, self._environment, self._hosts = remotes, environment, hosts

@@ -209,7 +209,8 @@ class Session:
         if request.proxy_network or (self._remotes.rules is not None and self._remotes.rules.proxied):
             from builder.cli.proxynetwork import ProxyNetwork
 
-            self._network = ProxyNetwork(self._remotes, os.environ, request.hosts)
+            given = dict(pair.split("=", 1) for pair in proxy_env(dict(request.build_args)))
+            self._network = ProxyNetwork(self._remotes, {**os.environ, **given}, request.hosts)
         surroundings = Surroundings(
             proxy=proxy_env(dict(request.build_args)),
             addresses=request.hosts,

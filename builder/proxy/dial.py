@@ -62,6 +62,10 @@ class Dialer(httpcore.NetworkBackend):
                     )
         return addresses
 
+    def knows(self, host: str) -> bool:
+        """Whether a host is one of the given names."""
+        return host in self._names
+
     def watch(self, stream: httpcore.NetworkStream) -> _Watched:
         watched = _Watched(self, stream)
         with self._lock:

@@ -19,6 +19,7 @@ from builder.transport.trust import words
 
 Headers = list[tuple[bytes, bytes]]
 
+_USUAL = {"http": 80, "https": 443}
 _KEPT = 10.0  # seconds that an idle connection is kept: less than servers keep them, so that few are found closed
 
 
@@ -51,11 +52,12 @@ class Upstream:
 
     def ask(self, method: bytes, to: Origin, target: bytes, headers: Headers, body: Iterable[bytes] | None) -> Answer:
         """Send a request as it is, and read the answer up to its body. Raises Refusal, and what body raises."""
-        proxy = self._proxies.proxy(to)
+        proxy = "" if self._dialer.knows(to.host) else self._proxies.proxy(to)
         if proxy:
             self._look(to)
         timeout = {"connect": self._waits.connect, "read": self._waits.idle, "write": self._waits.idle}
-        url = httpcore.URL(scheme=to.scheme.encode(), host=to.host.encode(), port=to.port, target=target)
+        port = None if to.port == _USUAL[to.scheme] else to.port
+        url = httpcore.URL(scheme=to.scheme.encode(), host=to.host.encode(), port=port, target=target)
         with _translated(to.name):
             pool = self._pool(proxy)
             for again in (body is None and method in (b"GET", b"HEAD"), False):

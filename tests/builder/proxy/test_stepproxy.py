@@ -247,6 +247,20 @@ def test_the_machine_s_own_proxy_is_used(behind):
             assert relay.asked == ["far.test:443"]
 
 
+def test_the_machine_s_own_proxy_is_asked_for_http_too_but_for_names_that_are_given(behind):
+    with serving(hello) as corporate, serving(hello) as server:
+        proxies = Proxies(http=f"http://me:pw@{corporate.host}")
+        names = {"near.test": "127.0.0.1"}
+        with behind(host=True, proxies=proxies, names=names) as proxy, client(proxy) as web:
+            assert web.get("http://far.test/a").text == "hello http://far.test/a "
+            assert corporate.seen[0].headers["proxy-authorization"] == "Basic bWU6cHc="
+            assert web.get(f"http://near.test:{server.server_port}/b").text == "hello /b "
+        with behind(host=False, proxies=proxies) as proxy:
+            for host in ("localhost.", "169.254.169.254", "[::ffff:127.0.0.1]"):
+                assert proxy.raw(f"GET http://{host}/ HTTP/1.1\r\nHost: x\r\n\r\n".encode())[9:12] == b"403"
+            assert len(corporate.seen) == 1
+
+
 @pytest.mark.parametrize(
     ("head", "status"),
     [
