@@ -27,12 +27,12 @@ class Archive:
         self._landed: list[bytes] = []
 
     def plan(self, placement: Placement, folder: bytes, ids: tuple[int, int] | None) -> None:
-        """First reading: put every member's place."""
+        """First reading: put every member's place; one for the archive's own root changes nothing (go-archive's Unpack)."""
         placement.make_dir(folder)
         for number, (entry, _) in enumerate(self._members()):
             parent, _, name = _clean(entry.path).rpartition(b"/")
             at = resolve(placement, folder + b"/" + parent)
-            target = (at + b"/" + name if at else name) if name else folder
+            target = (at + b"/" + name if at else name) if name else b""
             self._landed.append(target)
             if not target:
                 continue

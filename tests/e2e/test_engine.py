@@ -171,7 +171,8 @@ def test_an_archive_is_added_the_same(buildkit: Engine, lapstrake: Lapstrake, tm
     where = context(tmp_path / "context", case)
     source = folder(tmp_path / "source", {"x/y": "y", "x/z": "z"})
     os.chown(source / "x" / "y", 77, 88)
-    subprocess.run(["tar", "-C", source, "-czf", where / "t.tar.gz", "x"], check=True)
+    source.chmod(0o700)
+    subprocess.run(["tar", "-C", source, "-czf", where / "t.tar.gz", "."], check=True)
     theirs = buildkit.build(where, tmp_path / "theirs.tar")
     assert theirs.returncode == 0, theirs.stderr
     lapstrake.built(where, "-o", f"type=docker,dest={tmp_path}/ours.tar")

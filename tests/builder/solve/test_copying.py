@@ -288,6 +288,13 @@ def test_archive_is_extracted_and_stays_inside():
     assert copy(["t"], "/to", context={"t": data}, unpack=True, chown="9")["to/d/f"][2:4] == (9, 9)
 
 
+def test_the_root_of_an_archive_changes_no_folder():
+    data = _tar([("./", tarfile.DIRTYPE, ""), ("./f", tarfile.REGTYPE, b"F")])
+    assert copy(["t"], "/new/", context={"t": data}, unpack=True)["new"] == ("dir", 0o755, 0, 0, b"")
+    assert copy(["t"], "/existing", context={"t": data}, unpack=True)["existing"] == ("dir", 0o700, 7, 8, b"")
+    assert names(copy(["t"], "/", context={"t": data}, unpack=True)) == ["f"]
+
+
 @pytest.mark.parametrize("data", [b"", b"plain text", b"\x1f\x8b broken", b"\0" * 2048, b"BZh91AY"])
 def test_what_is_no_archive_is_copied(data):
     assert copy(["t"], "/to", context={"t": data}, unpack=True)["to"][4] == data
