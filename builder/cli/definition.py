@@ -98,7 +98,10 @@ def _from_remote(request: BuildRequest, stdin: BinaryIO, source: RemoteSource, r
             found = remotes.downloads.member(source, name, _LIMIT)
         if found is not None:
             return Definition(os.path.basename(name), _checked(found, name), "", None, source, archive)
-    raise _missing(request.file or "Dockerfile")
+    raise _Missing(
+        f"failed to read dockerfile: open {request.file or 'Dockerfile'}: no such file or directory",
+        "name it with -f, as a path from the context's root",
+    )
 
 
 def _checked_out(folder: str, name: str) -> bytes | None:

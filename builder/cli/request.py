@@ -191,6 +191,7 @@ def named_context(value: str) -> tuple[str, str | NamedImage | RemoteSource]:
     name, equals, source = value.partition("=")
     if not name or not equals or not source:
         raise Fault(f"invalid --build-context {value!r}: want NAME=SOURCE")
+    _check_context_name(name)
     for kind in ("oci-layout", "docker-archive"):
         if source.startswith(f"{kind}://"):
             path, selector = _selector(source.removeprefix(f"{kind}://"))
@@ -200,12 +201,26 @@ def named_context(value: str) -> tuple[str, str | NamedImage | RemoteSource]:
     remote = remote_context(source)
     if remote is not None:
         return name, remote
+    if source.startswith("target:"):
+        raise SourceFault(
+            f"failed to find target {source.removeprefix('target:')} for context {name}", "only bake has targets"
+        )
     if "://" in source:
         raise SourceFault(
             f"unsupported context source {source.partition('://')[0]} for {name}",
             "give a folder, a URL, a git repository, docker-image://, oci-layout:// or docker-archive://",
         )
     return name, os.path.abspath(source)
+
+
+def _check_context_name(name: str) -> None:
+    """It stands for an image or a stage: what is no name of either would never be asked for."""
+    if name == "context":
+        raise Fault("invalid context name context: it is the build context itself", "choose another name")
+    try:
+        Reference.parse(name.partition("::")[0])
+    except Fault as error:
+        raise Fault(f"invalid context name {name}: {error.message}", error.hint) from None
 
 
 def remote_context(source: str, keep_git_dir: bool = False) -> RemoteSource | None:

@@ -27,7 +27,7 @@ class Archive:
         self._landed: list[bytes] = []
 
     def plan(self, placement: Placement, folder: bytes, ids: tuple[int, int] | None) -> None:
-        """First reading: put every member's place; one for the archive's own root changes nothing (go-archive's Unpack)."""
+        """First reading: put every member's place; that of the archive's own root changes nothing (go-archive)."""
         placement.make_dir(folder)
         for number, (entry, _) in enumerate(self._members()):
             parent, _, name = _clean(entry.path).rpartition(b"/")

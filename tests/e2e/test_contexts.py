@@ -56,3 +56,18 @@ def test_a_context_of_a_host_that_does_not_answer(lapstrake: Lapstrake, url: str
     assert done.status == 1
     assert url in error(done.err)
     assert kept(lapstrake.store) == []
+
+
+@pytest.mark.parametrize(
+    ("given", "words"),
+    [
+        ("context=other", "invalid context name context"),
+        ("St=other", "invalid context name St: invalid reference format"),
+        ("two words=other", "invalid context name two words"),
+        ("x=target:y", "failed to find target y for context x"),
+        ("x=", "invalid --build-context"),
+    ],
+)
+def test_a_name_that_nothing_asks_for_is_refused(lapstrake: Lapstrake, tmp_path: Path, given: str, words: str) -> None:
+    context = folder(tmp_path / "context", {"Dockerfile": "FROM scratch\nCOPY Dockerfile /\n"})
+    assert words in lapstrake.refused(context, f"--build-context={given}").err
