@@ -103,8 +103,8 @@ def run(request: BuildRequest, root: str, shown: Shown, call: Call | None = None
 
 
 def _completed(spec: OutputSpec, request: BuildRequest) -> OutputSpec:
-    """The output with what is said for all: annotations, which its own ones override, and --reproducible."""
-    annotations, rewrite = (*request.annotations, *spec.annotations), spec.rewrite or request.reproducible
+    """The output with what is said for all: annotations, which override its own ones (buildx), and --reproducible."""
+    annotations, rewrite = (*spec.annotations, *request.annotations), spec.rewrite or request.reproducible
     return msgspec.structs.replace(spec, annotations=annotations, rewrite=rewrite)
 
 

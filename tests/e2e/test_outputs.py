@@ -178,7 +178,7 @@ def test_annotations(lapstrake: Lapstrake, context: Path, tmp_path: Path) -> Non
         "-o", f"type=oci,tar=false,dest={layout},annotation.a=3,annotation-manifest-descriptor.C=4",
     )  # fmt: skip
     entry, manifest = _manifest(layout)
-    assert manifest["annotations"] == {"a": "3", "b": "2"}
+    assert manifest["annotations"] == {"a": "1", "b": "2"}
     assert {"b": "2", "C": "4"}.items() <= entry["annotations"].items()  # type: ignore[attr-defined]
     assert "index annotations not supported" in lapstrake.refused(context, "--annotation", "index:a=1").err
     lapstrake.built(context, "--annotation", "a=1", "-t", "noted", "--metadata-file", f"{tmp_path}/meta")
