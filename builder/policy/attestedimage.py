@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import msgspec
 
@@ -13,17 +13,19 @@ from builder.graph.operation import GitSource, HttpSource
 from builder.oci.platform import Platform
 from builder.oci.reference import Reference
 from builder.policy.facts import ImageFacts
-from builder.policy.input import Image
+from builder.policy.input import Image, Input, Provenance
 from builder.policy.log import DEBUG, Log
+from builder.policy.signatures.attestationsignature import AttestationSignature
 from builder.policy.signatures.chain import image_provenance, resolve_chain
 from builder.policy.signatures.material import Material
+from builder.policy.signatures.provenance import ReadProvenance
 from cache.errors import Fault
 
 if TYPE_CHECKING:
     from builder.policy.signatures.trustroot import TrustRoot
 
-Named = Callable[[Material, Platform], Any]
-"""The input of a material, as plain values, or {} where there is none."""
+Named = Callable[[Material, Platform], Input]
+"""The input of a material, an empty one where it is no source."""
 
 
 def with_attestations(
@@ -47,8 +49,7 @@ def with_attestations(
     if str(chain.image.digest) != facts.manifest:
         raise ImageFault(f"{image.ref}: what is attested is of {chain.image.digest}, not of {facts.manifest}")
     provenance = image_provenance(chain, beside)
-    shown = None if provenance is None else provenance.plain([named(one, platform) for one in provenance.sources])
-    signatures: list[Any] = []
+    signatures: list[AttestationSignature] = []
     if chain.signature is not None:
         from builder.policy.signatures.imagesignature import image_signature
 
@@ -59,8 +60,17 @@ def with_attestations(
         except (SignatureFault, ImageFault) as error:
             log(DEBUG, f"failed to parse image signatures: {error.message}")
         else:
-            signatures = [] if found is None else [found.plain()]
-    return msgspec.structs.replace(image, has_provenance=True, provenance=shown, signatures=signatures)
+            signatures = [] if found is None else [found]
+    return msgspec.structs.replace(
+        image, has_provenance=True, provenance=_shown(provenance, platform, named), signatures=signatures
+    )
+
+
+def _shown(found: ReadProvenance | None, platform: Platform, named: Named) -> Provenance | None:
+    if found is None:
+        return None
+    fields = {name: getattr(found.shown, name) for name in found.shown.__struct_fields__}
+    return Provenance(**fields, materials=[named(one, platform) for one in found.sources])
 
 
 def source_of(material: Material) -> Reference | HttpSource | GitSource | None:

@@ -5,9 +5,11 @@ A struct is the JSON object of its name; what is empty is left out. docs/policy.
 
 from __future__ import annotations
 
-from typing import Any
-
 import msgspec
+
+from builder.policy.signatures.attestationsignature import AttestationSignature
+from builder.policy.signatures.gitinput import Commit, Tag
+from builder.policy.signatures.provenance import ImageProvenance
 
 
 class Env(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
@@ -55,8 +57,14 @@ class Git(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
     checksum: str = ""
     commit_checksum: str = msgspec.field(default="", name="commitChecksum")
     is_annotated_tag: bool = msgspec.field(default=False, name="isAnnotatedTag")
-    tag: Any = None
-    commit: Any = None
+    tag: Tag | None = None
+    commit: Commit | None = None
+
+
+class Provenance(ImageProvenance, frozen=True, omit_defaults=True, rename="camel", kw_only=True):
+    """materials: what the build read, an empty object for what is no source."""
+
+    materials: list[Input] = msgspec.field(default_factory=list)
 
 
 class Image(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
@@ -80,8 +88,8 @@ class Image(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
     volumes: list[str] = []
     working_dir: str = msgspec.field(default="", name="workingDir")
     has_provenance: bool = msgspec.field(default=False, name="hasProvenance")
-    provenance: Any = None
-    signatures: list[Any] = []
+    provenance: Provenance | None = None
+    signatures: list[AttestationSignature] = []
 
 
 class Input(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):

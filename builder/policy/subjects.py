@@ -6,7 +6,7 @@ import re
 import urllib.parse
 from collections.abc import Callable
 from datetime import datetime
-from typing import Any, Protocol
+from typing import Protocol
 
 import msgspec
 
@@ -16,9 +16,10 @@ from builder.graph.operation import GitSource, HttpSource
 from builder.oci.platform import Platform
 from builder.oci.reference import Reference
 from builder.policy.facts import GitFacts, ImageFacts, RemoteLook
-from builder.policy.input import Git, Http, Image, Input, Local
+from builder.policy.input import Env, Git, Http, Image, Input, Local
 from builder.policy.log import Log, quiet
 from builder.policy.needs import ATTESTATIONS, CONFIG, DIGEST, OBJECTS, PROVENANCE, REF
+from builder.policy.signatures.gitinput import commit_input, proved, tag_input
 from builder.policy.signatures.material import Material
 from builder.policy.signatures.trustroot import TrustRoot
 
@@ -96,7 +97,7 @@ class ImageSubject(msgspec.Struct, frozen=True):
         return Input(image=image)
 
 
-def _material(material: Material, platform: Platform) -> dict[str, Any]:
+def _material(material: Material, platform: Platform) -> Input:
     """What the name of a material says of it; nothing is asked of anyone."""
     from builder.policy.attestedimage import source_of
 
@@ -109,9 +110,8 @@ def _material(material: Material, platform: Platform) -> dict[str, Any]:
     elif isinstance(source, GitSource):
         subject = GitSubject(source, material.source, _NoFacts())
     else:
-        return {}
-    found: dict[str, Any] = msgspec.to_builtins(subject.input(frozenset()))
-    return {"env": {"depth": 1}} | found
+        return Input()
+    return msgspec.structs.replace(subject.input(frozenset()), env=Env(depth=1))
 
 
 class HttpSubject(msgspec.Struct, frozen=True):
@@ -219,10 +219,8 @@ def _with_facts(git: Git, facts: GitFacts) -> Git:
 
 
 def _with_objects(git: Git, facts: GitFacts) -> Git:
-    from builder.policy.signatures.gitinput import shown
-
-    commit = shown(facts.commit_object, facts.commit, "commit")
-    tag = shown(facts.tag_object, facts.checksum, "tag") if facts.tag_object else None
+    commit = commit_input(proved(facts.commit_object, facts.commit, "commit"))
+    tag = tag_input(proved(facts.tag_object, facts.checksum, "tag")) if facts.tag_object else None
     return msgspec.structs.replace(git, commit=commit, tag=tag)
 
 

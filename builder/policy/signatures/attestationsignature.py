@@ -26,18 +26,28 @@ class Timestamp(msgspec.Struct, frozen=True):
     timestamp: str
 
 
-class AttestationSignature(msgspec.Struct, frozen=True, kw_only=True):
-    """A signature that was verified. type: its form. signer: None where a key signed, not a certificate."""
+class AttestationSignature(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
+    """A signature that was verified. type: its form. signer: None where a key signed, not a certificate.
 
+    kind: what the signer is worth, as moby/policy-helpers sorts them. It follows from the rest.
+    """
+
+    kind: str = ""
     type: str
-    timestamps: tuple[Timestamp, ...] = ()
-    docker_reference: str = ""
-    is_hardened: bool = False
+    timestamps: list[Timestamp] = []
+    docker_reference: str = msgspec.field(default="", name="dockerReference")
+    is_hardened: bool = msgspec.field(default=False, name="isDHI")
     signer: SignerInfo | None = None
 
-    @property
-    def kind(self) -> str:
-        """What the signer is worth, as moby/policy-helpers sorts them."""
+    def __post_init__(self) -> None:
+        msgspec.structs.force_setattr(self, "kind", self._sorted())
+
+    def plain(self) -> dict[str, Any]:
+        """The JSON object; what is empty is left out."""
+        found: dict[str, Any] = msgspec.to_builtins(self)
+        return found
+
+    def _sorted(self) -> str:
         if self.is_hardened and self.docker_reference:
             return "docker-hardened-image"
         signer = self.signer
@@ -46,21 +56,6 @@ class AttestationSignature(msgspec.Struct, frozen=True, kw_only=True):
         if self._by_docker(signer):
             return "docker-github-builder"
         return "self-signed-github-repo" if _by_own_repository(signer) else "self-signed"
-
-    def plain(self) -> dict[str, Any]:
-        """The JSON object; what is empty is left out."""
-        found: dict[str, Any] = {"kind": self.kind, "type": self.type}
-        if self.timestamps:
-            found["timestamps"] = msgspec.to_builtins(list(self.timestamps))
-        if self.docker_reference:
-            found["dockerReference"] = self.docker_reference
-        if self.is_hardened:
-            found["isDHI"] = True
-        if self.signer is not None:
-            always = ("certificateIssuer", "subjectAlternativeName")
-            shown = msgspec.to_builtins(self.signer)
-            found["signer"] = {name: value for name, value in shown.items() if value or name in always}
-        return found
 
     def _by_docker(self, signer: SignerInfo) -> bool:
         return (

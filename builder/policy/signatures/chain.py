@@ -16,7 +16,7 @@ from builder.oci.descriptor import MANIFESTS, OCI_INDEX, Descriptor
 from builder.oci.manifest import Index, read_index
 from builder.oci.match import best
 from builder.oci.platform import Platform
-from builder.policy.signatures.provenance import LIMIT, TYPES, ImageProvenance, parse_provenance
+from builder.policy.signatures.provenance import LIMIT, TYPES, ReadProvenance, parse_provenance
 from cache import record
 from cache.digest import Digest
 from cache.errors import Fault
@@ -118,7 +118,7 @@ def read_proved(descriptor: Descriptor, repository: Repository, limit: int) -> b
     return raw
 
 
-def image_provenance(chain: SignatureChain, repository: Repository) -> ImageProvenance | None:
+def image_provenance(chain: SignatureChain, repository: Repository) -> ReadProvenance | None:
     """The first provenance among the attestations, None where there is none that can be read. Raises ImageFault."""
     if chain.attestation is None:
         return None

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from datetime import UTC, datetime, timedelta, timezone
-from typing import Any
 
 import msgspec
 
@@ -28,7 +27,7 @@ class Commit(msgspec.Struct, frozen=True, omit_defaults=True):
     """Fields as buildx's policy.Commit has them."""
 
     tree: str = ""
-    parents: tuple[str, ...] = ()
+    parents: list[str] = []
     author: Actor | None = None
     committer: Actor | None = None
     message: str = ""
@@ -48,20 +47,20 @@ class Tag(msgspec.Struct, frozen=True, omit_defaults=True):
     ssh_signature: SSHSignature | None = msgspec.field(default=None, name="sshSignature")
 
 
-def shown(raw: bytes, name: str, kind: str) -> Any:
-    """A commit or tag as plain values of JSON. name: its sha1 or sha256, which is checked. Raises SignatureFault."""
+def proved(raw: bytes, name: str, kind: str) -> GitObject:
+    """A commit or tag. name: its sha1 or sha256, which is checked. Raises SignatureFault."""
     git = GitObject.parse(raw)
     git.check(name)
     if git.kind != kind:
         raise SignatureFault(f"{name} is a {git.kind}, no {kind}")
-    return msgspec.json.decode(msgspec.json.encode(tag_input(git) if kind == "tag" else commit_input(git)))
+    return git
 
 
 def commit_input(git: GitObject) -> Commit:
     pgp, ssh = described(git.signature)
     return Commit(
         tree=git.first("tree"),
-        parents=git.headers.get("parent", ()),
+        parents=list(git.headers.get("parent", ())),
         author=_actor(git.first("author")),
         committer=_actor(git.first("committer")),
         message=git.message,

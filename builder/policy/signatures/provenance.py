@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from datetime import UTC, datetime
-from typing import Any, TypeVar
+from typing import TypeVar
 
 import msgspec
 
@@ -35,9 +35,9 @@ class Completeness(msgspec.Struct, frozen=True, omit_defaults=True):
 
 
 class ImageProvenance(msgspec.Struct, frozen=True, omit_defaults=True, rename="camel", kw_only=True):
-    """Fields as buildx's policy.ImageProvenance has them, but for the materials: those are named, not yet looked at.
+    """Fields as buildx's policy.ImageProvenance has them, but for the materials.
 
-    started_on, finished_on: RFC 3339 in UTC. sources: materials that can be sources of a build, in their order.
+    started_on, finished_on: RFC 3339 in UTC.
     """
 
     predicate_type: str
@@ -46,23 +46,23 @@ class ImageProvenance(msgspec.Struct, frozen=True, omit_defaults=True, rename="c
     invocation_id: str = msgspec.field(default="", name="invocationID")
     started_on: str = ""
     finished_on: str = ""
-    config_source: ConfigSource = ConfigSource()
+    config_source: ConfigSource
     frontend: str = ""
     build_args: dict[str, str] = {}
     raw_args: dict[str, str] = {}
     reproducible: bool | None = None
     hermetic: bool | None = None
     completeness: Completeness | None = None
-    sources: tuple[Material, ...] = ()
-
-    def plain(self, materials: list[Any]) -> dict[str, Any]:
-        """The JSON object. materials: the input of each source, as JSON objects."""
-        found: dict[str, Any] = msgspec.to_builtins(msgspec.structs.replace(self, sources=()))
-        found.setdefault("configSource", {})
-        return {**found, "materials": materials} if materials else found
 
 
-def parse_provenance(raw: bytes, annotated: str) -> ImageProvenance | None:
+class ReadProvenance(msgspec.Struct, frozen=True):
+    """sources: the materials that can be sources of a build, in their order: named, not yet looked at."""
+
+    shown: ImageProvenance
+    sources: tuple[Material, ...]
+
+
+def parse_provenance(raw: bytes, annotated: str) -> ReadProvenance | None:
     """Read a statement; None where it is no provenance of these two kinds, or malformed, as in buildx.
 
     annotated: the predicate type that the attestation manifest gives, for a statement that has none.
@@ -75,10 +75,12 @@ def parse_provenance(raw: bytes, annotated: str) -> ImageProvenance | None:
     kind = statement.predicate_type or annotated
     if kind == SLSA1:
         one = _decoded(bytes(statement.predicate), _Predicate1)
-        return None if one is None else _of_slsa1(one)
+        found = None if one is None else _of_slsa1(one)
+        return None if one is None or found is None else ReadProvenance(found, _sources1(one))
     if kind == SLSA02:
         old = _decoded(bytes(statement.predicate), _Predicate02)
-        return None if old is None else _of_slsa02(old)
+        found = None if old is None else _of_slsa02(old)
+        return None if old is None or found is None else ReadProvenance(found, _sources(old.materials or []))
     return None
 
 
@@ -187,7 +189,6 @@ def _of_slsa1(predicate: _Predicate1) -> ImageProvenance | None:
         frontend=request.frontend or "",
         build_args=_build_args(request.args or {}),
         raw_args=request.args or {},
-        sources=_sources(definition.resolved_dependencies or []),
     )
     metadata = details.metadata
     if metadata is None:
@@ -218,7 +219,6 @@ def _of_slsa02(predicate: _Predicate02) -> ImageProvenance | None:
         frontend=request.frontend or "",
         build_args=_build_args(request.args or {}),
         raw_args=request.args or {},
-        sources=_sources(predicate.materials or []),
     )
     metadata = predicate.metadata
     if metadata is None:
@@ -240,6 +240,10 @@ def _decoded(raw: bytes, kind: type[T]) -> T | None:
         return msgspec.json.decode(raw, type=kind)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         return None
+
+
+def _sources1(predicate: _Predicate1) -> tuple[Material, ...]:
+    return _sources((predicate.build_definition or _Definition()).resolved_dependencies or [])
 
 
 def _sources(materials: list[ResourceDescriptor]) -> tuple[Material, ...]:

@@ -19,7 +19,7 @@ _OTHER_NAME, _OLD_ISSUER = _ARC + "7", _ARC + "1"
 _STRINGS = (0x0C, 0x13, 0x16)  # DER: UTF8String, PrintableString, IA5String
 
 
-class SignerInfo(msgspec.Struct, frozen=True, kw_only=True):
+class SignerInfo(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
     """issuer: of the token that proved who it is. The rest is what a CI system says of the run, as far as it does."""
 
     certificate_issuer: str = msgspec.field(name="certificateIssuer")

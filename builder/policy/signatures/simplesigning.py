@@ -121,9 +121,7 @@ def read_payload(raw: bytes, signed: Digest, what: str) -> Payload:
     return found
 
 
-def verify_by_certificate(
-    trust: TrustRoot, layer: Descriptor, what: str
-) -> tuple[tuple[Timestamp, ...], SignerInfo | None]:
+def verify_by_certificate(trust: TrustRoot, layer: Descriptor, what: str) -> tuple[list[Timestamp], SignerInfo | None]:
     """When and by whom the payload was signed. layer: of the payload, with its annotations. Raises NotVerified."""
     from cryptography.hazmat.primitives.serialization import Encoding
     from cryptography.x509 import load_pem_x509_certificate
@@ -140,10 +138,10 @@ def verify_by_certificate(
     time, url = _logged(trust, layer, signature, lambda text: _certificate_der(text) == own, what)
     trust.certificate(certificate, time, what)
     signer = guarded(partial(SignerInfo.of, certificate), what, NotVerified)
-    return (Timestamp("Tlog", url, rfc3339(time)),), signer
+    return [Timestamp("Tlog", url, rfc3339(time))], signer
 
 
-def verify_by_docker(trust: TrustRoot, layer: Descriptor, what: str) -> tuple[tuple[Timestamp, ...], SignerInfo | None]:
+def verify_by_docker(trust: TrustRoot, layer: Descriptor, what: str) -> tuple[list[Timestamp], SignerInfo | None]:
     """The same for Docker's own key, which need not be in a log. Raises NotVerified."""
     from cryptography.hazmat.primitives.serialization import load_pem_public_key
 
@@ -151,11 +149,11 @@ def verify_by_docker(trust: TrustRoot, layer: Descriptor, what: str) -> tuple[tu
     signature = _base64(layer.annotations.get(_SIGNATURE, ""), what)
     guarded(partial(_signed, public, signature, layer.digest), f"{what} does not verify", NotVerified)
     if not layer.annotations.get(_BUNDLE):
-        return (), None
+        return [], None
     time, url = _logged(trust, layer, signature, lambda text: load_pem_public_key(text) == public, what)
     if time < _HARDENED_SINCE:
         raise NotVerified(f"{what} is older than its key: {rfc3339(time)}")
-    return (Timestamp("Tlog", url, rfc3339(time)),), None
+    return [Timestamp("Tlog", url, rfc3339(time))], None
 
 
 def _signed(key: object, signature: bytes, digest: Digest) -> None:

@@ -53,7 +53,7 @@ class TrustRoot:
         """That the bundle signs bytes of this sha256. Raises NotVerified."""
         guarded(partial(self._message, digest, bundle), what, NotVerified)
 
-    def timestamps(self, bundle: Bundle, what: str) -> tuple[Timestamp, ...]:
+    def timestamps(self, bundle: Bundle, what: str) -> list[Timestamp]:
         """Of a bundle that was verified: by the log that has it, then by clocks that signed it."""
         return guarded(partial(self._timestamps, bundle), what, NotVerified)
 
@@ -75,7 +75,7 @@ class TrustRoot:
 
         self.verifier.verify_artifact(Hashed(algorithm=HashAlgorithm.SHA2_256, digest=digest), bundle, _Anyone())
 
-    def _timestamps(self, bundle: Bundle) -> tuple[Timestamp, ...]:
+    def _timestamps(self, bundle: Bundle) -> list[Timestamp]:
         from sigstore._internal.timestamp import TimestampSource
 
         found = []
@@ -86,7 +86,7 @@ class TrustRoot:
         for one in self.verifier._establish_time(bundle):
             if one.source == TimestampSource.TIMESTAMP_AUTHORITY:
                 found.append(Timestamp("TimestampAuthority", self._clock_url(one.time), rfc3339(one.time)))
-        return tuple(found)
+        return found
 
     def _promised(self, log_id: bytes, signed: bytes, signature: bytes) -> None:
         from sigstore._internal.trust import KeyringPurpose

@@ -9,7 +9,7 @@ from builder.policy.signatures.signer import SignerInfo
 WORKFLOW = "https://github.com/docker/github-builder/.github/workflows/bake.yml@refs/heads/main"
 DOCKER = AttestationSignature(
     type="bundle-v0.3",
-    timestamps=(Timestamp("Tlog", "https://rekor.test", "2026-05-01T12:00:00Z"),),
+    timestamps=[Timestamp("Tlog", "https://rekor.test", "2026-05-01T12:00:00Z")],
     signer=SignerInfo(
         certificate_issuer="CN=sigstore-intermediate,O=sigstore.dev",
         subject_alternative_name=WORKFLOW,
@@ -47,7 +47,7 @@ def test_what_only_looks_like_it(fields: dict[str, str]) -> None:
 
 
 def test_signatures_of_another_form() -> None:
-    assert msgspec.structs.replace(DOCKER, timestamps=()).kind == "self-signed"
+    assert msgspec.structs.replace(DOCKER, timestamps=[]).kind == "self-signed"
     assert msgspec.structs.replace(DOCKER, type="simplesigning-v1").kind == "self-signed"
 
 

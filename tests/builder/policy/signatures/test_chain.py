@@ -84,7 +84,7 @@ def test_the_attestation_is_that_of_the_platform() -> None:
         assert (str(chain.image.digest), str(chain.attestation.digest)) == (named["digest"], attested["digest"])
         assert (chain.signature, chain.hardened) == (None, False)
         found = image_provenance(chain, place)
-        assert found is not None and found.predicate_type == kind
+        assert found is not None and found.shown.predicate_type == kind
 
 
 def test_images_of_which_nothing_is_attested() -> None:

@@ -21,7 +21,7 @@ def test_a_commit_and_a_tag(gpg: GnuPG, tmp_path: Path) -> None:
     pgp = {"version": 4, "keyID": gpg.fingerprint("ann")[-16:].lower()}
     assert msgspec.to_builtins(commit_input(GitObject.parse(raw))) == {
         "tree": "4b825dc642cb6eb9a060e54bf8d69288fbee4904",
-        "parents": (parent,),
+        "parents": [parent],
         "author": {"name": "Ann of Bérn", "email": "ann@example.com", "when": "2023-11-14T23:43:20+01:30"},
         "committer": {"name": "Bob", "email": "bob@example.com", "when": "2023-11-14T22:13:21Z"},
         "message": "One\n\nmore",

@@ -3,6 +3,7 @@ from __future__ import annotations
 import json
 from typing import Any
 
+import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -67,7 +68,7 @@ def statement(predicate: object, kind: str | None) -> bytes:
 def test_v1() -> None:
     found = parse_provenance(statement(V1, SLSA1), SLSA1)
     assert found is not None
-    assert found.plain([]) == {
+    assert msgspec.to_builtins(found.shown) == {
         "predicateType": SLSA1,
         "buildType": V1["buildDefinition"]["buildType"],
         "builderID": "https://x.test/me",
@@ -87,14 +88,13 @@ def test_v1() -> None:
         ("http", "https://x.test/a.tar"),
     ]
     assert str(found.sources[0].platform) == "linux/arm64"
-    assert found.plain([{"http": {}}])["materials"] == [{"http": {}}]
 
 
 @pytest.mark.parametrize("kind", [SLSA02, None])
 def test_v02(kind: str | None) -> None:
     found = parse_provenance(statement(V02, kind), SLSA02)
     assert found is not None
-    assert found.plain([]) == {
+    assert msgspec.to_builtins(found.shown) == {
         "predicateType": SLSA02,
         "buildType": "https://mobyproject.org/buildkit@v1",
         "builderID": "me",
@@ -118,13 +118,13 @@ def test_the_least_that_is_one() -> None:
     ):
         found = parse_provenance(statement(predicate, kind), kind)
         assert found is not None
-        assert found.plain([]) == {"predicateType": kind, "buildType": "t", "configSource": {}}
+        assert msgspec.to_builtins(found.shown) == {"predicateType": kind, "buildType": "t", "configSource": {}}
 
 
 def test_what_it_says_of_itself_counts() -> None:
     """The annotation is only the manifest's word."""
     found = parse_provenance(statement(V02, SLSA02), SLSA1)
-    assert found is not None and found.predicate_type == SLSA02
+    assert found is not None and found.shown.predicate_type == SLSA02
     assert parse_provenance(statement(V02, "https://spdx.dev/Document"), SLSA02) is None
 
 
@@ -170,4 +170,4 @@ def test_any_predicate(predicate: object) -> None:
     for kind in (SLSA1, SLSA02):
         found = parse_provenance(statement(predicate, kind), kind)
         if found is not None:
-            json.dumps(found.plain([]))
+            json.dumps(msgspec.to_builtins(found.shown))
