@@ -14,6 +14,8 @@ import msgspec
 
 
 class Kind(enum.Enum):
+    __hash__ = object.__hash__  # each is there once; Enum's own is a call of Python for each look into a table
+
     FILE = "file"
     DIR = "dir"
     SYMLINK = "symlink"

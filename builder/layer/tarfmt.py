@@ -11,6 +11,8 @@ The rules (POSIX.1-2017 pax interchange format; OCI image-spec layer.md):
 
 from __future__ import annotations
 
+from zlib import adler32
+
 from builder.errors import LayerFault
 from builder.layer.entry import Entry, Kind
 
@@ -92,7 +94,8 @@ def _block(
     back = b"%b%bustar\00000%b%07o\0%07o\0%b" % (
         kind, link.ljust(_NAME, b"\0"), _ZEROS[:64], major, minor, _TAIL,
     )  # fmt: skip
-    return b"%b%06o\0 %b" % (front, sum(front) + sum(back) + 8 * 32, back)
+    # The low half of Adler-32 (RFC 1950) is one more than the sum of the bytes, which in a header is below its modulus.
+    return b"%b%06o\0 %b" % (front, (adler32(back, adler32(front)) & 0xFFFF) - 1 + 8 * 32, back)
 
 
 def _pax(records: list[tuple[bytes, bytes]], name: bytes) -> bytes:

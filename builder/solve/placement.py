@@ -31,6 +31,7 @@ class Placement:
         given = octal(operation.chmod) if operation.chmod else None
         self._new_dir_mode = 0o755 if given is None else given & 0o777  # mkdir(2) of Go knows no other bits
         self._items: dict[bytes, Member] = {}
+        self._fresh: set[bytes] = set()  # folders that the base lacks: all in them is of this layer
 
     @property
     def ids(self) -> tuple[int, int] | None:
@@ -62,6 +63,8 @@ class Placement:
         if mine is not None:
             return mine[0]
         parent = path
+        if path.rpartition(b"/")[0] in self._fresh:
+            return None
         while parent:
             parent = parent.rpartition(b"/")[0]
             mine = self._items.get(parent)
@@ -86,6 +89,8 @@ class Placement:
         uid, gid = self._ids or (0, 0)
         new = Entry(path=path, kind=Kind.DIR, mode=self._new_dir_mode, uid=uid, gid=gid, mtime=self._mtime)
         self._items[path] = (existing or new, None)
+        if existing is None:
+            self._fresh.add(path)
 
     def _base_folder(self, path: bytes) -> Entry | None:
         entry = self._base.lookup(path)
@@ -100,6 +105,8 @@ class Placement:
             raise SourceFault(f"cannot copy to non-directory: /{path.decode(errors='backslashreplace')}")
         self.make_parents(path)
         self._items[path] = (self._as_mine(path, source, b""), None)
+        if existing is None:
+            self._fresh.add(path)
 
     def put_file(self, path: bytes, source: Entry, content: Content | None, link: bytes = b"") -> None:
         """Anything but a folder. link: new path of a hard link's target."""

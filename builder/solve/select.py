@@ -18,6 +18,7 @@ from builder.source.ignore import Ignore
 from builder.source.pattern import match_wildcard
 from cache.digest import Digest
 
+_WORDS = {kind: kind.value.encode() for kind in Kind}
 SELECTION_VERSION = b"lapstrake-selection-1\n"  # decides keys: a change of the form below needs a new number
 
 
@@ -135,7 +136,7 @@ def selection_digest(selected: list[Selected], file_digest: Callable[[Entry], st
         for entry in one.members:
             path = one.below(entry.path) if one.is_dir else b""
             kind = entry.kind
-            update(b"%d %s\0%s %o %d %d " % (len(path), path, kind.value.encode(), entry.mode, entry.uid, entry.gid))
+            update(b"%d %s\0%s %o %d %d " % (len(path), path, _WORDS[kind], entry.mode, entry.uid, entry.gid))
             if kind is Kind.FILE:
                 update(file_digest(entry).encode())
             elif kind is Kind.HARDLINK:

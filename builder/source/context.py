@@ -52,6 +52,7 @@ class LocalContext(SourceTree):
         self._mtime = mtime
         self._exact = exact
         self._seen: dict[bytes, os.stat_result] = {}
+        self._attributes: dict[bytes, Xattrs] = {}  # of files that have some, read after their status
         self._hashed: dict[bytes, str] = {}
         self._folders: OrderedDict[bytes, int] = OrderedDict()
         self._lock = threading.RLock()  # a folder's descriptor lives as long as it is held
@@ -97,7 +98,8 @@ class LocalContext(SourceTree):
         yield from self._walk(path, {})
 
     def content(self, path: bytes) -> Content:
-        return _FileContent(self, path)
+        status = self._seen.get(path)
+        return _FileContent(self, path, -1 if status is None else status.st_size)
 
     def modified(self, path: bytes) -> int:
         """The real time of change of a file that lookup or walk has shown; of anything else the time all have."""
@@ -110,8 +112,8 @@ class LocalContext(SourceTree):
         known = self._stats.get(path, status)
         if known is not None:
             return known[4]
-        digest = self._hashed[path] = self._hash(path, status)
-        self._stats.put(path, status, digest, self._xattrs_of(path))
+        digest = self._hashed[path] = self._hash(path)
+        self._stats.put(path, status, digest, self._attributes.get(path, ()))
         return digest
 
     def measured(self, path: bytes) -> str:
@@ -203,14 +205,12 @@ class LocalContext(SourceTree):
                 return known[5]
         elif kind is not Kind.DIR:
             return ()
-        return _read_xattrs(b"/proc/self/fd/%d/%s" % (folder, name))
+        found = _read_xattrs(b"/proc/self/fd/%d/%s" % (folder, name))
+        if kind is Kind.FILE and (found or path in self._attributes):
+            self._attributes[path] = found
+        return found
 
-    def _xattrs_of(self, path: bytes) -> Xattrs:
-        parent, _, name = path.rpartition(b"/")
-        with self._lock:
-            return _read_xattrs(b"/proc/self/fd/%d/%s" % (self._folder(parent), name))
-
-    def _hash(self, path: bytes, status: os.stat_result) -> str:
+    def _hash(self, path: bytes) -> str:
         hasher = hashlib.sha256()
         for chunk in self.content(path).chunks():
             hasher.update(chunk)
@@ -249,17 +249,27 @@ class LocalContext(SourceTree):
 
 
 class _FileContent:
-    __slots__ = ("_context", "_path")
+    __slots__ = ("_context", "_path", "_size")
 
-    def __init__(self, context: LocalContext, path: bytes) -> None:
+    def __init__(self, context: LocalContext, path: bytes, size: int) -> None:
+        """size: what is expected, in bytes; -1 if that is not known."""
         self._context = context
         self._path = path
+        self._size = size
 
     def chunks(self) -> Iterator[bytes]:
+        left = self._size
         fd = self._context.open(self._path)
         try:
-            while data := os.read(fd, _CHUNK):
+            while True:
+                asked = min(left + 1, _CHUNK) if left >= 0 else _CHUNK
+                data = os.read(fd, asked)
+                if not data:
+                    return
                 yield data
+                left -= len(data)
+                if not left and len(data) < asked:  # as long as it was, and there was no more: that is its end
+                    return
         finally:
             os.close(fd)
 

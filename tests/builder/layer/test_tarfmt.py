@@ -123,3 +123,10 @@ def test_gnu_tar_unpacks_a_nasty_tree(nasty: Path, tmp_path: Path, kit: Any) -> 
         check=True, capture_output=True,
     )  # fmt: skip
     assert kit.read_tree(out) == kit.read_tree(nasty)
+
+
+def test_the_checksum_of_the_largest_bytes() -> None:
+    most = Entry(path=b"\xff" * 100, kind=Kind.SYMLINK, link=b"\xff" * 100, mode=0o7777, uid=0o7777777, gid=0o7777777,
+                 mtime=0o77777777777, device=(0o7777777, 0o7777777))  # fmt: skip
+    block = tarfmt.header(most)
+    assert int(block[148:154], 8) == sum(block[:148]) + sum(block[156:]) + 8 * ord(" ")

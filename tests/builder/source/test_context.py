@@ -111,3 +111,20 @@ def test_modes_that_a_umask_decides(tmp_path: Path, exact: bool) -> None:
         kept = mode | 0o700
         assert found[b"d%04o" % mode] == (0o755 if kept == 0o775 and not exact else kept), oct(mode)
     assert found[b"link"] == 0o777
+
+
+@pytest.mark.parametrize("size", [0, 1, 5, (1 << 20) - 1, 1 << 20, (1 << 20) + 1])
+@pytest.mark.parametrize("change", [-1, 0, 1, 1 << 20])
+def test_content_is_what_the_file_holds_when_it_is_read(tmp_path: Path, size: int, change: int) -> None:
+    """Also where it is not as long as when the context was walked: who reads it has to notice."""
+    (tmp_path / "file").write_bytes(b"x" * size)
+    context = LocalContext(str(tmp_path), None, StatIndex("", os.stat(tmp_path).st_dev, 0), 0)
+    try:
+        assert [entry.size for entry in context.walk(b"")] == [size]
+        (tmp_path / "file").write_bytes(data := b"y" * max(size + change, 0))
+        pieces = list(context.content(b"file").chunks())
+    finally:
+        context.close()
+    assert b"".join(pieces) == data
+    assert all(0 < len(piece) <= 1 << 20 for piece in pieces)
+    assert len(pieces) <= 4
