@@ -5,6 +5,7 @@ from collections.abc import Iterable
 import msgspec
 
 RULE = "-" * 20
+_WIDTH, _HEIGHT = 1000, 40  # characters of a line and lines that are drawn at most
 
 
 class Lines(msgspec.Struct, frozen=True, array_like=True):
@@ -23,7 +24,7 @@ class Source(msgspec.Struct, frozen=True):
     def excerpt(self, lines: Lines) -> str:
         """Lines with their neighbours (two each side of one line, one each side of more), without a final newline.
 
-        Drawn as BuildKit's solver/errdefs does it; "" where the lines are not in the text.
+        Drawn as BuildKit's solver/errdefs does it, but for what is very long; "" where the lines are not in the text.
         """
         texts = self.data.decode("utf-8", "replace").split("\n")
         if not 1 <= lines.first <= len(texts):
@@ -32,10 +33,17 @@ class Source(msgspec.Struct, frozen=True):
         for _ in range(2 if first == last else 1):
             first, last = max(first - 1, 1), min(last + 1, len(texts))
         drawn = [f"{self.name}:{lines.first}", RULE]
-        for number in range(first, last + 1):
+        end = last if last - first < _HEIGHT else first + _HEIGHT - 1
+        for number in range(first, end + 1):
             mark = ">>>" if lines.first <= number <= lines.last else "   "
-            drawn.append(f" {number:3d} | {mark} {texts[number - 1].removesuffix(chr(13))}")
+            drawn.append(f" {number:3d} | {mark} {_cut(texts[number - 1].removesuffix(chr(13)))}")
+        if end < last:
+            drawn.append(f"     | and {last - end} lines more")
         return "\n".join([*drawn, RULE])
+
+
+def _cut(line: str) -> str:
+    return line if len(line) <= _WIDTH else f"{line[:_WIDTH]}… and {len(line) - _WIDTH} characters more"
 
 
 def suggest(word: str, known: Iterable[str], *, ignore_case: bool = False) -> str:

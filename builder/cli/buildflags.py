@@ -120,7 +120,11 @@ _OPTIONS: tuple[Callable[[Any], Any], ...] = (
     older_options,
     click.option("--cgroup-parent", default="", metavar="PATH", help="The cgroup that those of RUN steps are made in."),
     click.option(
-        "--allow", multiple=True, metavar="ENTITLEMENT", help="Let RUN have network.host, security.insecure or device."
+        "--allow",
+        multiple=True,
+        metavar="ENTITLEMENT",
+        help="Let RUN have network.host, security.insecure or device[=NAME[,alias=NAME]]; let an output of "
+        "type=local,mode=delete delete: buildx.local.delete.",
     ),
     click.option(
         "--policy",

@@ -59,7 +59,8 @@ def read_settings(path: str, disk: int) -> Settings:
             text = file.read(_LIMIT).decode("utf-8")
         document = tomllib.loads(text)
     except OSError as error:
-        raise ConfigFault(f"cannot read {path}: {error.strerror}") from error
+        hint = "make it readable, or let LAPSTRAKE_CONFIG name another file"
+        raise ConfigFault(f"cannot read {path}: {error.strerror}", hint) from error
     except UnicodeDecodeError as error:
         raise ConfigFault(f"{path}: line {error.object[: error.start].count(10) + 1}: no UTF-8") from error
     except tomllib.TOMLDecodeError as error:

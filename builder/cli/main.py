@@ -149,12 +149,23 @@ def _internal(error: Exception) -> int:
         import traceback
 
         traceback.print_exc()
+    if isinstance(error, OSError) and error.strerror and not error.filename and _is_shut():
+        return _say(f"cannot write to the standard output: {error.strerror}", "", 1)
     if isinstance(error, OSError) and error.strerror:
         where = f" {error.filename!r}" if error.filename else ""
         return _say(f"{error.strerror}{where}", "set LAPSTRAKE_DEBUG=1 to see where this comes from", 1)
     kind = type(error).__name__
     hint = "please report this, with what LAPSTRAKE_DEBUG=1 prints"
     return _say(f"internal error: {kind}: {error}", hint, _INTERNAL)
+
+
+def _is_shut() -> bool:
+    """Whether the standard output does not take what is left for it."""
+    try:
+        sys.stdout.flush()
+    except OSError:
+        return True
+    return False
 
 
 def _say(message: str, hint: str, status: int) -> int:

@@ -14,6 +14,8 @@ from builder.cli.bounds import unpack_limits
 from builder.cli.opened import opened
 from builder.errors import ImageFault
 from builder.images.origin import note_origin
+from builder.images.platforms import platform_of
+from builder.oci.match import best
 from builder.oci.platform import Platform, host
 from builder.oci.reference import Reference
 from builder.progress.clean import clean
@@ -50,7 +52,7 @@ def command(ctx: click.Context, name: str, all_tags: bool, quiet: bool, platform
         raise ImageFault("tag can't be used with --all-tags/-a")
     if not all_tags and not quiet and ":" not in name.rpartition("/")[2] and not reference.digest:
         click.echo(f"Using default tag: {reference.tag}")
-    wanted = Platform.parse(platform) if platform else host()
+    wanted = Platform.parse(platform) if platform else None
     with opened(ctx) as (store, images), store.using(), opened_registries(os.environ) as registries:
         store.tidy()
         store.load_ballast()
@@ -66,14 +68,14 @@ def command(ctx: click.Context, name: str, all_tags: bool, quiet: bool, platform
 
 def pull(
     reference: Reference,
-    platform: Platform,
+    platform: Platform | None,
     pulled: Pulled,
     images: ImageStore,
     index: Index,
     out: TextIO,
     quiet: bool,
 ) -> None:
-    """Take one image, and say so in Docker's words. index: of the store."""
+    """Take one image, and say so in Docker's words. platform: None for this machine's. index: of the store."""
     from builder.cli.pulling import progress
 
     def say(text: str) -> None:
@@ -81,7 +83,7 @@ def pull(
             print(text, file=out, flush=True)
 
     had = images.resolve(reference.familiar)
-    top, image = pulled.locate(reference, platform)
+    top, image = pulled.locate(reference, platform or host())
     say(f"{reference.digest or reference.tag}: Pulling from {reference.repository}")
     with progress(out, quiet) as moved:
         pulled.fetch(reference, image.layers, moved)
@@ -95,3 +97,9 @@ def pull(
     new = had is None or had.descriptor.digest != top.digest
     what = "Downloaded newer image for" if new else "Image is up to date for"
     say(f"Status: {what} {clean(reference.familiar)}")
+    has = platform_of(image)
+    if platform is not None and not best([replace(image.descriptor, platform=has)], platform):
+        say(
+            f"WARNING: image with reference {clean(reference.familiar)} was found but its platform ({clean(str(has))}) "
+            f"does not match the specified platform ({platform})"
+        )

@@ -23,20 +23,21 @@ _CERTS = ("/etc/docker/certs.d", "/etc/containers/certs.d")
 def opened_registries(
     environment: Mapping[str, str], insecure: bool = False, warn: Callable[[str], None] | None = None
 ) -> Iterator[Registries]:
-    """insecure: neither certificates nor TLS are asked for. warn: told what registries warn of; None: stderr."""
+    """insecure: neither certificates nor TLS are asked for. warn: told what they and files warn of; None: stderr."""
     from builder.registry import registriesconf
     from builder.registry.registries import Registries
 
     strict, lax = make_transport(environment, insecure), make_transport(environment, insecure=True)
     paths, folders = _conf_places(environment)
+    told = warn or (lambda text: click.echo(f"WARNING: {text}", err=True))
     registries = Registries(
         strict,
         registriesconf.load(paths, folders),
-        credentials(environment),
+        credentials(environment, told),
         time.monotonic,
         insecure,
         lax,
-        warn or (lambda text: click.echo(f"WARNING: {text}", err=True)),
+        told,
     )
     try:
         yield registries
@@ -65,7 +66,7 @@ def make_transport(environment: Mapping[str, str], insecure: bool = False) -> Tr
     )
 
 
-def credentials(environment: Mapping[str, str]) -> Credentials:
+def credentials(environment: Mapping[str, str], warn: Callable[[str], None] = lambda text: None) -> Credentials:
     """config.json of Docker, then auth.json of containers, at their places (containers-auth.json(5))."""
     from builder.registry.credentials import Credentials
 
@@ -82,7 +83,7 @@ def credentials(environment: Mapping[str, str]) -> Credentials:
             os.path.join(config, "containers", "auth.json"),
         )
     )
-    return Credentials(os.path.join(docker, "config.json"), others)
+    return Credentials(os.path.join(docker, "config.json"), others, warn=warn)
 
 
 def _conf_places(environment: Mapping[str, str]) -> tuple[tuple[str, ...], tuple[str, ...]]:

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from builder.source.sourcerules import SourceRules
     from builder.transport.transport import Transport
 
+_HINT = "EXPERIMENTAL_BUILDKIT_SOURCE_POLICY names it: set it right, or unset it"
 _POLICY_LIMIT = 16 << 20  # bytes
 
 
@@ -65,9 +66,9 @@ def _rules() -> SourceRules | None:
         with open(path, "rb") as file:
             raw = file.read(_POLICY_LIMIT + 1)
     except OSError as error:
-        raise SourceFault(f"failed to read policy file {path}: {error.strerror}") from error
+        raise SourceFault(f"failed to read policy file {path}: {error.strerror}", _HINT) from error
     if len(raw) > _POLICY_LIMIT:
-        raise SourceFault(f"failed to read policy file {path}: it has more than {_POLICY_LIMIT} bytes")
+        raise SourceFault(f"failed to read policy file {path}: it has more than {_POLICY_LIMIT} bytes", _HINT)
     return SourceRules(SourcePolicy.parse(raw, path))
 
 

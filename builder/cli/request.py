@@ -143,7 +143,9 @@ def entitlements(values: Iterable[str]) -> frozenset[str]:
     if any(word.startswith(f"{LOCAL_DELETE}=") for word in given):
         raise Fault(f"{LOCAL_DELETE} does not accept a value", f"give --allow {LOCAL_DELETE}")
     for word in sorted(given - _ENTITLEMENTS):
-        raise Fault(f"invalid entitlement {word!r} in --allow", f"known: {', '.join(sorted(_ENTITLEMENTS))}")
+        raise Fault(
+            f"invalid entitlement {word!r} in --allow", f"known: {', '.join(sorted(_ENTITLEMENTS | {'device'}))}"
+        )
     return given
 
 

@@ -81,4 +81,4 @@ def _pull(wanted: Wanted, store: Store, images: ImageStore) -> None:
     reference = Reference.parse(wanted.name)
     with opened_registries(os.environ) as registries:
         pulled = Pulled(registries, store.blobs, unpack_limits(os.environ))
-        pull(reference, wanted.platform or host(), pulled, images, store.index, sys.stderr, wanted.quiet)
+        pull(reference, wanted.platform, pulled, images, store.index, sys.stderr, wanted.quiet)

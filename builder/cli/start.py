@@ -10,16 +10,19 @@ from contextlib import suppress
 # Starting makes some 60,000 objects that live to the end. The usual threshold of 700 would look through them a hundred
 # times, which is a tenth of a cached build.
 _THRESHOLD = 50_000
+_CANCELED = 130
 
 
 def start() -> None:
     """Run the command line and end the process, without taking it apart first: the kernel is quicker at that."""
     gc.set_threshold(_THRESHOLD)
-    _open_standard_streams()
-    from builder.cli.main import main
-
     try:
+        _open_standard_streams()
+        from builder.cli.main import main
+
         main()
+    except KeyboardInterrupt:  # before main() could answer it, or while it did
+        os._exit(_CANCELED)
     except SystemExit as end:
         for stream in (sys.stdout, sys.stderr):
             with suppress(OSError, ValueError):  # whoever read it went away: main() has dealt with that

@@ -1,6 +1,7 @@
 """Credentials: Docker's config.json with its helper programs, and containers' auth.json (containers-auth.json(5)).
 
-What cannot be read counts as not there for reading, and is a Fault for writing: nobody's file is overwritten blindly.
+What cannot be read counts as not there for reading, with a warning, and is a Fault for writing: nobody's file is
+overwritten blindly.
 """
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ import binascii
 import json
 import os
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 from builder.errors import RegistryFault
@@ -26,24 +27,31 @@ _NO_CREDENTIALS = "credentials not found in native keychain"  # docker-credentia
 class Credentials:
     """docker: path of config.json. others: paths of auth.json files, the first that has a login counts."""
 
-    def __init__(self, docker: str, others: tuple[str, ...] = (), helpers: dict[str, str] | None = None) -> None:
-        """helpers: environment that helper programs are given, None for ours."""
+    def __init__(
+        self,
+        docker: str,
+        others: tuple[str, ...] = (),
+        helpers: dict[str, str] | None = None,
+        warn: Callable[[str], None] = lambda text: None,
+    ) -> None:
+        """helpers: environment that helper programs are given, None for ours. warn: told once of each damaged file."""
         self._docker, self._others, self._environment = docker, others, helpers
+        self._warn, self._told = warn, set[str]()
 
     def find(self, registry: str, repository: str = "") -> Login | None:
         """The login for a registry; in an auth.json one for the longest beginning of the repository goes first."""
-        data = _read(self._docker)
+        data = self._usable(self._docker)
         helper = self._helper(data, registry)
         if helper:
             return self._ask(helper, registry)
         found = _entry(data, [credential_key(registry), *_spellings(registry)])
         for path in self._others:
-            found = found or _entry(_read(path), [*_places(registry, repository), *_spellings(registry)])
+            found = found or _entry(self._usable(path), [*_places(registry, repository), *_spellings(registry)])
         return found
 
     def save(self, registry: str, login: Login) -> str:
         """Keep a login; returns where. It is in a helper's hands if config.json names one. RegistryFault, OSError."""
-        data = _read(self._docker, strict=True)
+        data = _read(self._docker)
         helper = self._helper(data, registry)
         key = credential_key(registry)
         if helper:
@@ -61,7 +69,7 @@ class Credentials:
 
     def forget(self, registry: str) -> bool:
         """Remove a login; whether there was one."""
-        data = _read(self._docker, strict=True)
+        data = _read(self._docker)
         helper = self._helper(data, registry)
         known = self.find(registry) is not None
         if helper:
@@ -72,6 +80,15 @@ class Credentials:
             data["auths"] = {k: v for k, v in auths.items() if k not in keys}
             self._write(data)
         return known
+
+    def _usable(self, path: str) -> dict[str, Any]:
+        try:
+            return _read(path)
+        except RegistryFault as fault:
+            if path not in self._told:
+                self._told.add(path)
+                self._warn(f"{fault.message}: no login is taken from it")
+            return {}
 
     def _write(self, data: dict[str, Any]) -> None:
         folder = os.path.dirname(self._docker)
@@ -121,22 +138,20 @@ class Credentials:
         raise RegistryFault(f"{program} {verb} failed with status {done.returncode}")
 
 
-def _read(path: str, strict: bool = False) -> dict[str, Any]:
+def _read(path: str) -> dict[str, Any]:
+    """Empty if there is none. Raises RegistryFault."""
+    hint = "set it right, or remove it"
     try:
         with open(path, "rb") as file:
             data = json.loads(file.read(_LIMIT))
     except FileNotFoundError:
         return {}
-    except (OSError, ValueError, RecursionError) as error:
-        if strict:
-            raise RegistryFault(
-                f"{path} cannot be read: {type(error).__name__}", "set it right, or remove it"
-            ) from None
-        return {}
-    if not isinstance(data, dict):
-        if strict:
-            raise RegistryFault(f"{path} holds no JSON object", "set it right, or remove it")
-        return {}
+    except OSError as error:
+        raise RegistryFault(f"{path} cannot be read: {error.strerror}", hint) from None
+    except (ValueError, RecursionError):
+        raise RegistryFault(f"{path} cannot be read: it is no JSON", hint) from None
+    if not isinstance(data, dict) or not isinstance(data.get("auths", {}), dict):
+        raise RegistryFault(f"{path} holds no logins as Docker and Podman write them", hint)
     return data
 
 

@@ -166,3 +166,29 @@ def test_a_layer_is_unpacked_while_the_next_one_comes(bare: Lapstrake, base: Pat
         context = folder(tmp_path / "context", {"Dockerfile": text})
         bare.built(context, "--platform=linux/amd64", f"--build-context=base=docker-archive://{base}")
     assert memory.waited
+
+
+def test_a_platform_that_a_plain_image_is_not_for(bare: Lapstrake) -> None:
+    registry = MemoryRegistry()
+    registry.add_image("app", "1", [{"f": b"x"}], architecture="arm64")
+    with running(registry) as host:
+        name = f"{host}/app:1"
+        fits = bare.run("pull", "--platform=linux/arm64", name)
+        other = bare.run("pull", "--platform=linux/s390x", name)
+    assert (fits.status, other.status) == (0, 0), fits.err + other.err
+    warning = (
+        f"WARNING: image with reference {name} was found but its platform (linux/arm64) does not match the specified "
+        "platform (linux/s390x)"
+    )
+    assert warning in other.out.splitlines()
+    assert "WARNING" not in fits.out
+
+
+def test_a_damaged_file_of_logins_is_told(bare: Lapstrake, tmp_path: Path) -> None:
+    (tmp_path / "config.json").write_text("{ oh")
+    registry = MemoryRegistry()
+    registry.add_image("app", "1", [{"f": b"x"}])
+    with running(registry) as host:
+        done = bare.run("pull", f"{host}/app:1", env={**os.environ, "DOCKER_CONFIG": str(tmp_path)})
+    assert done.status == 0, done.err
+    assert done.err == (f"WARNING: {tmp_path}/config.json cannot be read: it is no JSON: no login is taken from it\n")

@@ -46,6 +46,14 @@ def test_excerpt(lines: Lines, drawn: str) -> None:
     assert SOURCE.excerpt(lines) == drawn
 
 
+def test_excerpt_of_very_much() -> None:
+    drawn = Source("D", b"RUN " + b"x" * 10_000_000 + b"\nRUN y\n").excerpt(Lines(1, 1))
+    assert len(drawn) < 2000
+    assert "x… and 9999004 characters more\n   2 |     RUN y" in drawn
+    drawn = Source("D", b"x\n" * 100_000).excerpt(Lines(2, 90_000))
+    assert drawn.endswith("  40 | >>> x\n     | and 89961 lines more\n--------------------")
+
+
 def test_excerpt_of_bytes_that_are_not_utf8() -> None:
     assert "� x" in Source("D", b"\xff x").excerpt(Lines(1, 1))
 

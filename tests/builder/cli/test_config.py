@@ -78,8 +78,9 @@ def test_bytes_that_are_no_text(tmp_path):
     (tmp_path / "c").write_bytes(b"[gc]\n\xff\n")
     with pytest.raises(ConfigFault, match="line 2: no UTF-8"):
         read_settings(str(tmp_path / "c"), 1)
-    with pytest.raises(ConfigFault, match="cannot read"):
+    with pytest.raises(ConfigFault, match="cannot read") as caught:
         read_settings(str(tmp_path), 1)
+    assert "LAPSTRAKE_CONFIG" in caught.value.hint
 
 
 def test_where_it_is_looked_for(tmp_path):

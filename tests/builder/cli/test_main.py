@@ -127,6 +127,34 @@ main.main()
     assert (done.returncode, done.stderr) == (130, "")
 
 
+@pytest.mark.parametrize("what", ["import", "main"])
+def test_a_ctrl_c_before_main_or_past_it(what: str) -> None:
+    program = f"""
+import sys, types
+class Early(types.ModuleType):
+    def __getattr__(self, name):
+        if {what == "import"}: raise KeyboardInterrupt
+        def main(): raise KeyboardInterrupt
+        return main
+sys.modules["builder.cli.main"] = Early("builder.cli.main")
+from builder.cli.start import start
+start()
+"""
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False, timeout=60)
+    assert (done.returncode, done.stderr) == (130, "")
+
+
+def test_a_full_standard_output_is_named(tmp_path):
+    if not os.path.exists("/dev/full"):
+        pytest.skip("there is no /dev/full")
+    env = {name: value for name, value in os.environ.items() if name != "PYTHONUNBUFFERED"}
+    command = [sys.executable, "-m", "builder.cli.start", "--root", str(tmp_path), "images"]
+    with open("/dev/full", "w") as full:
+        done = subprocess.run(command, stdout=full, stderr=subprocess.PIPE, env=env, text=True, check=False)
+    assert done.returncode == 1
+    assert done.stderr == "ERROR: cannot write to the standard output: No space left on device\n"
+
+
 def test_what_was_printed_is_all_there_at_the_abrupt_end(tmp_path):
     command = [sys.executable, "-c", "from builder.cli.start import start; start()", "build", "--help"]
     with (tmp_path / "out").open("w+") as out:

@@ -58,7 +58,11 @@ def test_what_else_is_in_the_file_stays(tmp_path: Path) -> None:
 def test_damaged_files_hold_nothing(tmp_path: Path, text: str) -> None:
     config = tmp_path / "config.json"
     config.write_text(text)
-    assert Credentials(str(config)).find("a") is None
+    told: list[str] = []
+    credentials = Credentials(str(config), warn=told.append)
+    assert credentials.find("a") is None and credentials.find("b") is None
+    assert len(told) == ("%%" not in text)  # one login that cannot be read spoils no other
+    assert all(str(config) in line and "no login is taken from it" in line for line in told)
 
 
 def test_a_damaged_file_is_not_overwritten(tmp_path: Path) -> None:
