@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import socket
 import ssl
+import struct
 import time
 from collections.abc import Callable, Iterator
 from contextlib import suppress
@@ -57,6 +58,7 @@ class Connection:
         self._stream = stream
         self._tunnel: Origin | None = None
         self._used = False  # whether a request came by the tunnel
+        self._trouble = ""  # why none could come
         self._method = b""
         self._ended = False
         self._http = _server()
@@ -70,8 +72,7 @@ class Connection:
             pass
         finally:
             if self._tunnel is not None and not self._used:
-                hint = _TRUST if isinstance(self._stream, ssl.SSLSocket) else _WHAT
-                self._lost(self._tunnel, "no_request", f"no request came; {hint}")
+                self._lost(self._tunnel)
             self._stream.close()
 
     def cut(self) -> None:
@@ -109,7 +110,7 @@ class Connection:
             target = request.target.decode("ascii", "replace")
             url = f"{self._tunnel.scheme}://{self._tunnel.name}{target}" if self._tunnel is not None else target
             method = request.method.decode("ascii", "replace")
-            seen = Request(method=method, url=self._mask(shown(url)), status=refusal.status, incomplete="refused")
+            seen = Request(method=method, url=shown(self._mask(url)), status=refusal.status, incomplete="refused")
             self._requests.add(seen)
             raise
 
@@ -162,7 +163,9 @@ class Connection:
     def _refuse(self, refusal: Refusal) -> bool:
         """The proxy's own answer, after which the connection ends: what else came on it is not looked at."""
         if self._http.our_state not in (h11.IDLE, h11.SEND_RESPONSE):
-            return False  # half an answer is shown as such, by the end of the connection
+            if self._http.their_http_version != b"1.1":  # nothing but a reset tells half an answer from a whole one
+                self._stream.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+            return False
         body = f"{refusal.reason}\n".encode("utf-8", "replace")
         headers = [("Content-Type", "text/plain; charset=utf-8"), ("Content-Length", str(len(body)))]
         headers.append(("Connection", "close"))
@@ -195,32 +198,31 @@ class Connection:
             raise Refusal(400, "what follows CONNECT came too early")
         context = self._authority.context(to.host)
         self._send(h11.Response(status_code=200, headers=[], reason=b"Connection Established"))
+        self._tunnel, self._http = to, _server()
         self._stream.settimeout(self._waits.head)
         first = self._stream.recv(1, socket.MSG_PEEK)
-        if not first:
-            return False
-        if first[0] != _TLS:
-            self._tunnel, self._http = Origin("http", to.host, to.port), _server()
-            return True
+        if not first or first[0] != _TLS:
+            self._tunnel = Origin("http", to.host, to.port)
+            return bool(first)
         stream = context.wrap_socket(self._stream, server_side=True, do_handshake_on_connect=False)
         self._stream = stream
         try:
             stream.do_handshake()
         except OSError as error:
-            self._lost(to, "no_tls", f"it ended TLS: {words(error)}; {_TRUST}")
+            self._trouble = f": {words(error)}"
             return False
-        self._tunnel, self._http = to, _server()
         return True
 
-    def _lost(self, to: Origin, why: str, text: str) -> None:
+    def _lost(self, to: Origin) -> None:
         place = f"{to.host}:{to.port}"
-        self._requests.add(Request(method="CONNECT", url=place, incomplete=why))
-        self._say(f"proxy: a connection to {place}: {text}")
+        self._requests.add(Request(method="CONNECT", url=place, incomplete="no_request"))
+        hint = _TRUST if isinstance(self._stream, ssl.SSLSocket) else _WHAT
+        self._say(f"proxy: no request came by a connection to {place}{self._trouble}; {hint}")
 
     # Requests
 
     def _exchange(self, asked: Wanted) -> None:
-        method, url = asked.method.decode("ascii"), self._mask(shown(asked.url))
+        method, url = asked.method.decode("ascii"), shown(self._mask(asked.url))
         answer: Answer | None = None
         told = Told(asked)
         number = self._requests.add(told.request(method, url))

@@ -118,7 +118,7 @@ def _place(request: h11.Request, tunnel: Origin | None) -> tuple[Origin, str, tu
 def place(url: str) -> tuple[Origin, str]:
     """The origin of an absolute URL, and its path and query as they are. Raises Refusal."""
     kind, separator, rest = url.partition("://")
-    if not separator or kind.lower() not in ("http", "https"):
+    if not separator or kind.lower() not in ("http", "https") or not url.isascii():
         raise Refusal(400, "the build's proxy passes http and https URLs only")
     cut = re.search(r"[/?#]", rest)
     authority, target = (rest[: cut.start()], rest[cut.start() :].partition("#")[0]) if cut else (rest, "")

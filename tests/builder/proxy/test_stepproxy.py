@@ -126,6 +126,25 @@ def test_a_body_without_a_length_and_one_that_breaks_off(behind):
         assert (cut.digest, cut.incomplete, cut.size) == ("", "upstream_error", 3)
 
 
+def test_half_an_answer_never_looks_like_a_whole_one(behind):
+    """A client of HTTP/1.0 has nothing but the end of the connection to go by."""
+
+    def half(exchange):
+        exchange.send_response(200)
+        exchange.send_header("Transfer-Encoding", "chunked")
+        exchange.end_headers()
+        exchange.wfile.write(b"3\r\nabc\r\n")
+        exchange.cut()
+
+    with serving(half) as server, behind() as proxy, pytest.raises(ConnectionResetError):
+        proxy.raw(f"GET {server.url}/ HTTP/1.0\r\n\r\n".encode())
+
+
+def test_a_policy_that_converts_to_no_url(behind):
+    with behind(judge=lambda method, url: "http://h/é") as proxy:
+        assert proxy.raw(b"GET http://h.test/ HTTP/1.1\r\nHost: h\r\n\r\n").startswith(b"HTTP/1.1 400 ")
+
+
 def test_a_client_that_waits_to_be_told_to_go_on(behind):
     with serving(hello) as server, behind() as proxy, proxy.connection() as stream:
         head = (
