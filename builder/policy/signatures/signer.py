@@ -77,9 +77,9 @@ def _subject(certificate: Certificate) -> str:
 def _der_string(raw: bytes) -> str:
     """A string of DER (X.690 section 8), alone."""
     if len(raw) >= 2 and raw[0] in _STRINGS:
-        long = raw[1] & 0x7F if raw[1] & 0x80 else 0
+        long = max(raw[1] - 0x80, 0)  # bytes of the length, where it does not fit in seven bits
         size = int.from_bytes(raw[2 : 2 + long], "big") if long else raw[1]
         value = raw[2 + long :]
-        if len(value) == size:
+        if len(value) == size and (size > 0x7F) == (long > 0):
             return value.decode("utf-8", "replace")
     raise NotVerified("the certificate of the signature has a malformed extension")
