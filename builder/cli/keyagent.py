@@ -11,6 +11,8 @@ from contextlib import suppress
 
 from builder.errors import SourceFault
 
+_LIMIT = 1 << 20  # bytes of a key
+
 
 class KeyAgent:
     """An ssh-agent(1) that ends with us: it is told to run a program, which runs until a pipe from us is closed."""
@@ -33,7 +35,8 @@ class KeyAgent:
             assert self._process.stdout is not None
             line = self._process.stdout.readline().strip()
             self._pid = int(line) if line.isdigit() else 0
-            self._add(id, keys)
+            for key in keys:
+                self._add(id, key)
         except BaseException:
             self.close()
             raise
@@ -49,20 +52,27 @@ class KeyAgent:
                 os.kill(self._pid, signal.SIGTERM)
         shutil.rmtree(self._folder, ignore_errors=True)
 
-    def _add(self, id: str, keys: tuple[str, ...]) -> None:
+    def _add(self, id: str, key: str) -> None:
+        """By way of the standard input: ssh-add(1) refuses files that others may read, which a CI job's often are."""
+        try:
+            with open(key, "rb") as file:
+                text = file.read(_LIMIT)
+        except OSError as error:
+            raise SourceFault(f"ssh {id}: cannot use {key}: {error.strerror}") from error
         environment = {"PATH": os.environ.get("PATH", os.defpath), "SSH_AUTH_SOCK": self.path}
         done = subprocess.run(
-            ["ssh-add", "-q", *keys],
+            ["ssh-add", "-q", "-"],
             env={**environment, "SSH_ASKPASS_REQUIRE": "never"},
-            stdin=subprocess.DEVNULL,
+            input=text,
             stdout=subprocess.DEVNULL,
             stderr=subprocess.PIPE,
             start_new_session=True,  # away from the terminal, where it would ask for a passphrase
             check=False,
         )
         if done.returncode:
-            lines = done.stderr.decode(errors="replace").strip().splitlines()
+            lines = done.stderr.decode(errors="replace").strip().splitlines() or ["ssh-add failed"]
+            reason = "it has a passphrase" if "passphrase" in lines[-1] else lines[-1]
             raise SourceFault(
-                f"ssh {id}: cannot use the key: {lines[-1] if lines else 'ssh-add failed'}",
+                f"ssh {id}: cannot use {key}: {reason}",
                 "a key with a passphrase goes into an agent of yours, whose socket is forwarded",
             )

@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterator
 
 from builder.errors import LayerFault
 from builder.layer import inode, whiteout, xattrs
-from builder.layer.entry import Entry, Item, Kind
+from builder.layer.entry import Entry, Item, Kind, shown
 from builder.layer.opendirs import OpenDirs
 
 _REDIRECTS = (b"redirect", b"metacopy")
@@ -110,7 +110,7 @@ class _Walk:
         for attribute in attributes:
             if attribute.startswith(self._marks) and attribute[len(self._marks) :] in _REDIRECTS:
                 raise LayerFault(
-                    f"{path!r} was written by an overlay with {attribute.decode()}, which no layer can hold",
+                    f"{shown(path)} was written by an overlay with {attribute.decode()}, which no layer can hold",
                     "turn redirect_dir and metacopy of the overlay module off",
                 )
         entry = inode.entry_of(at, path, st, attributes)

@@ -64,3 +64,8 @@ class BytesContent:
 
 
 Item = tuple[Entry, Content | None]
+
+
+def shown(name: bytes) -> str:
+    """A path or link for a message: in quotes, nothing in it that a terminal obeys."""
+    return repr(name.decode(errors="backslashreplace"))

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 
 from builder.errors import LayerFault
 from builder.layer import xattrs
-from builder.layer.entry import Entry, Kind
+from builder.layer.entry import Entry, Kind, shown
 from builder.layer.opendirs import OpenDirs
 
 CHUNK = 1 << 20
@@ -78,7 +78,7 @@ class InodeContent:
         try:
             fd = os.open(self._name, OPEN, dir_fd=self._dirs.fd(self._parent))
         except OSError as error:
-            raise LayerFault(f"cannot read {self._name!r} in {self._parent!r}: {error.strerror}") from error
+            raise LayerFault(f"cannot read {shown(self._name)} in {shown(self._parent)}: {error.strerror}") from error
         try:
             yield from read_chunks(fd, self._size)
         finally:

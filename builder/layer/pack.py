@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Protocol
 from builder.errors import LayerFault
 from builder.layer import tarfmt, whiteout
 from builder.layer.codec import Codec, blocks
-from builder.layer.entry import Content, Entry, Item, Kind
+from builder.layer.entry import Content, Entry, Item, Kind, shown
 from builder.layer.layer import Layer
 from builder.oci.descriptor import Descriptor
 from cache.digest import Digest
@@ -66,7 +66,7 @@ def tar_chunks(
             listing(entry)
         member = whiteout.to_oci(entry) if marks else entry
         if member.path in seen:
-            raise LayerFault(f"{member.path!r} comes twice in one archive")
+            raise LayerFault(f"{shown(member.path)} comes twice in one archive")
         seen.add(member.path)
         header = tarfmt.header(member)
         if member.kind is Kind.FILE and member.size:
@@ -86,7 +86,7 @@ def _file(header: bytes, entry: Entry, content: Content | None) -> Iterator[byte
         yield data
     if left:
         raise LayerFault(
-            f"{entry.path!r} changed while it was read", "make sure that nothing else writes to it and build again"
+            f"{shown(entry.path)} changed while it was read", "make sure that nothing else writes to it and build again"
         )
     yield tarfmt.padding(entry.size)
 

@@ -6,6 +6,7 @@ import os
 import stat
 
 from builder.errors import LayerFault
+from builder.layer.entry import shown
 from builder.layer.opendirs import OpenDirs
 
 MAX_LINKS = 255
@@ -36,7 +37,7 @@ def resolve(root_fd: int, path: bytes, follow_last: bool = True) -> tuple[int, b
                 if text is not None:
                     links += 1
                     if links > MAX_LINKS:
-                        raise LayerFault(f"too many links on the way to {path!r}")
+                        raise LayerFault(f"too many links on the way to {shown(path)}")
                     if text.startswith(b"/"):
                         done.clear()
                     todo += [part for part in reversed(text.split(b"/")) if part]

@@ -14,7 +14,7 @@ from __future__ import annotations
 from zlib import adler32
 
 from builder.errors import LayerFault
-from builder.layer.entry import Entry, Kind
+from builder.layer.entry import Entry, Kind, shown
 
 BLOCK = 512
 END = bytes(2 * BLOCK)
@@ -48,7 +48,7 @@ def header(entry: Entry) -> bytes:
     """
     kind = _TYPES.get(entry.kind)
     if kind is None:
-        raise LayerFault(f"a {entry.kind.value} mark cannot be written as a tar member: {entry.path!r}")
+        raise LayerFault(f"a {entry.kind.value} mark cannot be written as a tar member: {shown(entry.path)}")
     name = entry.path
     if entry.kind is Kind.DIR:
         name = name + b"/" if name else b"./"
@@ -87,7 +87,7 @@ def _block(
 ) -> bytes:  # fmt: skip
     major, minor = device
     if not (0 <= major <= _MAX_ID and 0 <= minor <= _MAX_ID and min(uid, gid) >= 0):
-        raise LayerFault(f"numbers of {name!r} do not fit a tar header")
+        raise LayerFault(f"numbers of {shown(name)} do not fit a tar header")
     front = b"%b%07o\0%07o\0%07o\0%011o\0%011o\0" % (
         name.ljust(_NAME, b"\0"), mode & 0o7777, uid, gid, size, mtime,
     )  # fmt: skip

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from typing import NoReturn, Protocol
 
 from builder.errors import GrowthFault, LayerFault
-from builder.layer.entry import Entry, Item, Kind
+from builder.layer.entry import Entry, Item, Kind, shown
 from builder.layer.limits import HINT, Limits
 from builder.layer.sparse import HOLE, SparseMap, old_gnu_extents, parse_numbers, pax_map
 from builder.layer.tarfmt import BLOCK, XATTR
@@ -102,7 +102,7 @@ class TarReader:
         raise LayerFault(f"bad tar archive: {self._where()} {problem}")
 
     def _where(self) -> str:
-        return f"member {self._name!r}" if self._name else f"member {self._count}"
+        return f"member {shown(self._name)}" if self._name else f"member {self._count}"
 
     def _over(self, problem: str) -> NoReturn:
         raise LayerFault(f"{self._what} is too large: {self._where()} {problem}", HINT)

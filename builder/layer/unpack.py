@@ -18,7 +18,7 @@ import msgspec
 
 from builder.errors import LayerFault
 from builder.layer import inode, whiteout, xattrs
-from builder.layer.entry import Content, Entry, Item, Kind
+from builder.layer.entry import Content, Entry, Item, Kind, shown
 from builder.layer.opendirs import OpenDirs
 from builder.layer.remove import remove
 
@@ -88,7 +88,7 @@ class _Tree(ABC):
             try:
                 self._member(entry, content)
             except OSError as error:
-                raise LayerFault(f"cannot unpack {entry.path!r}: {error.strerror}") from error
+                raise LayerFault(f"cannot unpack {shown(entry.path)}: {error.strerror}") from error
         for path in self._implied:
             self._inherit(path)
         self._finish()
@@ -109,7 +109,7 @@ class _Tree(ABC):
     def _member(self, entry: Entry, content: Content | None) -> None:
         path = entry.path
         if path.startswith(b"/") or b".." in path.split(b"/"):
-            raise LayerFault(f"layer names a path outside of its root: {path!r}")
+            raise LayerFault(f"layer names a path outside of its root: {shown(path)}")
         if entry.kind is Kind.WHITEOUT:
             self._gone.add(path)
             self.whiteout(entry)
@@ -134,7 +134,7 @@ class _Tree(ABC):
         if have in _ABSENT:
             self._folder(parent)
         elif have is not Kind.DIR:
-            raise LayerFault(f"{path!r} lies beneath {parent!r}, which this layer made a non-folder")
+            raise LayerFault(f"{shown(path)} lies beneath {shown(parent)}, which this layer made a non-folder")
         return self._dirs.fd(parent), name
 
     def _folder(self, path: bytes, *, member: bool = False) -> None:
@@ -254,7 +254,7 @@ class _Tree(ABC):
     def _hardlink(self, fd: int, name: bytes, entry: Entry) -> None:
         target, _, last = entry.link.rpartition(b"/")
         if b".." in entry.link.split(b"/") or entry.link.startswith(b"/"):
-            raise LayerFault(f"hard link {entry.path!r} leaves the root: {entry.link!r}")
+            raise LayerFault(f"hard link {shown(entry.path)} leaves the root: {shown(entry.link)}")
         try:
             # A copy of the descriptor, since opening the target's folder may close the one that it was.
             own = os.dup(fd)
@@ -265,7 +265,9 @@ class _Tree(ABC):
         except FileExistsError:
             raise
         except OSError as error:
-            raise LayerFault(f"hard link {entry.path!r} points to {entry.link!r}: {error.strerror}") from error
+            raise LayerFault(
+                f"hard link {shown(entry.path)} points to {shown(entry.link)}: {error.strerror}"
+            ) from error
 
     def _attributes(self, fd: int, entry: Entry) -> None:
         self._owner(lambda: os.fchown(fd, entry.uid, entry.gid))
@@ -394,6 +396,6 @@ def _write(fd: int, entry: Entry, content: Content | None) -> None:
         while view:
             view = view[os.write(fd, view) :]
     if left:
-        raise LayerFault(f"content of {entry.path!r} is not as long as its entry says")
+        raise LayerFault(f"content of {shown(entry.path)} is not as long as its entry says")
     if hole:
         os.ftruncate(fd, entry.size)

@@ -11,7 +11,7 @@ from collections.abc import Iterable, Iterator
 from typing import NoReturn
 
 from builder.errors import LayerFault
-from builder.layer.entry import Entry, Item, Kind
+from builder.layer.entry import Entry, Item, Kind, shown
 
 PREFIX = b".wh."
 OPAQUE_NAME = b".wh..wh..opq"
@@ -81,4 +81,4 @@ def _mark(entry: Entry) -> Entry | None:
 
 
 def _refuse(path: bytes) -> NoReturn:
-    raise LayerFault(f"layer has a whiteout that names nothing: {path!r}")
+    raise LayerFault(f"layer has a whiteout that names nothing: {shown(path)}")

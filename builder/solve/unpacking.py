@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from builder.errors import LayerFault
-from builder.layer.entry import Content, Entry, Item, Kind
+from builder.layer.entry import Content, Entry, Item, Kind, shown
 from builder.layer.limits import Limits
 from builder.layer.openarchive import open_archive
 from builder.layer.tree import Tree, resolve
@@ -40,7 +40,9 @@ class Archive:
             if entry.kind is Kind.HARDLINK:
                 link = resolve(placement, folder + b"/" + _clean(entry.link), follow_last=False)
                 if placement.own(link) is None:
-                    raise LayerFault(f"{self._name()}: {entry.path!r} is a hard link to {entry.link!r}, not there")
+                    raise LayerFault(
+                        f"{self._name()}: {shown(entry.path)} is a hard link to {shown(entry.link)}, not there"
+                    )
             placement.put_member(target, entry, link, ids, (self, number))
 
     def contents(self) -> Iterator[tuple[int, bytes, Content | None]]:

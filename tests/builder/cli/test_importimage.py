@@ -134,7 +134,7 @@ BAD = {
     "cut": (TAR[:2000], "is cut short"),
     "cut gzip": (gzip.compress(TAR, 1)[:5000], "gzip data is cut short"),
     "damaged xz": (lzma.compress(TAR, preset=0)[:-40] + b"x" * 40, "xz data is damaged"),
-    "outside": (tar_bytes({"../x": b"1"}), "member b'../x'"),
+    "outside": (tar_bytes({"../x": b"1"}), "member '../x'"),
 }
 
 

@@ -29,7 +29,7 @@ def unpack(data: bytes, limits: Limits) -> int:
 def test_a_ratio_counts_beyond_its_grace() -> None:
     data = bomb(32 << 20)
     assert unpack(data, Limits()) == 32 << 20
-    with pytest.raises(LayerFault, match=r"layer x is too large: member b'zeros' is where its .* more than 100 times"):
+    with pytest.raises(LayerFault, match=r"layer x is too large: member 'zeros' is where its .* more than 100 times"):
         unpack(data, Limits(ratio=100, grace=1 << 20))
     assert unpack(data, Limits.of_size(64 << 20)) == 32 << 20
 
