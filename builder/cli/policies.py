@@ -124,11 +124,10 @@ def _put(
     )
     log = PolicyLog([name for _, texts in read for name, _ in texts], report)
     policies, proxied, trust = [], False, trust_of(os.environ)
-    mark = f"lapstrake_{os.urandom(8).hex()}"
     with log.talking():
         for group, texts in read:
             told = log.at(group.level if group.level is not None else DEBUG if debug else INFO)
-            policy = RegoPolicy(loaded(texts, files, mark), env, engine, files, told, trust)
+            policy = RegoPolicy(loaded(texts, files), env, engine, files, told, trust)
             policies.append((policy, told))
             proxied = "exec.proxy" in policy.caps() or proxied
         if proxied:

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
 _LIMIT = (4 << 20) + 1  # bytes, one more than a policy may have
 _IMAGE = "docker-image://"
+_UNNAMED = ("image.createdTime",)  # not among the fields that buildx tells of
 _HELP = """Evaluate a policy for SOURCE: docker-image://NAME, a URL, a git repository, or a folder.
 
 The policy is FILE.rego; imports and files that it reads are those of the working folder. The exit status is 1 if the
@@ -128,7 +129,7 @@ def _evaluate(subject: Subject, file: str) -> None:
     files = ContextFiles(os.getcwd())
     engine = Engine()
     try:
-        policy = loaded([(os.path.basename(name), raw)], files, f"lapstrake_{os.urandom(8).hex()}")
+        policy = loaded([(os.path.basename(name), raw)], files)
         env = Env(depth=0, filename="stdin" if file == "-" else os.path.basename(file))
         debug = os.environ.get("LAPSTRAKE_DEBUG") == "1"
         told = _log if debug else quiet
@@ -170,7 +171,7 @@ def _print(subject: Subject, fields: tuple[str, ...]) -> None:
         click.echo(f"WARNING: invalid fields: {', '.join(wrong)}", err=True)
     resolved = frozenset(need for field in fields if field not in wrong and (need := field_need(field)))
     found = subject.input(resolved)
-    left = unresolved(found, resolved)
+    left = tuple(field for field in unresolved(found, resolved) if field not in _UNNAMED)
     shown = left if not fields else tuple(name for field in fields if (name := _among(field, left)) is not None)
     if shown:
         click.echo(f"INFO: unresolved fields: {', '.join(sorted(set(shown)))}", err=True)

@@ -39,7 +39,7 @@ def command(path: str, wanted: str, filename: str) -> None:
     from builder.policy.engine import Engine
     from builder.policy.loaded import loaded
     from builder.policy.module import Module
-    from builder.policy.ruletests import RuleTester, rule_tests, without_inputs
+    from builder.policy.ruletests import RuleTester, rule_tests
 
     files = ContextFiles(os.getcwd())
     name = f"{filename}.rego"
@@ -52,9 +52,8 @@ def command(path: str, wanted: str, filename: str) -> None:
     engine = Engine()
     try:
         modules = loaded(
-            [policy, *((one.name, without_inputs(one)) for one in tests)],
+            [policy, *((one.name, one.text.encode()) for one in tests)],
             files,
-            f"lapstrake_{os.urandom(8).hex()}",
             lenient=True,
         )
         tester = RuleTester(modules, [Module.read(*policy)], engine, files)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import re
 import selectors
 import subprocess
 import sys
@@ -19,16 +18,31 @@ from builder.policy.module import Module
 
 SECONDS = 20.0  # of one evaluation
 ANSWER_LIMIT = 32 << 20  # bytes
-_PLACE = re.compile(rb"\(error (\d+):")
-_WORD = re.compile(rb"\(errormsg (\d+):")
+
+
+class Called(msgspec.Struct, frozen=True):
+    """A call of a function that the evaluator cannot answer. answered: whether it got an answer."""
+
+    name: str
+    arguments: list[Any]
+    answered: bool
 
 
 class Outcome(msgspec.Struct, frozen=True):
-    """value: None also where it is undefined, which `defined` says. printed: lines of the policy's print()."""
+    """value: None also where it is undefined, which `defined` says. needs: fields without which there is no value yet.
+
+    printed: lines of the policy's print(). calls: each once.
+    """
 
     value: Any = None
     defined: bool = False
-    printed: str = ""
+    printed: tuple[str, ...] = ()
+    calls: tuple[Called, ...] = ()
+    needs: tuple[str, ...] = ()
+
+
+Answers = list[tuple[str, list[Any], list[Any]]]
+"""Of calls: name, arguments, and one value or none."""
 
 
 class Engine:
@@ -41,18 +55,27 @@ class Engine:
         self._canceled = False
 
     def ask(
-        self, modules: Sequence[Module], texts: Sequence[tuple[str, str]], data: Any, given: Any, query: str
+        self,
+        modules: Sequence[Module],
+        answers: Answers,
+        given: dict[str, Any] | None,
+        unknown: Sequence[Sequence[str | int]],
+        query: str,
     ) -> Outcome:
-        """texts: the modules as the engine gets them, with those that are ours. given: the input, as plain values.
+        """given: the input, as plain values, None for none. unknown: paths of its fields that are not known yet.
 
         Raises PolicyFault with file and line where the text is at fault, or where it takes too much.
         """
-        question = {"modules": texts, "data": data, "input": given, "query": query}
+        texts = [(module.name, module.text) for module in modules]
+        question = {"modules": texts, "answers": answers, "input": given, "unknown": unknown, "query": query}
         with self._lock:
             answer = self._exchange(json.dumps(question).encode() + b"\n")
         if "error" in answer:
-            raise PolicyFault(_error(answer["error"], modules))
-        return Outcome(answer.get("value"), "value" in answer, answer["printed"])
+            raise PolicyFault(f"failed to evaluate policy: {answer['error']}")
+        if "needs" in answer:
+            return Outcome(needs=tuple(answer["needs"]))
+        calls = tuple(Called(*call) for call in answer["calls"])
+        return Outcome(answer.get("value"), "value" in answer, tuple(answer["printed"]), calls)
 
     def close(self) -> None:
         with self._lock:
@@ -81,7 +104,7 @@ class Engine:
                 raise Canceled("canceled") from None
             raise PolicyFault(
                 f"the policy could not be evaluated: the evaluator ended ({_ending(status)})",
-                "a rule that calls itself, one that makes or prints too much, and some uses of `with` end so",
+                "a policy that makes too much ends so",
             ) from None
         answer: dict[str, Any] = json.loads(raw)
         return answer
@@ -138,30 +161,3 @@ def _ending(status: int) -> str:
     import signal
 
     return f"by {signal.Signals(-status).name}" if status < 0 else f"with status {status}"
-
-
-def _error(text: str, modules: Sequence[Module]) -> str:
-    """`FILE:LINE: message` of the first error in `(error 6:p.rego|29|2 (errormsg 7:message)…`; some have no place."""
-    raw = text.encode()
-    word = _WORD.search(raw)
-    if word is None:
-        shown = raw[:1000].decode("utf-8", "replace").strip()
-        return f"failed to evaluate policy: {shown or 'no reason is given'}"
-    message = _counted(raw, word).decode("utf-8", "replace")
-    place = _PLACE.search(raw, 0, word.start())
-    if place is None:
-        return f"failed to evaluate policy: {message}"
-    name = _counted(raw, place).decode("utf-8", "replace")
-    offset = raw[place.end() + int(place[1]) :].split(b"|", 2)[1]
-    line = next((_line(one, offset) for one in modules if one.name == name), 1)
-    more = len(_WORD.findall(raw)) - 1
-    return f"failed to evaluate policy: {name}:{line}: {message}{f' (and {more} more)' if more else ''}"
-
-
-def _counted(raw: bytes, found: re.Match[bytes]) -> bytes:
-    """What stands behind `N:`, N bytes."""
-    return raw[found.end() : found.end() + int(found[1])]
-
-
-def _line(module: Module, offset: bytes) -> int:
-    return module.text.encode()[: int(offset)].count(b"\n") + 1 if offset.isdigit() else 1

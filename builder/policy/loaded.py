@@ -1,50 +1,27 @@
-"""Loaded: the modules of one policy, imported ones too, checked, and as the engine gets them."""
+"""The modules of one policy, imported ones too."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Sequence
 
-import msgspec
-
 from builder.errors import PolicyFault
-from builder.policy.check import check
 from builder.policy.files import PolicyFiles
 from builder.policy.module import LIMIT, Import, Module
-from builder.policy.names import FUNCTIONS, HELPERS, HELPERS_NAME, companion
-from builder.policy.needs import needs
+from builder.policy.names import HELPERS, HELPERS_NAME
 
 _MOST_MODULES = 200
 _PART = re.compile(r"[A-Za-z_]\w*\Z", re.ASCII)
 
 
-class Loaded(msgspec.Struct, frozen=True):
-    """texts: name and text of each, with those that are ours. needs: what it looks at. mark: see names.companion()."""
+def loaded(given: Sequence[tuple[str, bytes]], files: PolicyFiles, lenient: bool = False) -> tuple[Module, ...]:
+    """All modules of a policy: its own, those that they import, and the helper rules.
 
-    modules: tuple[Module, ...]
-    texts: tuple[tuple[str, str], ...]
-    needs: frozenset[str]
-    mark: str
-
-
-def loaded(given: Sequence[tuple[str, bytes]], files: PolicyFiles, mark: str, lenient: bool = False) -> Loaded:
-    """given: names and bytes of its files. lenient: an import whose package is there already needs no file (tests).
-
+    given: names and bytes of its files. lenient: an import whose package is there already needs no file (tests).
     Raises PolicyFault, with file and line.
     """
-    own = [Module.read(name, raw) for name, raw in given]
-    modules = _with_imports(own, files, lenient)
-    helpers = Module.read(HELPERS_NAME, HELPERS.encode())
-    check(modules, helpers)
-    taken: dict[tuple[str, ...], frozenset[str]] = {helpers.package: frozenset()}
-    for module in modules:
-        taken[module.package] = taken.get(module.package, frozenset()) | module.names
-    companions = [
-        (f"builtin/{'.'.join(package)}.rego", companion(package, mark, names & FUNCTIONS.keys()))
-        for package, names in taken.items()
-    ]
-    texts = [(module.name, module.text) for module in (*modules, helpers)]
-    return Loaded(tuple(modules), (*texts, *companions), needs(modules), mark)
+    modules = _with_imports([Module.read(name, raw) for name, raw in given], files, lenient)
+    return (*modules, Module.read(HELPERS_NAME, HELPERS.encode()))
 
 
 def _with_imports(own: list[Module], files: PolicyFiles, lenient: bool) -> list[Module]:

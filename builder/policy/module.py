@@ -116,7 +116,19 @@ def _ends(before: Token, token: Token) -> bool:
         return False
     if before.kind == "mark":
         return before.text in _CLOSING
-    return before.text not in ("if", "not", "some", "every", "in", "with", "as", "import", "package", "else", "default")
+    return before.kind != "name" or before.text not in (
+        "if",
+        "not",
+        "some",
+        "every",
+        "in",
+        "with",
+        "as",
+        "import",
+        "package",
+        "else",
+        "default",
+    )
 
 
 def _import(words: tuple[Token, ...], where: str) -> Import:

@@ -2,22 +2,21 @@
 
 from __future__ import annotations
 
-import base64
-import binascii
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import msgspec
 
 from builder.errors import PolicyFault
 from builder.graph.gitref import redacted
-from builder.policy.engine import Engine, Outcome
+from builder.policy.engine import Answers, Engine, Outcome
 from builder.policy.files import PolicyFiles
 from builder.policy.functions import Functions
 from builder.policy.input import Env, Input
-from builder.policy.loaded import Loaded
 from builder.policy.log import DEBUG, INFO, Log
+from builder.policy.module import Module
+from builder.policy.needs import field_need, unresolved
 from builder.policy.signatures.trustroot import TrustRoot
 from builder.policy.subjects import Subject
 from cache.digest import Digest
@@ -42,7 +41,7 @@ class RegoPolicy:
 
     def __init__(
         self,
-        policy: Loaded,
+        modules: tuple[Module, ...],
         env: Env,
         engine: Engine,
         files: PolicyFiles,
@@ -50,16 +49,29 @@ class RegoPolicy:
         trust: Callable[[], TrustRoot] = TrustRoot,
     ) -> None:
         self._trust = trust
-        self.policy = policy
+        self.modules = modules
         self._env, self._engine, self._files, self._log = env, engine, files, log
 
     def decide(self, subject: Subject) -> Decision:
         """Raises PolicyFault where the policy cannot be evaluated, and SourceFault where the source cannot be found."""
         self._log(INFO, f"checking policy for source {subject.shown}")
-        found = subject.input(self.policy.needs)
-        given: dict[str, Any] = plain(msgspec.structs.replace(found, env=self._env))
-        self._log(DEBUG, f"policy input: {json.dumps(_without_passwords(given), indent=2)}")
-        outcome, pins = self.evaluate(given, QUERY, subject)
+        known = frozenset[str]()
+        for _ in range(_ROUNDS):
+            found = subject.input(known)
+            given = plain(msgspec.structs.replace(found, env=self._env))
+            self._log(DEBUG, f"policy input: {json.dumps(_without_passwords(given), indent=2)}")
+            outcome, pins = self.evaluate(given, QUERY, subject, _unknown(found, known))
+            if not outcome.needs:
+                return self._decided(outcome, pins, subject)
+            wanted = frozenset(map(field_need, outcome.needs))
+            if wanted <= known or "" in wanted:
+                raise PolicyFault(f"{subject.shown}: {', '.join(outcome.needs)} cannot be found out")
+            shown = f"resolve missing fields [{' '.join(outcome.needs)}]"
+            self._log(INFO, f"policy decision for source {subject.shown}: {shown}")
+            known |= wanted
+        raise PolicyFault("maximum attempts reached for resolving policy metadata")
+
+    def _decided(self, outcome: Outcome, pins: frozenset[Digest], subject: Subject) -> Decision:
         decision = _decision(outcome)
         self._log(DEBUG, f"policy response: {json.dumps(outcome.value)}")
         if len(pins) > 1:
@@ -75,31 +87,44 @@ class RegoPolicy:
         return _decision(outcome).caps
 
     def evaluate(
-        self, given: dict[str, Any], query: str, subject: Subject | None = None
+        self,
+        given: dict[str, Any] | None,
+        query: str,
+        subject: Subject | None = None,
+        unknown: Sequence[Sequence[str | int]] = (),
     ) -> tuple[Outcome, frozenset[Digest]]:
         """The value of a query, its calls answered, and what pin_image() was called with. Raises PolicyFault.
 
-        subject: what signatures are looked for of.
+        given: the input, None for none. subject: what signatures are looked for of. unknown: paths of fields of the
+        input; where the evaluation comes to one, the outcome only says what it needs.
         """
-        policy, answers = self.policy, dict[str, list[Any]]()
+        answers: Answers = []
+        functions = Functions(given or {}, self._files, self._log, subject, self._trust)
         for _ in range(_ROUNDS):
-            outcome = self._engine.ask(policy.modules, policy.texts, {policy.mark: answers}, given, query)
-            lines = outcome.printed.splitlines()
-            calls = dict.fromkeys(line.split(" ", 1)[1] for line in lines if line.startswith(f"{policy.mark} "))
-            functions = Functions(given, self._files, self._log, subject, self._trust)
-            called = {key: functions.answer(*_call(key)) for key in calls if key not in answers}
-            if not called:
-                for key in calls:
-                    if _call(key)[0] == "pin_image":
-                        functions.answer(*_call(key))
-                for line in lines:
-                    if not line.startswith(f"{policy.mark} "):
-                        self._log(INFO, line)
+            outcome = self._engine.ask(self.modules, answers, given, unknown, query)
+            new = [call for call in outcome.calls if not call.answered]
+            if not new:
+                for line in outcome.printed:
+                    self._log(INFO, line)
+                functions.pins.clear()  # those of calls that are not made any more do not count
+                for call in outcome.calls:
+                    if call.name == "pin_image":
+                        functions.answer(call.name, call.arguments)
                 return outcome, frozenset(functions.pins)
-            answers |= called
+            answers += [(call.name, call.arguments, functions.answer(call.name, call.arguments)) for call in new]
             if len(answers) > _MOST_CALLS:
                 raise PolicyFault(f"failed to evaluate policy: it makes more than {_MOST_CALLS} calls")
         raise PolicyFault("maximum attempts reached for resolving policy metadata")
+
+
+def _unknown(found: Input, known: frozenset[str]) -> list[list[str | int]]:
+    """Paths of the fields that are not known: of the source, and of the materials of an image, which stay so."""
+    paths: list[list[str | int]] = [list(field.split(".")) for field in unresolved(found, known)]
+    provenance = found.image.provenance if found.image is not None else None
+    for number, material in enumerate(provenance.materials if provenance is not None else ()):
+        for field in unresolved(material, frozenset()):
+            paths.append(["image", "provenance", "materials", number, *field.split(".")])
+    return paths
 
 
 def plain(value: Input) -> dict[str, Any]:
@@ -113,16 +138,6 @@ def _without_passwords(value: Any) -> Any:
     if isinstance(value, list):
         return [_without_passwords(part) for part in value]
     return redacted(value) if isinstance(value, str) else value
-
-
-def _call(key: str) -> tuple[str, list[Any]]:
-    """Name and arguments. The engine's base64.encode() has taken the text as it stands between the quotes of JSON."""
-    try:
-        raw = base64.b64decode(key, validate=True).decode()
-        name, *arguments = json.loads(raw if raw.startswith('["') else json.loads(f'"{raw}"'))
-    except (binascii.Error, ValueError):
-        raise PolicyFault("failed to evaluate policy: a call could not be read") from None
-    return name, arguments
 
 
 def _decision(outcome: Outcome) -> Decision:

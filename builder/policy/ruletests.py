@@ -11,7 +11,6 @@ from builder.errors import PolicyFault
 from builder.policy.engine import Engine
 from builder.policy.files import PolicyFiles
 from builder.policy.input import Env, Input
-from builder.policy.loaded import Loaded
 from builder.policy.module import Module, rule_name
 from builder.policy.needs import field_need
 from builder.policy.regopolicy import RegoPolicy
@@ -59,23 +58,12 @@ def rule_tests(modules: Sequence[Module]) -> tuple[RuleTest, ...]:
     for module in modules:
         for rule in _tests(module):
             name = rule_name(rule)
-            texts = {module.text[begin:end] for _, begin, end in _inputs(rule)}
+            texts = {module.text[begin:end] for begin, end in _inputs(rule)}
             texts |= {found[name].given} if name in found and found[name].given else set()
             if len(texts) > 1:
                 raise PolicyFault(f"{module.name}:{rule[0].line}: multiple input overrides for {name}")
             found[name] = RuleTest(name, ".".join(("data", *module.package)), next(iter(texts), ""))
     return tuple(found[name] for name in sorted(found))
-
-
-def without_inputs(module: Module) -> bytes:
-    """The text with spaces for each `with input as {…}` of a test. Its input is given to all of the evaluation instead:
-    there is only one, and the engine dies of a `with` on a rule that stands on other rules."""
-    text = module.text
-    for rule in _tests(module):
-        for begin, _, end in _inputs(rule):
-            blank = "".join(char if char == "\n" else " " for char in text[begin:end])
-            text = text[:begin] + blank + text[end:]
-    return text.encode()
 
 
 def _tests(module: Module) -> Iterator[tuple[Token, ...]]:
@@ -85,8 +73,8 @@ def _tests(module: Module) -> Iterator[tuple[Token, ...]]:
             yield rule
 
 
-def _inputs(rule: tuple[Token, ...]) -> Iterator[tuple[int, int, int]]:
-    """Of each `with input as {…}`: where it begins, where its object does, and the end."""
+def _inputs(rule: tuple[Token, ...]) -> Iterator[tuple[int, int]]:
+    """Where the object of each `with input as {…}` begins and ends."""
     for number in range(len(rule) - 3):
         if [token.text for token in rule[number : number + 4]] != ["with", "input", "as", "{"]:
             continue
@@ -94,20 +82,20 @@ def _inputs(rule: tuple[Token, ...]) -> Iterator[tuple[int, int, int]]:
         for token in rule[number + 3 :]:
             depth += {"{": 1, "}": -1}.get(token.text, 0) if token.kind == "mark" else 0
             if not depth:
-                yield rule[number].offset, rule[number + 3].offset, token.offset + 1
+                yield rule[number + 3].offset, token.offset + 1
                 break
 
 
 class RuleTester:
-    """policy: the modules of both. refs: fields that the policy's own modules name, `image.repo`, by their package."""
+    """modules: of both. refs: fields that the policy's own modules name, `image.repo`, by their package."""
 
-    def __init__(self, policy: Loaded, own: Sequence[Module], engine: Engine, files: PolicyFiles) -> None:
-        self._rego = RegoPolicy(policy, Env(depth=0), engine, files, lambda level, text: None)
+    def __init__(self, modules: tuple[Module, ...], own: Sequence[Module], engine: Engine, files: PolicyFiles) -> None:
+        self._rego = RegoPolicy(modules, Env(depth=0), engine, files, lambda level, text: None)
         self._own = own
 
     def run(self, test: RuleTest) -> Verdict:
         """Raises PolicyFault where it cannot be evaluated; a rule that is undefined or not true fails."""
-        raw = self._rego.evaluate({}, test.given)[0].value if test.given else {}
+        raw = self._rego.evaluate(None, test.given)[0].value if test.given else None
         given = _decoded(test.name, raw) if test.given else None
         outcome, _ = self._rego.evaluate(raw, f"{test.package}.{test.name}")
         decision = self._decision(test.package, given)
@@ -119,7 +107,7 @@ class RuleTester:
 
     def _decision(self, package: str, given: dict[str, Any] | None) -> dict[str, Any] | None:
         try:
-            value = self._rego.evaluate(given or {}, f"{package}.decision")[0].value
+            value = self._rego.evaluate(given, f"{package}.decision")[0].value
         except PolicyFault:
             return None
         if not isinstance(value, dict):

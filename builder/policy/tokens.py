@@ -23,7 +23,7 @@ class Token(msgspec.Struct, frozen=True):
     """kind: name, number, string, mark, or template for a piece of text of a template string.
 
     text: of a string, what is between its quotes. line: from 1. joined: nothing is between it and the token before.
-    offset: in characters.
+    offset: in characters. raw: a string without escapes. ends: the last text of a template.
     """
 
     kind: str
@@ -31,6 +31,8 @@ class Token(msgspec.Struct, frozen=True):
     line: int
     offset: int
     joined: bool = False
+    raw: bool = False
+    ends: bool = False
 
 
 def tokens(text: str, where: str) -> tuple[Token, ...]:
@@ -64,7 +66,8 @@ class _Lexer:
                 yield from self._template(text[1])
             else:
                 quoted = kind in ("raw", "string")
-                yield Token("string" if quoted else kind, text[1:-1] if quoted else text, line, found.start(), joined)
+                said = text[1:-1] if quoted else text
+                yield Token("string" if quoted else kind, said, line, found.start(), joined, kind == "raw")
             joined = True
         if inside:
             raise self._bad("a template string is not ended")
@@ -74,13 +77,13 @@ class _Lexer:
         while self._at < len(self._text):
             char = self._text[self._at]
             if char == quote:
-                yield Token("template", self._text[begin : self._at], line, begin)
+                yield Token("template", self._text[begin : self._at], line, begin, raw=quote == "`", ends=True)
                 self._at += 1
                 return
             if char == "\\":
                 self._at += 2
             elif char == "{":
-                yield Token("template", self._text[begin : self._at], line, begin)
+                yield Token("template", self._text[begin : self._at], line, begin, raw=quote == "`")
                 self._at += 1
                 yield from self.run(inside=True)
                 self._at += 1

@@ -141,7 +141,7 @@ def test_urls(web: Web, tmp_path: Path) -> None:
         done = lapstrake.build(context)
         assert done.status == status, done.err
     assert done.cached == 0  # what was built with leave is not given without
-    assert f"policy decision for source {web.url}/file?…: DENY" in done.err  # a query may be a signature
+    assert f"policy decision for source {web.url}/file?…: DENY" in done.err
 
 
 @needs_git

@@ -12,9 +12,6 @@ from builder.policy.input import Env
 from builder.policy.loaded import loaded
 from builder.policy.regopolicy import RegoPolicy
 
-MARK = "lapstrake_00"
-
-
 NOTHING = Env(depth=0)
 
 
@@ -35,7 +32,7 @@ class Asked:
 
     def policy(self, text: str, files: dict[str, str] | None = None, env: Env = NOTHING) -> RegoPolicy:
         held = Files({name: value.encode() for name, value in (files or {}).items()})
-        policy = loaded([("p.rego", text.encode())], held, MARK)
+        policy = loaded([("p.rego", text.encode())], held)
         return RegoPolicy(policy, env, self._engine, held, lambda level, line: self.said.append(line))
 
     def value(

@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -12,11 +11,10 @@ from builder.oci.reference import Reference
 from builder.policy.engine import Engine
 from builder.policy.facts import GitFacts, ImageFacts
 from builder.policy.input import Env
-from builder.policy.names import BUILTINS
 from builder.policy.regopolicies import RegoPolicies
 from builder.policy.subjects import GitSubject, HttpSubject, ImageSubject, LocalSubject
 from builder.source.policy import git_identifier
-from tests.builder.policy.conftest import Asked, Files
+from tests.builder.policy.conftest import Asked
 
 HEAD = "package docker\ndefault allow := false\n"
 DECISION = '\ndecision := {"allow": allow}\n'
@@ -160,17 +158,17 @@ def test_folders(asked: Asked) -> None:
             "invalid caps.exec.proxy property 1, expecting bool",
         ),
         ("decision := 1\ndecision := 2", "complete rules must not produce multiple outputs"),
-        ("f(x) := f(x)\ndecision := f(1)", "failed to evaluate policy: Recursion"),
-        ("a if b\nb if a\ndecision := a", "could not be evaluated: the evaluator ended by SIGABRT|Recursion"),
+        ("f(x) := f(x)\ndecision := f(1)", r"p\.rego:2: rego_recursion_error: rule data.docker.f is recursive"),
+        ("a if b\nb if a\ndecision := a", r"p\.rego:2: rego_recursion_error: rule data.docker.a is recursive"),
         ("decision := {\n\tx := 1\n}", r"p\.rego:3: "),
         ("decision := (1", r"p\.rego:2: "),
-        ("decision := count(numbers.range(1, 300000000))", "could not be evaluated"),
+        ("decision := count(numbers.range(1, 300000000))", "policy returned zero result"),
         (f"decision := {'[' * 20000}1{']' * 20000}", "could not be evaluated|failed to evaluate"),
         (
             'decision := {"allow": x}\nx := count([1 | some i in numbers.range(1, 90000); print("0123456789" , i, "'
             + "x" * 90
             + '"); i > 0])',
-            "the evaluator ended",
+            "more than 4194304 bytes are printed",
         ),
     ],
 )
@@ -203,7 +201,7 @@ def test_the_evaluator_can_open_nothing(engine: Engine) -> None:
     assert limits["Max address space"][0] != "unlimited"
     assert limits["Max cpu time"][0] != "unlimited"
     names = [os.readlink(f"/proc/{engine._process.pid}/fd/{n}") for n in os.listdir(f"/proc/{engine._process.pid}/fd")]
-    assert all(name.startswith(("pipe:", "/memfd:", "/dev/null")) for name in names), names
+    assert all(name.startswith(("pipe:", "/dev/null")) for name in names), names
 
 
 def test_functions_of_ours(asked: Asked) -> None:
@@ -332,25 +330,3 @@ def test_all_must_allow_and_each_source_is_asked_about_once(asked: Asked) -> Non
     pinning = RegoPolicies([policies["pin"], policies["deny"]])
     assert pinning.image("a:1", platform, look) == f"docker.io/library/a:1@{SHA}"
     assert said[-1].endswith(f"convert to docker-image://docker.io/library/a:1@{SHA}")
-
-
-def test_the_engine_knows_the_functions(engine: Engine) -> None:
-    from regopy import Interpreter
-
-    made = Interpreter()
-    operators = {"eq", "print", "any", "all", "re_match"}
-    older = {name for name in BUILTINS if name.startswith("cast_")}
-    unknown = {name for name in BUILTINS if not made.is_builtin(name)}
-    assert unknown - operators - older == {"strings.render_template"}
-    assert Files({"a": b"xyz"}).read("a", 2) == b"xy"
-
-
-def test_the_example_of_the_page(asked: Asked) -> None:
-    page = (Path(__file__).resolve().parents[3] / "docs" / "policy.md").read_text()
-    policy = asked.policy(page.partition("```rego\n")[2].partition("```")[0])
-    assert policy.decide(LocalSubject("context")).allow
-    assert policy.decide(image(Looks(), "debian:bookworm")).allow
-    decision = policy.decide(image(Looks(), "alpine"))
-    assert not decision.allow
-    assert decision.messages == ("docker.io/library/alpine:latest is not one of ours",)
-    assert policy.caps() == frozenset()

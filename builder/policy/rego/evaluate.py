@@ -1,0 +1,534 @@
+"""The evaluator of Rego: all solutions of bodies, top down, with backtracking (OPA's topdown)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from typing import Any
+
+import msgspec
+
+from builder.policy.rego.faults import RegoError, Undefined
+from builder.policy.rego.nodes import (
+    ArrayTerm,
+    Call,
+    Clause,
+    Comprehension,
+    Expr,
+    ObjectTerm,
+    Ref,
+    Scalar,
+    SetTerm,
+    Template,
+    Var,
+    With,
+)
+from builder.policy.rego.program import Group, Tree
+from builder.policy.rego.values import Key, Obj, Set, Value, elements, equal, key, lookup, shown
+
+Env = dict[str, Value]
+Term = Any
+Builtins = Mapping[str, Callable[..., Value]]
+Ask = Callable[[str, tuple[Value, ...]], Iterable[Value]]
+"""The answer to a call of a function that is not the language's: one value or none."""
+
+_MISSING = object()
+
+
+class Context(msgspec.Struct):
+    """What `with` changes. input: _MISSING for none. data, functions: what stands in for them."""
+
+    input: Any = _MISSING
+    data: dict[tuple[str, ...], Value] = {}
+    functions: dict[str, Any] = {}
+    known: dict[Any, Any] = msgspec.field(default_factory=dict)
+    busy: set[Any] = msgspec.field(default_factory=set)
+
+
+class Evaluator:
+    """tree: the rules. builtins: by name. asked: functions that ask answers. say: told what print() prints."""
+
+    def __init__(
+        self, tree: Tree, builtins: Builtins, asked: frozenset[str], ask: Ask, say: Callable[[str], None]
+    ) -> None:
+        self._tree, self._builtins, self._asked, self._ask, self._say = tree, builtins, asked, ask, say
+        self._where = ""
+
+    def value(self, term: Term, given: Value | None) -> Iterator[Value]:
+        """The first value of a term, if it has one. given: the input, None for none. Raises RegoError, Needed."""
+        context = Context(_MISSING if given is None else given)
+        for value, _ in self._eval(term, {}, context):
+            yield value
+            return
+
+    # bodies
+
+    def _body(self, body: tuple[Expr, ...], at: int, env: Env, context: Context) -> Iterator[Env]:
+        if at == len(body):
+            yield env
+            return
+        for found in self._expr(body[at], env, context):
+            yield from self._body(body, at + 1, found, context)
+
+    def _expr(self, expr: Expr, env: Env, context: Context) -> Iterator[Env]:
+        if expr.withs:
+            context = self._with(expr.withs, env, context)
+        match expr.kind:
+            case "term":
+                for value, found in self._eval(expr.term, env, context):
+                    if value is not False:
+                        yield found
+            case "unify" | "assign":
+                yield from self._unify(expr.left, expr.right, env, context)
+            case "some":
+                yield env
+            case "in":
+                for collection, found in self._eval(expr.term, env, context):
+                    for name, element in elements(collection):
+                        yield from self._member(expr, name, element, found, context)
+            case "not":
+                if not any(True for _ in self._body(expr.body, 0, env, context)):
+                    yield env
+            case "every":
+                for collection, found in self._eval(expr.term, env, context):
+                    if not isinstance(collection, Obj | Set | tuple):
+                        continue
+                    if all(self._holds(expr, pair, found, context) for pair in elements(collection)):
+                        yield env
+
+    def _member(self, expr: Expr, name: Value, element: Value, env: Env, context: Context) -> Iterator[Env]:
+        if expr.left is None:
+            yield from self._match(expr.right, element, env, context)
+            return
+        for found in self._match(expr.left, name, env, context):
+            yield from self._match(expr.right, element, found, context)
+
+    def _holds(self, expr: Expr, pair: tuple[Value, Value], env: Env, context: Context) -> bool:
+        outer = {n: v for n, v in env.items() if n not in _names(expr.left) and n not in _names(expr.right)}
+        return any(
+            True
+            for found in self._member(expr, *pair, outer, context)
+            for _ in self._body(expr.body, 0, found, context)
+        )
+
+    def _with(self, withs: tuple[With, ...], env: Env, context: Context) -> Context:
+        given, data, functions = context.input, dict(context.data), dict(context.functions)
+        for one in withs:
+            target = one.target
+            if isinstance(target, Var) and target.name not in ("input", "data"):
+                functions[target.name] = self._replacement(one.value, env, context)
+                continue
+            value = next((v for v, _ in self._eval(one.value, env, context)), _MISSING)
+            if isinstance(target, Ref) and target.head.name == "data" and value is _MISSING:
+                path = tuple(part.value for part in target.parts)
+                functions[".".join(path)] = self._replacement(one.value, env, context)
+                continue
+            if value is _MISSING:
+                raise RegoError(f"{self._where}:{one.line}", "eval_with_error", "the value of `with` is undefined")
+            path = tuple(part.value for part in target.parts) if isinstance(target, Ref) else ()
+            root = target.head.name if isinstance(target, Ref) else target.name
+            if root == "data":
+                if not path:
+                    raise RegoError(f"{self._where}:{one.line}", "eval_with_error", "`with data` is not supported")
+                data[path] = value
+            else:
+                given = _placed(given, path, value)
+        return Context(given, data, functions)
+
+    def _replacement(self, term: Term, env: Env, context: Context) -> Any:
+        """Of a function: the path of another one, or a value."""
+        if isinstance(term, Ref) and isinstance(term.head, Var) and term.head.name == "data":
+            path = tuple(part.value for part in term.parts if isinstance(part, Scalar))
+            node = self._node(path)
+            if isinstance(node, Group) and node.args is not None:
+                return node
+        return next(((v,) for v, _ in self._eval(term, env, context)), ())
+
+    # unification
+
+    def _unify(self, left: Term, right: Term, env: Env, context: Context) -> Iterator[Env]:
+        if _is_open(left, env):
+            for value, found in self._eval(right, env, context):
+                yield from self._match(left, value, found, context)
+        elif _is_open(right, env):
+            for value, found in self._eval(left, env, context):
+                yield from self._match(right, value, found, context)
+        else:
+            for one, found in self._eval(left, env, context):
+                for other, more in self._eval(right, found, context):
+                    if equal(one, other):
+                        yield more
+
+    def _match(self, pattern: Term, value: Value, env: Env, context: Context) -> Iterator[Env]:
+        if isinstance(pattern, Var) and pattern.name not in ("input", "data"):
+            if pattern.name not in env:
+                yield {**env, pattern.name: value}
+            elif equal(env[pattern.name], value):
+                yield env
+        elif isinstance(pattern, ArrayTerm):
+            if isinstance(value, tuple) and len(value) == len(pattern.items):
+                yield from self._match_all(list(zip(pattern.items, value, strict=True)), env, context)
+        elif isinstance(pattern, ObjectTerm):
+            if isinstance(value, Obj) and len(value) == len(pattern.pairs):
+                pairs = []
+                for name, part in pattern.pairs:
+                    named = [pair for k, _ in self._eval(name, env, context) for pair in lookup(value, k)]
+                    if not named:
+                        return
+                    pairs.append((part, named[0][1]))
+                yield from self._match_all(pairs, env, context)
+        else:
+            for own, found in self._eval(pattern, env, context):
+                if equal(own, value):
+                    yield found
+
+    def _match_all(self, pairs: list[tuple[Term, Value]], env: Env, context: Context) -> Iterator[Env]:
+        if not pairs:
+            yield env
+            return
+        for found in self._match(*pairs[0], env, context):
+            yield from self._match_all(pairs[1:], found, context)
+
+    # terms
+
+    def _eval(self, term: Term, env: Env, context: Context) -> Iterator[tuple[Value, Env]]:
+        match term:
+            case Scalar():
+                yield term.value, env
+            case Var():
+                yield from self._variable(term, env, context)
+            case Ref():
+                yield from self._reference(term, env, context)
+            case Call():
+                yield from self._call(term, env, context)
+            case ArrayTerm():
+                for values, found in self._all(term.items, env, context):
+                    yield tuple(values), found
+            case SetTerm():
+                for values, found in self._all(term.items, env, context):
+                    yield Set(values), found
+            case ObjectTerm():
+                parts = [part for pair in term.pairs for part in pair]
+                for values, found in self._all(parts, env, context):
+                    yield self._object(zip(values[::2], values[1::2], strict=True), term.line), found
+            case Comprehension():
+                yield self._comprehension(term, env, context), env
+            case Template():
+                yield "".join(self._said(part, env, context, quoted=False) for part in term.parts), env
+
+    def _variable(self, var: Var, env: Env, context: Context) -> Iterator[tuple[Value, Env]]:
+        if var.name == "input":
+            if context.input is not _MISSING:
+                yield context.input, env
+        elif var.name == "data":
+            yield self._document(self._tree, (), context), env
+        elif var.name in env:
+            yield env[var.name], env
+        else:
+            raise RegoError(f"{self._where}:{var.line}", "rego_unsafe_var_error", f"var {var.name} is unsafe")
+
+    def _all(self, terms: Iterable[Term], env: Env, context: Context) -> Iterator[tuple[list[Value], Env]]:
+        """The values of several terms; those that bind variables come before those that use them."""
+        waiting = list(enumerate(terms))
+        yield from self._some(waiting, [None] * len(waiting), env, context)
+
+    def _some(
+        self, waiting: list[tuple[int, Term]], values: list[Value], env: Env, context: Context
+    ) -> Iterator[tuple[list[Value], Env]]:
+        if not waiting:
+            yield list(values), env
+            return
+        at = next((n for n, (_, term) in enumerate(waiting) if not _is_open(term, env)), 0)
+        number, term = waiting[at]
+        for value, found in self._eval(term, env, context):
+            values[number] = value
+            yield from self._some(waiting[:at] + waiting[at + 1 :], values, found, context)
+
+    def _object(self, pairs: Iterable[tuple[Value, Value]], line: int) -> Obj:
+        made: dict[Key, tuple[Value, Value]] = {}
+        for name, value in pairs:
+            before = made.setdefault(key(name), (name, value))
+            if not equal(before[1], value):
+                raise RegoError(f"{self._where}:{line}", "eval_conflict_error", "object keys must be unique")
+        return Obj(made.values())
+
+    def _comprehension(self, term: Comprehension, env: Env, context: Context) -> Value:
+        values = []
+        for found in self._body(term.body, 0, env, context):
+            parts = (term.value,) if term.key is None else (term.key, term.value)
+            values += [made for made, _ in self._all(parts, found, context)]
+        if term.kind == "array":
+            return tuple(value for (value,) in values)
+        if term.kind == "set":
+            return Set(value for (value,) in values)
+        return self._object(((name, value) for name, value in values), term.line)
+
+    def _said(self, term: Term, env: Env, context: Context, *, quoted: bool) -> str:
+        """What is written of a term in a text. quoted: strings within it only."""
+        for value, _ in self._eval(term, env, context):
+            return value if isinstance(value, str) else shown(value)
+        return "<undefined>"
+
+    # references
+
+    def _reference(self, ref: Ref, env: Env, context: Context) -> Iterator[tuple[Value, Env]]:
+        if isinstance(ref.head, Var) and ref.head.name == "data":
+            yield from self._data(self._tree, (), ref.parts, 0, env, context)
+            return
+        for value, found in self._eval(ref.head, env, context):
+            yield from self._walk(value, ref.parts, 0, found, context)
+
+    def _walk(
+        self, value: Value, parts: tuple[Term, ...], at: int, env: Env, context: Context
+    ) -> Iterator[tuple[Value, Env]]:
+        if at == len(parts):
+            yield value, env
+            return
+        part = parts[at]
+        if _is_open(part, env) and isinstance(part, Var | ArrayTerm | ObjectTerm):
+            for name, element in elements(value):
+                for found in self._match(part, name, env, context):
+                    yield from self._walk(element, parts, at + 1, found, context)
+            return
+        for name, found in self._eval(part, env, context):
+            for _, element in lookup(value, name):
+                yield from self._walk(element, parts, at + 1, found, context)
+
+    def _data(
+        self, node: Any, path: tuple[str, ...], parts: tuple[Term, ...], at: int, env: Env, context: Context
+    ) -> Iterator[tuple[Value, Env]]:
+        if path in context.data:
+            yield from self._walk(context.data[path], parts, at, env, context)
+        elif isinstance(node, Group):
+            if node.args is None:
+                value = self._rule(node, context)
+                if value is not _MISSING:
+                    yield from self._walk(value, parts, at, env, context)
+        elif at == len(parts):
+            yield self._document(node or {}, path, context), env
+        else:
+            replaced = {p[len(path)] for p in context.data if len(p) > len(path) and p[: len(path)] == path}
+            part = parts[at]
+            if isinstance(part, Var) and part.name not in env:
+                for name in sorted({*(node or {}), *replaced}):
+                    inner = {**env, part.name: name}
+                    yield from self._data((node or {}).get(name), (*path, name), parts, at + 1, inner, context)
+                return
+            for name, found in self._eval(part, env, context):
+                child = (node or {}).get(name) if isinstance(name, str) else None
+                if child is not None or name in replaced:
+                    yield from self._data(child, (*path, name), parts, at + 1, found, context)
+
+    def _document(self, node: Tree, path: tuple[str, ...], context: Context) -> Obj:
+        """All that is at and below a package."""
+        pairs = []
+        for name in node:
+            for value, _ in self._data(node[name], (*path, name), (), 0, {}, context):
+                pairs.append((name, value))
+        return Obj(pairs)
+
+    def _node(self, path: tuple[str, ...]) -> Any:
+        node: Any = self._tree
+        for name in path:
+            node = node.get(name) if isinstance(node, dict) else None
+        return node
+
+    # rules
+
+    def _rule(self, group: Group, context: Context) -> Any:
+        """The value of a rule that is no function, _MISSING if it has none."""
+        if group.path not in context.known:
+            with _Busy(context, group.path, group):
+                context.known[group.path] = self._computed(group, context)
+        return context.known[group.path]
+
+    def _computed(self, group: Group, context: Context) -> Any:
+        rules = [(where, rule) for where, rule in group.rules if not rule.default]
+        if any(rule.path or rule.contains for _, rule in rules):
+            return self._partial(group, context)
+        found: Any = _MISSING
+        for where, rule in rules:
+            for value in self._values(rule.clause, {}, context, where):
+                found = self._same(
+                    found, value, f"{where}:{rule.line}", "complete rules must not produce multiple outputs"
+                )
+        return found if found is not _MISSING else self._default(group, context)
+
+    def _default(self, group: Group, context: Context, env: Env | None = None) -> Any:
+        for where, rule in group.rules:
+            if rule.default:
+                return next(self._values(rule.clause, env or {}, context, where), _MISSING)
+        return _MISSING
+
+    def _partial(self, group: Group, context: Context) -> Any:
+        """Sets and objects to which each solution adds."""
+        root = _Part()
+        for where, rule in group.rules:
+            if rule.default:
+                continue
+            before, self._where = self._where, where
+            for env in self._body(rule.clause.body, 0, {}, context):
+                for (*path, value), _ in self._all((*rule.path, rule.clause.value), env, context):
+                    if not root.put(path, value, rule.contains):
+                        raise RegoError(f"{where}:{rule.line}", "eval_conflict_error", "object keys must be unique")
+            self._where = before
+        if root.is_empty:
+            default = self._default(group, context)
+            if default is not _MISSING:
+                return default
+            return Set() if any(rule.contains and not rule.path for _, rule in group.rules) else Obj()
+        return root.value()
+
+    def _values(self, clause: Clause, env: Env, context: Context, where: str) -> Iterator[Value]:
+        while True:
+            matched = False
+            before, self._where = self._where, where
+            try:
+                for found in self._body(clause.body, 0, env, context):
+                    matched = True
+                    for value, _ in self._eval(clause.value, found, context):
+                        yield value
+            finally:
+                self._where = before
+            if matched or clause.other is None:
+                return
+            clause = clause.other
+
+    def _same(self, found: Any, value: Value, place: str, message: str) -> Value:
+        if found is not _MISSING and not equal(found, value):
+            raise RegoError(place, "eval_conflict_error", message)
+        return value
+
+    # calls
+
+    def _call(self, call: Call, env: Env, context: Context) -> Iterator[tuple[Value, Env]]:
+        if call.name == "print" and not call.path:
+            self._say(" ".join(self._said(arg, env, context, quoted=False) for arg in call.args))
+            yield True, env
+            return
+        mark = ".".join(call.path) if call.path else call.name
+        for args, found in self._all(call.args, env, context):
+            for value in self._called(call, mark, tuple(args), context):
+                yield value, found
+
+    def _called(self, call: Call, mark: str, args: tuple[Value, ...], context: Context) -> Iterator[Value]:
+        if mark in context.functions:
+            stand_in = context.functions[mark]
+            if isinstance(stand_in, Group):
+                yield from self._function(stand_in, args, Context(context.input, context.data, {}, {}, context.busy))
+            else:
+                yield from stand_in
+        elif call.path:
+            yield from self._function(self._node(call.path), args, context)
+        elif call.name in self._asked:
+            yield from self._ask(call.name, args)
+        else:
+            try:
+                yield self._builtins[call.name](*args)
+            except Undefined:
+                return
+            except (TypeError, ValueError, ArithmeticError, AttributeError, IndexError, LookupError):
+                return  # what OPA calls a built-in error: the call is undefined
+
+    def _function(self, group: Group, args: tuple[Value, ...], context: Context) -> Iterator[Value]:
+        mark = (group.path, key(args))
+        if mark not in context.known:
+            with _Busy(context, mark, group):
+                context.known[mark] = self._result(group, args, context)
+        if context.known[mark] is not _MISSING:
+            yield context.known[mark]
+
+    def _result(self, group: Group, args: tuple[Value, ...], context: Context) -> Any:
+        found: Any = _MISSING
+        for where, rule in group.rules:
+            if rule.default:
+                continue
+            for env in self._match_all(list(zip(rule.args or (), args, strict=True)), {}, context):
+                for value in self._values(rule.clause, env, context, where):
+                    found = self._same(
+                        found,
+                        value,
+                        f"{where}:{rule.line}",
+                        "functions must not produce multiple outputs for same inputs",
+                    )
+        return found if found is not _MISSING else self._default(group, context)
+
+
+class _Busy:
+    """While a rule is evaluated. Raises RegoError where it is so already."""
+
+    def __init__(self, context: Context, mark: Any, group: Group) -> None:
+        if mark in context.busy or (group.args is not None and group.path in context.busy):
+            raise RegoError(group.place, "rego_recursion_error", f"rule data.{'.'.join(group.path)} is recursive")
+        self._busy = context.busy
+        self._marks = {mark, group.path} - context.busy
+
+    def __enter__(self) -> None:
+        self._busy |= self._marks
+
+    def __exit__(self, *_: object) -> None:
+        self._busy -= self._marks
+
+
+class _Part:
+    """A set or object that is being made: members, or parts by key."""
+
+    def __init__(self) -> None:
+        self._parts: dict[Key, tuple[Value, _Part]] = {}
+        self._members: list[Value] | None = None
+        self._leaf: Any = _MISSING
+
+    @property
+    def is_empty(self) -> bool:
+        return not self._parts and self._members is None and self._leaf is _MISSING
+
+    def put(self, path: list[Value], value: Value, contains: bool) -> bool:
+        """Whether it fits what is there."""
+        if path:
+            if self._members is not None or self._leaf is not _MISSING:
+                return False
+            return self._parts.setdefault(key(path[0]), (path[0], _Part()))[1].put(path[1:], value, contains)
+        if self._parts or (contains and self._leaf is not _MISSING) or (not contains and self._members is not None):
+            return False
+        if contains:
+            self._members = [*(self._members or ()), value]
+            return True
+        if self._leaf is not _MISSING and not equal(self._leaf, value):
+            return False
+        self._leaf = value
+        return True
+
+    def value(self) -> Value:
+        if self._members is not None:
+            return Set(self._members)
+        if self._leaf is not _MISSING:
+            return self._leaf
+        return Obj((name, part.value()) for name, part in self._parts.values())
+
+
+def _is_open(term: Term, env: Env) -> bool:
+    """Whether a pattern has a variable that has no value yet."""
+    if isinstance(term, Var):
+        return term.name not in env and term.name not in ("input", "data")
+    if isinstance(term, ArrayTerm):
+        return any(_is_open(item, env) for item in term.items)
+    if isinstance(term, ObjectTerm):
+        return any(_is_open(value, env) for _, value in term.pairs)
+    return False
+
+
+def _names(term: Term) -> tuple[str, ...]:
+    if isinstance(term, Var):
+        return (term.name,)
+    if isinstance(term, ArrayTerm):
+        return tuple(name for item in term.items for name in _names(item))
+    return ()
+
+
+def _placed(given: Any, path: tuple[str, ...], value: Value) -> Value:
+    """The input with another value at a path."""
+    if not path:
+        return value
+    known = given if isinstance(given, Obj) else Obj()
+    inner = next((v for _, v in lookup(known, path[0])), _MISSING)
+    others = [(k, v) for k, v in known.items() if k != path[0]]
+    return Obj([*others, (path[0], _placed(inner, path[1:], value))])
