@@ -136,6 +136,14 @@ def test_an_image_that_must_be_signed(
     where = context(tmp_path, f"{host}/app:1", SIGNED)
     lapstrake.built(where, env=env)
     denied(lapstrake, where, {})  # by the public trust root
+    words = ("policy", "eval", "--print", "--fields", "image.signatures,image.provenance")
+    done = lapstrake.run(*words, f"docker-image://{host}/app:1", cwd=where, env=env)
+    shown = json.loads(done.out)["image"]
+    assert shown["signatures"][0]["signer"]["sourceRepositoryRef"] == "refs/tags/v1"
+    assert shown["provenance"]["materials"][1]["git"]["host"] == "x.test"
+    for trusted, status in ((env, 0), ({}, 1)):
+        words = ("policy", "eval", f"docker-image://{host}/app:1")
+        assert lapstrake.run(*words, cwd=where, env=trusted).status == status
     other = Referring()
     with running(other) as elsewhere:
         Published(other, sigstore, signed=False)

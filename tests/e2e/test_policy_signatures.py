@@ -78,6 +78,13 @@ def test_a_tag_that_must_be_signed(lapstrake: Lapstrake, repository: Repository,
     rule = 'input.git; verify_git_signature(input.git.tag, "key.asc")'
     key = gpg.export("ann").decode()
     lapstrake.built(context(tmp_path, f"{repository.url}#good", rule, key_asc=key))
+    where = tmp_path / "context"
+    assert lapstrake.run("policy", "eval", f"{repository.url}#good", cwd=where).status == 0
+    assert lapstrake.run("policy", "eval", f"{repository.url}#bad", cwd=where).status == 1
+    words = ("policy", "eval", "--print", "--fields", "git.tag", f"{repository.url}#good")
+    shown = json.loads(lapstrake.run(*words, cwd=where).out)["git"]["tag"]
+    key_id = gpg.fingerprint("ann")[-16:].lower()
+    assert (shown["tag"], shown["pgpSignature"]) == ("good", {"version": 4, "keyID": key_id})
     for name in ("bad", "unsigned", "light", "main"):
         denied(lapstrake, context(tmp_path, f"{repository.url}#{name}", rule, key_asc=key))
     denied(lapstrake, context(tmp_path, f"{repository.url}#good", rule, key_asc="junk"))
