@@ -1,10 +1,10 @@
 """Detached OpenPGP signatures (RFC 4880, RFC 9580), verified by Sequoia (the optional package pysequoia).
 
 One rule for git objects and downloads. Accepted is a signature of a document, with SHA-256, -384 or -512, by a key that
-may sign, and that was bound, alive and not revoked when the signature was made. Refused are a certificate that is
-revoked now, a signature that has expired, one from the future, and DSA or short RSA keys. A key that expired after it
-signed is accepted. BuildKit's pgpsign has these rules for git, but for the expiry of signatures; for downloads it looks
-at no expiry, flag or revocation.
+may sign, and that was bound (not by SHA-1), alive and not revoked when the signature was made. Refused are a
+certificate that is revoked now, a signature that has expired, one from the future, and DSA or short RSA keys. A key
+that expired after it signed is accepted. BuildKit's pgpsign has these rules for git, but for the expiry of signatures
+and the hash of bindings; for downloads it looks at no expiry, flag or revocation.
 """
 
 from __future__ import annotations
@@ -98,7 +98,10 @@ def _verify(
     from pysequoia import verify
 
     found, known = signatures(signature), certificates(keys)
-    refused = NotVerified(f"{what} was not made by one of the keys", "give the key that signed, or what was signed")
+    refused = NotVerified(
+        f"{what} was not made by one of the keys",
+        "a key that had expired, or that is bound by SHA-1, does not count",
+    )
     for one in found:
         try:
             reason = guarded(partial(_weakness, one, now(), text=text), what)

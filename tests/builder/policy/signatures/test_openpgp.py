@@ -92,6 +92,13 @@ def test_weak_keys(gpg: GnuPG, download: Path) -> None:
         check(download, gpg.sign(DATA, "dsa", more=("--digest-algo", "SHA256")), gpg.export("dsa"))
 
 
+def test_a_key_that_is_bound_by_a_weak_hash(gpg: GnuPG, download: Path) -> None:
+    gpg.key("weak", "rsa2048", "--cert-digest-algo", "SHA1", "--allow-weak-digest-algos")
+    with pytest.raises(NotVerified, match=NOBODY) as caught:
+        check(download, gpg.sign(DATA, "weak", more=("--digest-algo", "SHA256")), gpg.export("weak"))
+    assert "bound by SHA-1" in caught.value.hint
+
+
 def test_a_subkey(gpg: GnuPG, download: Path) -> None:
     whole = gpg.key("cat", "rsa2048")
     primary = gpg.export("cat")
