@@ -112,6 +112,7 @@ class Connection:
             method = request.method.decode("ascii", "replace")
             seen = Request(method=method, url=shown(self._mask(url)), status=refusal.status, incomplete="refused")
             self._requests.add(seen)
+            self._explain(seen.method, seen.url, refusal)
             raise
 
     # What the step sends
@@ -234,13 +235,15 @@ class Connection:
                 raise _Gone from refusal
             told.broken = refusal.why or "refused"
             told.status = told.status or refusal.status
-            if refusal.status == 403:
-                self._say(f"proxy: {method} {url}: {self._mask(refusal.reason)}")
+            self._explain(method, url, refusal)
             raise
         finally:
             if answer is not None:
                 answer.close()
             self._requests.replace(number, told.request(method, url))
+
+    def _explain(self, method: str, url: str, refusal: Refusal) -> None:
+        self._say(f"proxy: {method} {url}: {self._mask(refusal.reason)}")
 
     def _ask(self, asked: Wanted, method: str) -> Answer:
         try:

@@ -111,6 +111,8 @@ class StepProxy:
     def _run(self, connection: Connection) -> None:
         try:
             connection.serve()
+        except Exception as error:
+            self._tell(f"proxy: internal error, please report this: {type(error).__name__}: {error}")
         finally:
             with self._lock:
                 self._running.pop(connection, None)

@@ -55,6 +55,7 @@ def behind(monkeypatch):
             one.step.close()
             ours = [thread for thread in threading.enumerate() if thread.name.startswith("proxy")]
             assert crashes == []
+            assert not [line for line in one.said if "internal error" in line]
             assert not [thread for thread in ours if thread not in before]
 
     return make

@@ -88,6 +88,7 @@ def test_a_server_that_is_not_trusted_is_a_502(behind, authority):
         answer = web.get(server.url + "/a")
         assert answer.status_code == 502
         assert "certificate verify failed" in answer.text
+        assert "certificate verify failed" in proxy.said[0]
         assert server.seen == []
         assert proxy.records() == [("GET", server.url + "/a", 502)]
 
@@ -309,6 +310,7 @@ def test_the_machine_s_own_proxy_is_asked_for_http_too_but_for_names_that_are_gi
         (b"CONNECT {} HTTP/1.1\r\nHost: {}\r\nContent-Length: 5\r\n\r\n", 400),
         (b"GET http://{}/ HTTP/1.1\r\nHost: {}\r\nX: " + b"a" * (1 << 18) + b"\r\n\r\n", 431),
         (b"\x16\x03\x01\x00\x01\x00\r\n\r\n", 400),
+        (b"CONNECT x" + b"a" * 300 + b":443 HTTP/1.1\r\nHost: {}\r\n\r\n", 400),
         (b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", 501),
     ],
 )
@@ -319,6 +321,14 @@ def test_what_no_client_should_send_is_answered_and_reaches_nobody(behind, head,
         assert b"connection: close" in answer.lower()
         assert server.seen == []
         assert proxy.raw(f"GET {server.url}/ HTTP/1.0\r\n\r\n".encode()).endswith(b"hello / ")  # it still serves
+
+
+def test_a_body_that_turns_out_to_be_malformed(behind):
+    with serving(hello) as server, behind() as proxy:
+        head = f"POST {server.url}/ HTTP/1.1\r\nHost: {server.host}\r\nTransfer-Encoding: chunked\r\n\r\n"
+        answer = proxy.raw(head.encode() + b"3\r\nabc\r\nzz\r\n")
+        assert answer.startswith(b"HTTP/1.1 400 ")
+        assert server.seen == []
 
 
 def test_what_comes_after_a_smuggled_head_is_not_looked_at(behind):
