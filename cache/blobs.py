@@ -10,7 +10,9 @@ from __future__ import annotations
 import fcntl
 import hashlib
 import os
+import threading
 from collections.abc import Callable
+from contextlib import suppress
 from types import TracebackType
 from typing import Self
 
@@ -31,6 +33,9 @@ class BlobStore:
         self.leases: Leases | None = None
         self.written: set[Digest] = set()  # by this object: their bytes were hashed a moment ago
         self.suppliers: list[Callable[[Digest], bool]] = []  # each stores a blob that is asked for; False if it cannot
+        self._lock = threading.Lock()
+        self._writers: set[BlobWriter] = set()
+        self._closed = False
 
     def path(self, digest: Digest) -> str:
         """Where the blob is, or would be."""
@@ -64,7 +69,25 @@ class BlobStore:
 
     def writer(self) -> BlobWriter:
         """A new blob; use as a context manager, it vanishes unless committed."""
-        return BlobWriter(self._tmp, self._blobs, self.hold, self.written.add)
+        with self._lock:
+            if self._closed:
+                raise CacheFault("the store is closed")
+            writer = BlobWriter(self._tmp, self._blobs, self.hold, self._finished)
+            self._writers.add(writer)
+        return writer
+
+    def close(self) -> None:
+        """Delete what threads that were left behind, after Ctrl-C, still write; they can begin nothing more."""
+        with self._lock:
+            self._closed = True
+            for writer in self._writers:
+                writer.forget()
+
+    def _finished(self, writer: BlobWriter, digest: Digest | None) -> None:
+        with self._lock:
+            self._writers.discard(writer)
+        if digest is not None:
+            self.written.add(digest)
 
     def put(self, data: bytes) -> tuple[Digest, int]:
         """Store bytes that are in memory already."""
@@ -142,9 +165,16 @@ def _missing(digest: Digest) -> CacheFault:
 class BlobWriter:
     """Hashes and counts what passes through. write() may come from one thread at a time."""
 
-    def __init__(self, tmp: str, blobs: str, hold: Callable[[Digest], None], written: Callable[[Digest], None]) -> None:
+    def __init__(
+        self,
+        tmp: str,
+        blobs: str,
+        hold: Callable[[Digest], None],
+        finished: Callable[[BlobWriter, Digest | None], None],
+    ) -> None:
+        """finished: told the blob that it has become, None if it has vanished."""
         self._blobs, self._hold = blobs, hold
-        self._written = written
+        self._finished = finished
         self._temp = temp_name(f"{tmp}/blob-")
         self._fd = os.open(self._temp, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
         fcntl.flock(self._fd, fcntl.LOCK_EX)  # says to Store.tidy that it is still written
@@ -158,6 +188,12 @@ class BlobWriter:
         if self._fd >= 0:
             os.close(self._fd)
             self._fd = -1
+            self.forget()
+            self._finished(self, None)
+
+    def forget(self) -> None:
+        """Delete the file, which then never gets a name."""
+        with suppress(FileNotFoundError):
             os.unlink(self._temp)
 
     def write(self, data: bytes | bytearray | memoryview) -> int:
@@ -184,7 +220,7 @@ class BlobWriter:
         os.close(self._fd)
         self._fd = -1
         os.rename(self._temp, f"{self._blobs}/{digest.hex}")
-        self._written(digest)
+        self._finished(self, digest)
         return digest, self._size
 
 

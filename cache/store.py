@@ -46,6 +46,7 @@ class Store:
         return os.path.join(self.root, *names)
 
     def close(self) -> None:
+        self.blobs.close()
         self.index.close()
 
     def load_ballast(self) -> None:

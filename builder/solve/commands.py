@@ -24,6 +24,8 @@ if TYPE_CHECKING:
     from builder.sandbox.launch import Launcher
     from builder.snapshot.snapshots import Draft, Folder
 
+_SHOWN = 4000  # characters of a command that an error shows at most
+
 
 class Commands:
     """To be made in a thread that lives as long as the build: see Launcher. Safe for many threads."""
@@ -139,4 +141,6 @@ def _cgroups(given: Surroundings) -> Callable[[], AbstractContextManager[StepCgr
 def _failed(operation: Exec, what: str) -> str:
     from builder.graph.gostring import quote
 
-    return f"process {quote(' '.join(operation.argv))} did not complete successfully: {what}"
+    words = " ".join(operation.argv)
+    words = words if len(words) <= _SHOWN else f"{words[:_SHOWN]}…"
+    return f"process {quote(words)} did not complete successfully: {what}"

@@ -106,3 +106,18 @@ def damage(blobs, digest, data):
     os.chmod(blobs.path(digest), 0o644)
     with open(blobs.path(digest), "wb") as file:
         file.write(data)
+
+
+def test_what_is_still_written_when_the_store_is_closed_goes_at_once(blobs, tmp_path):
+    with blobs.writer() as done:
+        done.write(b"whole")
+        digest, _ = done.commit()
+    left = blobs.writer()
+    left.write(b"half")
+    blobs.close()
+    assert os.listdir(tmp_path / "tmp") == []
+    with pytest.raises(FileNotFoundError):
+        left.commit()
+    with pytest.raises(CacheFault, match="closed"):
+        blobs.writer()
+    assert os.listdir(tmp_path / "blobs" / "sha256") == [digest.hex]
