@@ -78,12 +78,12 @@ class TrustRoot:
     def _timestamps(self, bundle: Bundle) -> list[Timestamp]:
         from sigstore._internal.timestamp import TimestampSource
 
-        found = []
-        for one in self.verifier._establish_time(bundle):
+        found, times = [], self.verifier._establish_time(bundle)
+        for one in times:
             if one.source == TimestampSource.TRANSPARENCY_SERVICE:
                 log_id = bundle.log_entry._inner.log_id.key_id
                 found.append(Timestamp("Tlog", self._log_url(log_id) or "", rfc3339(one.time)))
-        for one in self.verifier._establish_time(bundle):
+        for one in times:
             if one.source == TimestampSource.TIMESTAMP_AUTHORITY:
                 found.append(Timestamp("TimestampAuthority", self._clock_url(one.time), rfc3339(one.time)))
         return found

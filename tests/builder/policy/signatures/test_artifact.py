@@ -3,6 +3,9 @@ from __future__ import annotations
 import base64
 import copy
 import json
+import os
+import subprocess
+import sys
 from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
@@ -75,6 +78,22 @@ def test_what_the_public_instance_signed() -> None:
     assert len(found["signer"]) == 17
     with pytest.raises(NotVerified, match="is of something else: its statement does not name sha256:"):
         artifact_attestation(trust, FILE, raw)
+
+
+def test_nothing_is_asked_for_or_written(tmp_path: Path) -> None:
+    program = (
+        "import socket, sys\n"
+        "def none(*_, **__): raise AssertionError('network')\n"
+        "socket.socket.connect = socket.getaddrinfo = none\n"
+        "from builder.policy.signatures.artifact import artifact_attestation\n"
+        "from builder.policy.signatures.trustroot import TrustRoot\n"
+        "from cache.digest import Digest\n"
+        "artifact_attestation(TrustRoot(), Digest(sys.argv[2]), open(sys.argv[1], 'rb').read())\n"
+    )
+    words = [sys.executable, "-c", program, PUBLISHED, PUBLISHED_FILE.hex]
+    environment = {**os.environ, "HOME": str(tmp_path), "XDG_CACHE_HOME": str(tmp_path), "XDG_DATA_HOME": str(tmp_path)}
+    done = subprocess.run(words, env=environment, capture_output=True, check=False)
+    assert (done.returncode, done.stdout, done.stderr, list(tmp_path.iterdir())) == (0, b"", b"", [])
 
 
 def test_who_signed(sigstore: Sigstore, trust: TrustRoot) -> None:
