@@ -2,6 +2,7 @@
 #   make demo    build the examples and write a tarball that `docker load` takes
 #   make test    all tests; as root also installs what they need, and runs them again as an ordinary user
 #   make check   what a commit must pass: format, lint, types, import direction, documents, tests
+#   make docs    docs/commands.md anew, after an option has changed
 #   make bench   this builder beside the ones installed (options in BENCH, for example BENCH="--runs 1 cached")
 
 PYTHON ?= python3
@@ -11,7 +12,7 @@ DEMO := .demo
 BENCH ?=
 TEST ?=
 
-.PHONY: demo test unit check lint bench clean
+.PHONY: demo test unit check lint docs bench clean
 .DELETE_ON_ERROR:
 
 demo: $(VENV)/.lapstrake
@@ -30,6 +31,9 @@ lint: $(VENV)/.dev
 	$(BIN)/pytest tests/test_imports.py tests/test_documents.py
 
 check: lint test
+
+docs: $(VENV)/.dev
+	$(BIN)/python -m tests.commandpage > docs/commands.md
 
 bench: $(VENV)/.lapstrake
 	$(BIN)/python -m bench $(BENCH)
