@@ -1,4 +1,4 @@
-"""The --chmod value: octal, or the symbolic form of chmod(1) with umask 0."""
+"""The --chmod value: octal, or the symbolic form of chmod(1) with umask 0; `=` and special bits as in dchapes-mode."""
 
 from __future__ import annotations
 
@@ -58,8 +58,8 @@ def _apply(mode: int, is_dir: bool, who: str, sign: str, what: str) -> int:
         return mode & ~mask
     clear = 0
     for one in set(who):
-        clear |= 7 << _SHIFT[one] | (0o1000 if one == "o" else 0)
-        if not is_dir:  # like chmod(1), which keeps these of a folder unless they are named
+        clear |= 7 << _SHIFT[one]
+        if what not in _SHIFT:  # a copy of permissions leaves the other bits alone
             clear |= {"u": 0o4000, "g": 0o2000}.get(one, 0)
     return mode & ~clear | mask
 

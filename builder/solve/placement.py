@@ -110,17 +110,20 @@ class Placement:
 
     def put_file(self, path: bytes, source: Entry, content: Content | None, link: bytes = b"") -> None:
         """Anything but a folder. link: new path of a hard link's target."""
+        existing = self.lookup(path)
+        if existing is not None and existing.kind is Kind.DIR:
+            raise SourceFault(f"cannot replace to directory /{path.decode(errors='backslashreplace')} with file")
         self._make_way(path)
         self._items[path] = (self._as_mine(path, source, link), content)
 
     def put_member(
         self, path: bytes, source: Entry, link: bytes, ids: tuple[int, int] | None, origin: tuple[Any, int]
     ) -> None:
-        """A member of an archive: as the archive has it, but for --chown."""
+        """A member of an archive: as the archive has it, but for --chown. Folders alone are merged."""
+        existing = self.lookup(path)
+        if existing is not None and (existing.kind is not Kind.DIR or source.kind is not Kind.DIR):
+            self._take_away(path)
         if source.kind is Kind.DIR:
-            existing = self.lookup(path)
-            if existing is not None and existing.kind is not Kind.DIR:
-                raise SourceFault(f"cannot copy to non-directory: /{path.decode(errors='backslashreplace')}")
             self.make_parents(path)
         else:
             self._make_way(path)
@@ -130,10 +133,13 @@ class Placement:
             origin,
         )
 
+    def _take_away(self, path: bytes) -> None:
+        """Forget what this layer has at path and below; what the base has there is hidden by what comes."""
+        below = path + b"/"
+        for name in [name for name in self._items if name == path or name.startswith(below)]:
+            del self._items[name]
+
     def _make_way(self, path: bytes) -> None:
-        existing = self.lookup(path)
-        if existing is not None and existing.kind is Kind.DIR:
-            raise SourceFault(f"cannot replace to directory /{path.decode(errors='backslashreplace')} with file")
         if path.rpartition(b"/")[2].startswith(b".wh."):
             raise LayerFault(
                 f"/{path.decode(errors='backslashreplace')} cannot be in a layer: names with .wh. mark deleted files",

@@ -50,7 +50,9 @@ def select(tree: Tree, selection: Selection, exclude: tuple[str, ...]) -> list[S
     text, pivot, pattern = selection.path.partition(PIVOT)
     path = os.fsencode(text).strip(b"/")
     matches = _expand(tree, path) if selection.wildcard and is_pattern(text) else None
-    paths = [path] if matches is None else [found for found in matches if not _dangling(tree, found)]
+    paths = [path] if matches is None else matches
+    if matches == [] and not pivot:
+        _check_prefix(tree, path)
     if pivot:
         return [_select_with_parents(tree, path, pattern, ignore) for path in paths]
     return [_select_one(tree, path, ignore, selection.unpack) for path in paths]
@@ -120,8 +122,17 @@ def _expand(tree: Tree, pattern: bytes) -> list[bytes]:
     return found
 
 
-def _dangling(tree: Tree, path: bytes) -> bool:
-    return tree.lookup(resolve(tree, path)) is None
+def _check_prefix(tree: Tree, pattern: bytes) -> None:
+    """SourceFault where what stands before the first wildcard is missing (fsutil's ResolveWildcards walks it)."""
+    parts = pattern.split(b"/")
+    plain = parts[: next(at for at, part in enumerate(parts) if is_pattern(os.fsdecode(part)))]
+    real = resolve(tree, b"/".join(plain))
+    if real and tree.lookup(real) is None:
+        shown = real.decode(errors="backslashreplace")
+        raise SourceFault(
+            f"lstat /{shown}: no such file or directory",
+            "a wildcard may match nothing, but only in a folder that is there",
+        )
 
 
 def selection_digest(selected: list[Selected], file_digest: Callable[[Entry], str]) -> Digest:

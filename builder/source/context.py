@@ -6,6 +6,7 @@ name beneath its parent's descriptor (openat(2) with O_NOFOLLOW).
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import os
 import stat as _stat
@@ -26,6 +27,7 @@ _CHUNK = 1 << 20
 _OPEN_FOLDERS = 64  # descriptors kept of folders looked at last
 _KINDS = {
     _stat.S_IFREG: Kind.FILE,
+    _stat.S_IFSOCK: Kind.FILE,  # an empty one, as fsutil's mkstat has it
     _stat.S_IFDIR: Kind.DIR,
     _stat.S_IFLNK: Kind.SYMLINK,
     _stat.S_IFCHR: Kind.CHAR,
@@ -175,7 +177,7 @@ class LocalContext(SourceTree):
     def _entry(self, path: bytes, name: bytes, folder: int, status: os.stat_result) -> Entry | None:
         kind = _KINDS.get(_stat.S_IFMT(status.st_mode))
         if kind is None:
-            return None  # a socket
+            return None
         link, size, device = b"", 0, (0, 0)
         mode = _stat.S_IMODE(status.st_mode)
         if not self._exact:
@@ -239,6 +241,8 @@ class LocalContext(SourceTree):
             with self._lock:
                 return os.open(name, flags, dir_fd=self._folder(parent))
         except OSError as error:
+            if error.errno == errno.ENXIO:  # open(2): a socket
+                return os.open(os.devnull, os.O_RDONLY | os.O_CLOEXEC)
             raise self._unreadable(path, error) from error
 
     def _unreadable(self, path: bytes, error: OSError) -> SourceFault:

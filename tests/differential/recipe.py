@@ -427,7 +427,7 @@ class _Recipe:
             [
                 "",
                 "find /m -exec stat -c '%n %F %a %u:%g' {} + | sort > /s6; ",
-                "cat /run/secrets/* > /s7; ls -ln /run/secrets | cut -c1-30 >> /s7; ",
+                "cat /run/secrets/* > /s7; ls -ln /run/secrets | awk '{print $1,$3,$4,$5}' >> /s7; ",
                 "cp -r /m/. /copied; ",
                 "env | sort > /s8; ",
             ]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import os
 import shutil
+import socket
 import subprocess
 import tarfile
 from pathlib import Path
@@ -60,6 +61,7 @@ class Case(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     folders: list[str] = []
     hardlinks: dict[str, str] = {}
     fifos: list[str] = []
+    sockets: list[str] = []
     archives: dict[str, str] = {}
 
 
@@ -88,9 +90,19 @@ def lay_out(name: str, case: Case, folder: Path) -> Path:
     for fifo in case.fifos:
         os.mkfifo(folder / fifo)
         (folder / fifo).chmod(0o644)
+    for name in case.sockets:
+        _bind(folder / name)
     for path_name, mode in case.modes.items():
         (folder / path_name).chmod(int(mode, 8))
     return folder
+
+
+def _bind(path: Path) -> None:
+    here = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY)
+    with socket.socket(socket.AF_UNIX) as made:
+        made.bind(f"/proc/self/fd/{here}/{path.name}")  # the name of a socket is short, a folder's may be long
+    os.close(here)
+    path.chmod(0o644)
 
 
 def edit(folder: Path, step: Again) -> None:
