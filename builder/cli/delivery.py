@@ -13,11 +13,11 @@ from msgspec.structs import replace
 from builder.cli.request import BuildRequest
 from builder.errors import OutputFault
 from builder.export.annotations import of_image, of_index
+from builder.export.archive import ArchiveExporter
 from builder.export.dated import dated
-from builder.export.docker import DockerExporter
 from builder.export.exporter import Exporter, Part, TreeSource
+from builder.export.layoutfolder import LayoutFolderExporter
 from builder.export.local import LocalExporter
-from builder.export.oci import OciFolderExporter, OciTarExporter
 from builder.export.options import IMAGES, OutputSpec, parse_output
 from builder.export.recompress import IndexVariants, recompress
 from builder.export.split import one_tree
@@ -125,13 +125,13 @@ class Delivery:
         if spec.kind == "local":
             return LocalExporter(spec.dest, tree, warn, spec.delete, self._allow)
         if spec.kind == "oci" and not spec.tar:
-            return OciFolderExporter(spec.dest, transfer)
+            return LayoutFolderExporter(spec.dest, transfer)
         if self._engine is not None:
             return self._engine
         target = Target(spec.dest, spec.kind)
         if spec.kind == "tar":
             return TarExporter(target, tree)
-        return DockerExporter(target, transfer) if spec.kind == "docker" else OciTarExporter(target, transfer)
+        return ArchiveExporter(target, transfer, docker=spec.kind == "docker")
 
     def _in_form(self, part: Part, joined: bool, warn: Callable[[str], None], date: int | None) -> Image:
         """The image with the layers, media types and annotations that the output asks for."""

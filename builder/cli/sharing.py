@@ -187,7 +187,7 @@ def _imports(request: BuildRequest, store: Store, report: Reporter, opener: _Ope
 
 def check_exports(specs: tuple[CacheSpec, ...]) -> None:
     """What can be known of --cache-to before the build. Raises OutputFault."""
-    from builder.export.oci import check_destination
+    from builder.export.layoutfolder import check_destination
 
     for spec in specs:
         _form(spec)

@@ -9,7 +9,7 @@ import msgspec
 
 from builder.errors import LayerFault, OutputFault
 from builder.export.exporter import TreeSource
-from builder.export.oci import check_destination
+from builder.export.layoutfolder import check_destination
 from builder.export.options import LOCAL_DELETE
 from builder.images.index import AnyImage
 from builder.layer.entry import Item

@@ -14,7 +14,7 @@ import pytest
 import zstandard
 
 from builder.errors import BuildFault, ImageFault, SourceFault
-from builder.export.docker import DockerExporter
+from builder.export.archive import ArchiveExporter
 from builder.export.target import Target
 from builder.export.transfer import Transfer
 from builder.images.archive import import_archive
@@ -137,7 +137,7 @@ def test_one_of_several_images_by_its_name(tmp_path, other):
 def test_our_own_tar_keeps_its_manifest(tmp_path, make_image, store, other):
     image = make_image({"a": b"1"}, {"b": b"2"})
     path = tmp_path / "own.tar"
-    DockerExporter(Target(str(path), "docker"), Transfer(store.blobs)).write(
+    ArchiveExporter(Target(str(path), "docker"), Transfer(store.blobs), docker=True).write(
         image, (Reference.parse("app:1"), Reference.parse("app:2"))
     )
     descriptor = import_archive(str(path), other.blobs, host())

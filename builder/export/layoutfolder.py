@@ -1,4 +1,4 @@
-"""-o type=oci: an OCI image layout (image-layout.md), as a tar or, with tar=false, as a folder."""
+"""-o type=oci,tar=false: an OCI image layout (image-layout.md) as a folder."""
 
 from __future__ import annotations
 
@@ -6,26 +6,13 @@ import os
 
 from builder.errors import OutputFault
 from builder.export.content import File, layout_files
-from builder.export.layouttar import write_layout_tar
 from builder.export.target import Target, check_folder
 from builder.export.transfer import Transfer
 from builder.images.index import AnyImage
 from builder.oci.reference import Reference
 
 
-class OciTarExporter:
-    def __init__(self, target: Target, transfer: Transfer) -> None:
-        self._target, self._transfer = target, transfer
-
-    def check(self) -> None:
-        self._target.check()
-
-    def write(self, image: AnyImage, names: tuple[Reference, ...]) -> None:
-        with self._target.open() as sink:
-            write_layout_tar(layout_files(image, names, docker=False), self._transfer, sink)
-
-
-class OciFolderExporter:
+class LayoutFolderExporter:
     """The folder may hold a layout already: its blobs stay, its index.json is replaced, last of all."""
 
     def __init__(self, dest: str, transfer: Transfer) -> None:

@@ -1,4 +1,4 @@
-"""-o type=docker: one tar that is an OCI layout and what `docker load` reads, at once."""
+"""-o type=docker and type=oci: one tar that is an OCI image layout (image-layout.md)."""
 
 from __future__ import annotations
 
@@ -10,13 +10,15 @@ from builder.images.index import AnyImage
 from builder.oci.reference import Reference
 
 
-class DockerExporter:
-    def __init__(self, target: Target, transfer: Transfer) -> None:
-        self._target, self._transfer = target, transfer
+class ArchiveExporter:
+    """docker: also with what `docker load` reads."""
+
+    def __init__(self, target: Target, transfer: Transfer, *, docker: bool) -> None:
+        self._target, self._transfer, self._docker = target, transfer, docker
 
     def check(self) -> None:
         self._target.check()
 
     def write(self, image: AnyImage, names: tuple[Reference, ...]) -> None:
         with self._target.open() as sink:
-            write_layout_tar(layout_files(image, names, docker=True), self._transfer, sink)
+            write_layout_tar(layout_files(image, names, docker=self._docker), self._transfer, sink)

@@ -8,7 +8,7 @@ import subprocess
 import pytest
 
 from builder.errors import OutputFault
-from builder.export.oci import OciFolderExporter
+from builder.export.layoutfolder import LayoutFolderExporter
 from builder.export.transfer import Transfer
 from builder.images.layout import import_layout
 from builder.oci.platform import host
@@ -21,7 +21,7 @@ NAMES = (Reference.parse("app:1"),)
 def test_a_folder_that_can_be_read_back(tmp_path, store, make_image):
     image = make_image({"a": b"1"}, {"b": b"2"})
     dest = tmp_path / "new" / "layout"
-    exporter = OciFolderExporter(str(dest), Transfer(store.blobs))
+    exporter = LayoutFolderExporter(str(dest), Transfer(store.blobs))
     exporter.check()
     assert not dest.exists()
     exporter.write(image, NAMES)
@@ -32,7 +32,7 @@ def test_a_folder_that_can_be_read_back(tmp_path, store, make_image):
 
 def test_a_second_image_replaces_the_index_and_keeps_the_blobs(tmp_path, store, make_image):
     one, two = make_image(cmd="1"), make_image(cmd="2")
-    exporter = OciFolderExporter(str(tmp_path / "layout"), Transfer(store.blobs))
+    exporter = LayoutFolderExporter(str(tmp_path / "layout"), Transfer(store.blobs))
     exporter.write(one, NAMES)
     exporter.write(two, NAMES)
     (entry,) = json.loads((tmp_path / "layout" / "index.json").read_bytes())["manifests"]
@@ -42,7 +42,7 @@ def test_a_second_image_replaces_the_index_and_keeps_the_blobs(tmp_path, store, 
 
 def test_bad_destinations(tmp_path, store):
     def check(dest):
-        OciFolderExporter(str(dest), Transfer(store.blobs)).check()
+        LayoutFolderExporter(str(dest), Transfer(store.blobs)).check()
 
     (tmp_path / "file").write_bytes(b"")
     with pytest.raises(OutputFault, match="is a file"):
@@ -57,14 +57,14 @@ def test_bad_destinations(tmp_path, store):
 def test_a_folder_that_may_not_be_written(tmp_path, store):
     (tmp_path / "closed").mkdir(mode=0o500)
     with pytest.raises(OutputFault, match="not writable"):
-        OciFolderExporter(str(tmp_path / "closed" / "a" / "b"), Transfer(store.blobs)).check()
+        LayoutFolderExporter(str(tmp_path / "closed" / "a" / "b"), Transfer(store.blobs)).check()
 
 
 @pytest.mark.oracle
 @pytest.mark.skipif(not shutil.which("skopeo"), reason="skopeo is not installed")
 def test_skopeo_reads_it(tmp_path, store, make_image):
     image = make_image()
-    OciFolderExporter(str(tmp_path / "layout"), Transfer(store.blobs)).write(image, NAMES)
+    LayoutFolderExporter(str(tmp_path / "layout"), Transfer(store.blobs)).write(image, NAMES)
     command = ["skopeo", "inspect", f"oci:{tmp_path}/layout:1"]
     seen = json.loads(subprocess.run(command, check=True, capture_output=True).stdout)
     assert seen["Digest"] == str(image.descriptor.digest)

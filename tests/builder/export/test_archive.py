@@ -10,8 +10,7 @@ import tarfile
 import pytest
 
 from builder.errors import ImageFault, OutputFault
-from builder.export.docker import DockerExporter
-from builder.export.oci import OciTarExporter
+from builder.export.archive import ArchiveExporter
 from builder.export.target import Target
 from builder.export.transfer import Transfer
 from builder.oci.reference import Reference
@@ -28,7 +27,7 @@ def image(make_image):
 def export(store, image, path, names=NAMES, proven=frozenset()):
     store.blobs.written.clear()
     store.blobs.written.update(proven)
-    DockerExporter(Target(str(path), "docker"), Transfer(store.blobs)).write(image, names)
+    ArchiveExporter(Target(str(path), "docker"), Transfer(store.blobs), docker=True).write(image, names)
 
 
 def members(path):
@@ -93,7 +92,7 @@ def test_an_image_without_a_name_or_a_layer(tmp_path, store, make_image):
 
 def test_oci_has_no_docker_manifest(tmp_path, store, image):
     path = tmp_path / "out.tar"
-    OciTarExporter(Target(str(path), "oci"), Transfer(store.blobs)).write(image, NAMES)
+    ArchiveExporter(Target(str(path), "oci"), Transfer(store.blobs), docker=False).write(image, NAMES)
     assert "manifest.json" not in members(path)
 
 
@@ -116,7 +115,7 @@ def test_a_damaged_blob_is_found_out_and_the_old_file_stays(tmp_path, store, ima
 
 def test_bad_destinations_are_refused_before_the_build(tmp_path, store):
     def check(dest, stdout=1):
-        DockerExporter(Target(str(dest), "docker", stdout), Transfer(store.blobs)).check()
+        ArchiveExporter(Target(str(dest), "docker", stdout), Transfer(store.blobs), docker=True).check()
 
     (tmp_path / "file").write_bytes(b"")
     with pytest.raises(OutputFault, match=r"folder .* does not exist") as caught:
@@ -144,7 +143,7 @@ def test_a_folder_that_may_not_be_written(tmp_path, store):
     closed = tmp_path / "closed"
     closed.mkdir(mode=0o500)
     with pytest.raises(OutputFault, match="is not writable"):
-        DockerExporter(Target(str(closed / "out.tar"), "docker"), Transfer(store.blobs)).check()
+        ArchiveExporter(Target(str(closed / "out.tar"), "docker"), Transfer(store.blobs), docker=True).check()
 
 
 @pytest.mark.parametrize("kernel", [False, True])
@@ -153,7 +152,7 @@ def test_standard_output(tmp_path, store, image, kernel):
     if kernel:
         store.blobs.written.update(x.blob.digest for x in image.layers)
     with open(tmp_path / "out", "wb") as out:
-        DockerExporter(Target("-", "docker", out.fileno()), Transfer(store.blobs)).write(image, NAMES)
+        ArchiveExporter(Target("-", "docker", out.fileno()), Transfer(store.blobs), docker=True).write(image, NAMES)
     assert (tmp_path / "out").read_bytes() == (tmp_path / "file.tar").read_bytes()
 
 
