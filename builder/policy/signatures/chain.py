@@ -66,7 +66,6 @@ class AttestationManifest(msgspec.Struct, frozen=True, rename="camel"):
     layers: tuple[Descriptor, ...]
     subject: Descriptor | None = None
     artifact_type: str = ""
-    annotations: dict[str, str] | None = None
 
 
 class SignatureChain(msgspec.Struct, frozen=True):

@@ -8,8 +8,6 @@ from builder.errors import MissingLibrary, NotVerified, SignatureFault
 from builder.policy.signatures import openpgp, sshsig
 from builder.policy.signatures.gitobject import GitObject
 
-KEY_LIMIT = 128 << 10  # bytes of a file of keys for git
-
 
 class PGPSignature(msgspec.Struct, frozen=True, omit_defaults=True):
     """version: of the packet. key_id: the issuer's, 16 hexadecimal digits, "" where it is not said."""

@@ -69,17 +69,13 @@ def verify_file(signature: bytes, file: int, keys: bytes, what: str, now: Callab
     _verify(signature, keys, what, {"file": f"/proc/self/fd/{file}"}, now, text=False)
 
 
-def verify_http_pgp_signature(file: str | int, signature: bytes, keys: bytes) -> None:
-    """What buildx's function of this name asks of a download: see verify_file. file: path or descriptor of it."""
-    what = "the signature of the download"
-    if isinstance(file, int):
-        verify_file(signature, file, keys, what)
-        return
-    descriptor = os.open(file, os.O_RDONLY | os.O_CLOEXEC)
+def verify_http_pgp_signature(path: str, signature: bytes, keys: bytes) -> None:
+    """What buildx's function of this name asks of a download: see verify_file. path: of its content."""
+    file = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
     try:
-        verify_file(signature, descriptor, keys, what)
+        verify_file(signature, file, keys, "the signature of the download")
     finally:
-        os.close(descriptor)
+        os.close(file)
 
 
 def _signatures(data: bytes) -> list[Sig]:
