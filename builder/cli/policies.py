@@ -18,7 +18,7 @@ from builder.source.remotes import Remotes
 if TYPE_CHECKING:
     from builder.cli.policyfiles import ContextFiles
     from builder.policy.engine import Engine
-    from builder.policy.options import PolicyFile, PolicyGroup
+    from builder.policy.options import PolicyGroup
 
 _LIMIT = (4 << 20) + 1  # bytes, one more than a policy may have
 
@@ -31,17 +31,16 @@ def opened_policies(
 
     Raises PolicyFault. A build without a policy looks for one file, and imports nothing.
     """
-    beside = _beside(request, definition)
-    text = None if beside is None else _read_beside(*beside)
-    if not request.policies and text is None and definition.source is None:
+    default = _default(request, definition, remotes)
+    if not request.policies and default is None:
         yield
         return
     from builder.policy.engine import Engine
-    from builder.policy.options import groups
+    from builder.policy.options import PolicyFile, groups
 
     engine = Engine()
     try:
-        found = groups(_default(request, definition, beside, text), request.policies)
+        found = groups(PolicyFile(*default) if default is not None else None, request.policies)
         if found:
             _put(request, definition, remotes, report, found, engine, debug)
         yield
@@ -75,17 +74,18 @@ def _read_beside(folder: str, name: str) -> bytes | None:
     )
 
 
-def _default(
-    request: BuildRequest, definition: Definition, beside: tuple[str, str] | None, text: bytes | None
-) -> PolicyFile | None:
-    from builder.policy.options import PolicyFile
-
-    if beside is not None:
-        shown = os.path.join(os.path.dirname(request.file or "") or _shown(request), beside[1])
-        return None if text is None else PolicyFile(os.path.normpath(shown), text)
-    if definition.source is None or request.file == "-":
+def _default(request: BuildRequest, definition: Definition, remotes: Remotes) -> tuple[str, bytes] | None:
+    """Name and bytes of the policy beside the Dockerfile; in a context that is elsewhere it lies there."""
+    if definition.source is not None:
+        name = f"{request.file or definition.name}.rego"
+        data = None if request.file == "-" else _files(request, definition, remotes).read(name, _LIMIT)
+        return None if data is None else (name, data)
+    beside = _beside(request, definition)
+    data = None if beside is None else _read_beside(*beside)
+    if beside is None or data is None:
         return None
-    return PolicyFile(f"{request.file or definition.name}.rego", None, optional=True)
+    folder = os.path.dirname(request.file or "") or _shown(request)
+    return os.path.normpath(os.path.join(folder, beside[1])), data
 
 
 def _shown(request: BuildRequest) -> str:
@@ -148,7 +148,7 @@ def _texts(group: PolicyGroup, files: ContextFiles) -> list[tuple[str, bytes]]:
         data = one.data if one.data is not None else files.read(one.name, _LIMIT)
         if data is not None:
             found.append((one.name, data))
-        elif not one.optional:
+        else:
             raise PolicyFault(f"policy file {one.name} not found", "a name is one of the context, or cwd://FILE")
     return found
 

@@ -27,11 +27,10 @@ class PolicyOption(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class PolicyFile(msgspec.Struct, frozen=True):
-    """data: None for a file that is to be read. optional: there need be none."""
+    """data: None for a file that is to be read."""
 
     name: str
     data: bytes | None = None
-    optional: bool = False
 
 
 class PolicyGroup(msgspec.Struct, frozen=True):

@@ -5,9 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
 
-import msgspec
-
-from builder.policy.rego.faults import RegoError, Undefined
+from builder.policy.rego.context import MISSING, Busy, Context
+from builder.policy.rego.faults import Needed, RegoError, Undefined
 from builder.policy.rego.nodes import (
     ArrayTerm,
     Call,
@@ -22,6 +21,7 @@ from builder.policy.rego.nodes import (
     Var,
     With,
 )
+from builder.policy.rego.part import Part
 from builder.policy.rego.program import Group, Tree
 from builder.policy.rego.values import Key, Obj, Set, Value, elements, equal, key, lookup, shown
 
@@ -30,18 +30,6 @@ Term = Any
 Builtins = Mapping[str, Callable[..., Value]]
 Ask = Callable[[str, tuple[Value, ...]], Iterable[Value]]
 """The answer to a call of a function that is not the language's: one value or none."""
-
-_MISSING = object()
-
-
-class Context(msgspec.Struct):
-    """What `with` changes. input: _MISSING for none. data, functions: what stands in for them."""
-
-    input: Any = _MISSING
-    data: dict[tuple[str, ...], Value] = {}
-    functions: dict[str, Any] = {}
-    known: dict[Any, Any] = msgspec.field(default_factory=dict)
-    busy: set[Any] = msgspec.field(default_factory=set)
 
 
 class Evaluator:
@@ -55,7 +43,7 @@ class Evaluator:
 
     def value(self, term: Term, given: Value | None) -> Iterator[Value]:
         """The first value of a term, if it has one. given: the input, None for none. Raises RegoError, Needed."""
-        context = Context(_MISSING if given is None else given)
+        context = Context(MISSING if given is None else given)
         for value, _ in self._eval(term, {}, context):
             yield value
             return
@@ -117,12 +105,12 @@ class Evaluator:
             if isinstance(target, Var) and target.name not in ("input", "data"):
                 functions[target.name] = self._replacement(one.value, env, context)
                 continue
-            value = next((v for v, _ in self._eval(one.value, env, context)), _MISSING)
-            if isinstance(target, Ref) and target.head.name == "data" and value is _MISSING:
+            value = next((v for v, _ in self._eval(one.value, env, context)), MISSING)
+            if isinstance(target, Ref) and target.head.name == "data" and value is MISSING:
                 path = tuple(part.value for part in target.parts)
                 functions[".".join(path)] = self._replacement(one.value, env, context)
                 continue
-            if value is _MISSING:
+            if value is MISSING:
                 raise RegoError(f"{self._where}:{one.line}", "eval_with_error", "the value of `with` is undefined")
             path = tuple(part.value for part in target.parts) if isinstance(target, Ref) else ()
             root = target.head.name if isinstance(target, Ref) else target.name
@@ -217,7 +205,7 @@ class Evaluator:
 
     def _variable(self, var: Var, env: Env, context: Context) -> Iterator[tuple[Value, Env]]:
         if var.name == "input":
-            if context.input is not _MISSING:
+            if context.input is not MISSING:
                 yield context.input, env
         elif var.name == "data":
             yield self._document(self._tree, (), context), env
@@ -301,7 +289,7 @@ class Evaluator:
         elif isinstance(node, Group):
             if node.args is None:
                 value = self._rule(node, context)
-                if value is not _MISSING:
+                if value is not MISSING:
                     yield from self._walk(value, parts, at, env, context)
         elif at == len(parts):
             yield self._document(node or {}, path, context), env
@@ -335,9 +323,9 @@ class Evaluator:
     # rules
 
     def _rule(self, group: Group, context: Context) -> Any:
-        """The value of a rule that is no function, _MISSING if it has none."""
+        """The value of a rule that is no function, MISSING if it has none."""
         if group.path not in context.known:
-            with _Busy(context, group.path, group):
+            with Busy(context, group.path, group):
                 context.known[group.path] = self._computed(group, context)
         return context.known[group.path]
 
@@ -345,23 +333,23 @@ class Evaluator:
         rules = [(where, rule) for where, rule in group.rules if not rule.default]
         if any(rule.path or rule.contains for _, rule in rules):
             return self._partial(group, context)
-        found: Any = _MISSING
+        found: Any = MISSING
         for where, rule in rules:
             for value in self._values(rule.clause, {}, context, where):
                 found = self._same(
                     found, value, f"{where}:{rule.line}", "complete rules must not produce multiple outputs"
                 )
-        return found if found is not _MISSING else self._default(group, context)
+        return found if found is not MISSING else self._default(group, context)
 
     def _default(self, group: Group, context: Context, env: Env | None = None) -> Any:
         for where, rule in group.rules:
             if rule.default:
-                return next(self._values(rule.clause, env or {}, context, where), _MISSING)
-        return _MISSING
+                return next(self._values(rule.clause, env or {}, context, where), MISSING)
+        return MISSING
 
     def _partial(self, group: Group, context: Context) -> Any:
         """Sets and objects to which each solution adds."""
-        root = _Part()
+        root = Part()
         for where, rule in group.rules:
             if rule.default:
                 continue
@@ -373,7 +361,7 @@ class Evaluator:
             self._where = before
         if root.is_empty:
             default = self._default(group, context)
-            if default is not _MISSING:
+            if default is not MISSING:
                 return default
             return Set() if any(rule.contains and not rule.path for _, rule in group.rules) else Obj()
         return root.value()
@@ -394,7 +382,7 @@ class Evaluator:
             clause = clause.other
 
     def _same(self, found: Any, value: Value, place: str, message: str) -> Value:
-        if found is not _MISSING and not equal(found, value):
+        if found is not MISSING and not equal(found, value):
             raise RegoError(place, "eval_conflict_error", message)
         return value
 
@@ -430,15 +418,21 @@ class Evaluator:
                 return  # what OPA calls a built-in error: the call is undefined
 
     def _function(self, group: Group, args: tuple[Value, ...], context: Context) -> Iterator[Value]:
-        mark = (group.path, key(args))
-        if mark not in context.known:
-            with _Busy(context, mark, group):
-                context.known[mark] = self._result(group, args, context)
-        if context.known[mark] is not _MISSING:
-            yield context.known[mark]
+        try:
+            mark = (group.path, key(args))
+        except Needed:  # of what is not all known, nothing is remembered
+            with Busy(context, group.path, group):
+                value = self._result(group, args, context)
+        else:
+            if mark not in context.known:
+                with Busy(context, mark, group):
+                    context.known[mark] = self._result(group, args, context)
+            value = context.known[mark]
+        if value is not MISSING:
+            yield value
 
     def _result(self, group: Group, args: tuple[Value, ...], context: Context) -> Any:
-        found: Any = _MISSING
+        found: Any = MISSING
         for where, rule in group.rules:
             if rule.default:
                 continue
@@ -450,59 +444,7 @@ class Evaluator:
                         f"{where}:{rule.line}",
                         "functions must not produce multiple outputs for same inputs",
                     )
-        return found if found is not _MISSING else self._default(group, context)
-
-
-class _Busy:
-    """While a rule is evaluated. Raises RegoError where it is so already."""
-
-    def __init__(self, context: Context, mark: Any, group: Group) -> None:
-        if mark in context.busy or (group.args is not None and group.path in context.busy):
-            raise RegoError(group.place, "rego_recursion_error", f"rule data.{'.'.join(group.path)} is recursive")
-        self._busy = context.busy
-        self._marks = {mark, group.path} - context.busy
-
-    def __enter__(self) -> None:
-        self._busy |= self._marks
-
-    def __exit__(self, *_: object) -> None:
-        self._busy -= self._marks
-
-
-class _Part:
-    """A set or object that is being made: members, or parts by key."""
-
-    def __init__(self) -> None:
-        self._parts: dict[Key, tuple[Value, _Part]] = {}
-        self._members: list[Value] | None = None
-        self._leaf: Any = _MISSING
-
-    @property
-    def is_empty(self) -> bool:
-        return not self._parts and self._members is None and self._leaf is _MISSING
-
-    def put(self, path: list[Value], value: Value, contains: bool) -> bool:
-        """Whether it fits what is there."""
-        if path:
-            if self._members is not None or self._leaf is not _MISSING:
-                return False
-            return self._parts.setdefault(key(path[0]), (path[0], _Part()))[1].put(path[1:], value, contains)
-        if self._parts or (contains and self._leaf is not _MISSING) or (not contains and self._members is not None):
-            return False
-        if contains:
-            self._members = [*(self._members or ()), value]
-            return True
-        if self._leaf is not _MISSING and not equal(self._leaf, value):
-            return False
-        self._leaf = value
-        return True
-
-    def value(self) -> Value:
-        if self._members is not None:
-            return Set(self._members)
-        if self._leaf is not _MISSING:
-            return self._leaf
-        return Obj((name, part.value()) for name, part in self._parts.values())
+        return found if found is not MISSING else self._default(group, context)
 
 
 def _is_open(term: Term, env: Env) -> bool:
@@ -529,6 +471,6 @@ def _placed(given: Any, path: tuple[str, ...], value: Value) -> Value:
     if not path:
         return value
     known = given if isinstance(given, Obj) else Obj()
-    inner = next((v for _, v in lookup(known, path[0])), _MISSING)
+    inner = next((v for _, v in lookup(known, path[0])), MISSING)
     others = [(k, v) for k, v in known.items() if k != path[0]]
     return Obj([*others, (path[0], _placed(inner, path[1:], value))])

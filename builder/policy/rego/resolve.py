@@ -6,9 +6,8 @@ a rule or a built-in function, an expression waits for the variables that others
 
 from __future__ import annotations
 
-from collections.abc import Callable, Container, Iterable, Iterator, Mapping
+from collections.abc import Callable, Container, Iterable, Mapping
 from functools import partial
-from typing import Any
 
 from msgspec.structs import replace
 
@@ -28,10 +27,21 @@ from builder.policy.rego.nodes import (
     Var,
     With,
 )
-
-_ROOTS = ("input", "data")
-Names = frozenset[str]
-Term = Any
+from builder.policy.rego.variables import (
+    ROOTS,
+    Names,
+    Term,
+    declared,
+    given_by,
+    given_by_all,
+    needed,
+    needed_by_pattern,
+    outside,
+    pairwise,
+    pattern,
+    shared,
+    variables,
+)
 
 
 class Resolver:
@@ -53,20 +63,20 @@ class Resolver:
         self._arity, self._builtins = arity, builtins
 
     def rule(self, rule: Rule) -> Rule:
-        scope = frozenset(_variables(rule.args or ()))
+        scope = frozenset(variables(rule.args or ()))
         args = None if rule.args is None else tuple(self._term(arg, scope) for arg in rule.args)
         inner, clause = self._clause(rule.clause, scope, scope)
         path = tuple(self._term(part, inner) for part in rule.path)
-        bound = scope | _given(clause.body)
+        bound = scope | given_by_all(clause.body)
         for part in path:
             self._known(part, bound)
         return replace(rule, args=args, clause=clause, path=tuple(self._put(part, bound) for part in path))
 
     def _clause(self, clause: Clause, scope: Names, bound: Names) -> tuple[Names, Clause]:
-        inner = scope | _declared(clause.body)
+        inner = scope | declared(clause.body)
         body = self._order([self._expr(one, inner) for one in clause.body], bound)
         value = self._term(clause.value, inner)
-        behind = bound | _given(body)
+        behind = bound | given_by_all(body)
         self._known(value, behind)
         value = self._put(value, behind)
         other = self._clause(clause.other, scope, bound)[1] if clause.other is not None else None
@@ -74,13 +84,13 @@ class Resolver:
 
     def _body(self, body: Iterable[Expr], scope: Names) -> tuple[Expr, ...]:
         """In the order written: it is put right where it is known what is bound around it."""
-        inner = scope | _declared(body)
+        inner = scope | declared(body)
         return tuple(self._expr(one, inner) for one in body)
 
     def _expr(self, expr: Expr, scope: Names) -> Expr:
         inner = scope
         if expr.kind == "every":
-            inner = scope | frozenset(_variables([part for part in (expr.left, expr.right) if part is not None]))
+            inner = scope | frozenset(variables([part for part in (expr.left, expr.right) if part is not None]))
         return replace(
             expr,
             term=None if expr.term is None else self._term(expr.term, scope),
@@ -94,14 +104,14 @@ class Resolver:
 
     def _target(self, target: Term) -> Term:
         """`input.x`, `data.x`, or a function: a Var of its name, or a reference into data."""
-        if isinstance(target, Var) and target.name not in _ROOTS:
+        if isinstance(target, Var) and target.name not in ROOTS:
             if target.name in self._rules:
                 return self._of_package(target.name, target.line)
             return target
         if (
             isinstance(target, Ref)
             and isinstance(target.head, Var)
-            and target.head.name not in (*_ROOTS, *self._aliases)
+            and target.head.name not in (*ROOTS, *self._aliases)
         ):
             return Var(line=target.line, name=".".join([target.head.name, *(part.value for part in target.parts)]))
         return self._term(target, frozenset())
@@ -114,7 +124,7 @@ class Resolver:
             case Ref():
                 head = self._term(term.head, scope)
                 parts = several(term.parts)
-                if isinstance(head, Ref) and isinstance(head.head, Var) and head.head.name in _ROOTS:
+                if isinstance(head, Ref) and isinstance(head.head, Var) and head.head.name in ROOTS:
                     return replace(head, parts=(*head.parts, *parts))
                 return replace(term, head=head, parts=parts)
             case ArrayTerm() | SetTerm():
@@ -126,7 +136,7 @@ class Resolver:
             case Call():
                 return self._call(term, several(term.args), scope)
             case Comprehension():
-                inner = scope | _declared(term.body)
+                inner = scope | declared(term.body)
                 key = None if term.key is None else self._term(term.key, inner)
                 return replace(term, key=key, value=self._term(term.value, inner), body=self._body(term.body, scope))
         return term
@@ -135,7 +145,7 @@ class Resolver:
         return tuple(self._term(one, scope) for one in terms)
 
     def _variable(self, var: Var, scope: Names) -> Term:
-        if var.name in scope or var.name in _ROOTS:
+        if var.name in scope or var.name in ROOTS:
             return var
         path = self._aliases.get(var.name)
         if path is not None:
@@ -171,9 +181,9 @@ class Resolver:
     # order
 
     def _order(self, body: list[Expr], bound: Names) -> tuple[Expr, ...]:
-        around = bound | frozenset(name for expr in body for name in _outside(expr))
+        around = bound | frozenset(name for expr in body for name in outside(expr))
         found: list[Expr] = []
-        waiting = [part for expr in body for part in _pairwise(expr)]
+        waiting = [part for expr in body for part in pairwise(expr)]
         while waiting:
             ready = (expr for expr in waiting if not self._missing(expr, bound, around))
             expr = next(ready, None)
@@ -181,40 +191,45 @@ class Resolver:
                 raise self._unsafe(waiting[0].line, self._missing(waiting[0], bound, around)[0])
             waiting.remove(expr)
             found.append(self._closed(expr, bound, around))
-            bound |= _gives(expr)
+            bound |= given_by(expr)
         return tuple(found)
 
     def _missing(self, expr: Expr, bound: Names, around: Names) -> list[str]:
         """Variables that must have values before, and have none."""
-        needed = [name for w in expr.withs for name in _needs(w.value, around)]
+        wanted = [name for w in expr.withs for name in needed(w.value, around)]
         match expr.kind:
             case "some":
                 return []
             case "unify" | "assign":
-                left, right = list(_pattern(expr.left)), list(_pattern(expr.right))
-                needed += [*_rest(expr.left, around), *_rest(expr.right, around)]
+                left, right = list(pattern(expr.left)), list(pattern(expr.right))
+                wanted += [*needed_by_pattern(expr.left, around), *needed_by_pattern(expr.right, around)]
                 if (
                     expr.kind == "assign"
                     or all(name in bound for name in right)
                     or not all(name in bound for name in left)
                 ):
-                    needed += right
+                    wanted += right
             case "in":
-                needed += _needs(expr.term, around)
-                needed += [name for part in (expr.left, expr.right) if part is not None for name in _rest(part, around)]
+                wanted += needed(expr.term, around)
+                wanted += [
+                    name
+                    for part in (expr.left, expr.right)
+                    if part is not None
+                    for name in needed_by_pattern(part, around)
+                ]
             case "every" | "not":
-                needed += _free(expr, around)
+                wanted += shared(expr, around)
             case _:
-                needed += _needs(expr.term, around)
-        return [name for name in dict.fromkeys(needed) if name not in bound]
+                wanted += needed(expr.term, around)
+        return [name for name in dict.fromkeys(wanted) if name not in bound]
 
     def _closed(self, expr: Expr, bound: Names, around: Names) -> Expr:
         """With the bodies inside it in order: what they have of the body around is bound by now, or never will be."""
-        known = bound | (_gives(expr) & around)
+        known = bound | (given_by(expr) & around)
         put = partial(self._put, known=known)
         body = expr.body
         if expr.kind == "every":
-            own = frozenset(_variables([part for part in (expr.left, expr.right) if part is not None]))
+            own = frozenset(variables([part for part in (expr.left, expr.right) if part is not None]))
             body = self._order(list(body), known | own)
         elif expr.kind == "not":
             body = self._order(list(body), known)
@@ -242,7 +257,7 @@ class Resolver:
                 return replace(term, args=several(term.args))
             case Comprehension():
                 body = self._order(list(term.body), known)
-                inner = known | _given(body)
+                inner = known | given_by_all(body)
                 for part in (term.key, term.value):
                     if part is not None:
                         self._known(part, inner)
@@ -255,7 +270,7 @@ class Resolver:
 
     def _known(self, term: Term, bound: Names) -> None:
         """Raises RegoError where a head has a variable that its body does not bind."""
-        for name in _needs(term, bound):
+        for name in needed(term, bound):
             if name not in bound:
                 raise self._unsafe(term.line, name)
 
@@ -265,197 +280,3 @@ class Resolver:
 
     def _fault(self, line: int, code: str, message: str) -> RegoError:
         return RegoError(f"{self._where}:{line}", code, message)
-
-
-def _declared(body: Iterable[Expr]) -> Names:
-    """Names that the body itself introduces, which hide rules and imports."""
-    found: set[str] = set()
-    for expr in body:
-        if expr.kind == "assign":
-            found |= set(_variables([expr.left]))
-        elif expr.kind == "some":
-            found |= set(expr.names)
-        elif expr.kind == "in":
-            found |= set(_variables([part for part in (expr.left, expr.right) if part is not None]))
-    return frozenset(found)
-
-
-def _variables(terms: Iterable[Term]) -> Iterator[str]:
-    """Of patterns: variables, also within arrays and values of objects."""
-    for term in terms:
-        yield from _pattern(term)
-
-
-def _pattern(term: Term) -> Iterator[str]:
-    match term:
-        case Var() if term.name not in _ROOTS:
-            yield term.name
-        case ArrayTerm():
-            yield from _variables(term.items)
-        case ObjectTerm():
-            yield from _variables(value for _, value in term.pairs)
-
-
-def _rest(term: Term, around: Names) -> Iterator[str]:
-    """What a pattern needs besides: in references, calls, keys."""
-    match term:
-        case Var():
-            return
-        case ArrayTerm():
-            for item in term.items:
-                yield from _rest(item, around)
-        case ObjectTerm():
-            for key, value in term.pairs:
-                yield from _needs(key, around)
-                yield from _rest(value, around)
-        case _:
-            yield from _needs(term, around)
-
-
-def _needs(term: Term, around: Names) -> list[str]:
-    """Variables that must have values before a term is evaluated. around: those of the body that it is in."""
-    gives = set(_iterates(term))
-    return [name for name in _uses(term, around) if name not in gives]
-
-
-def _uses(term: Term, around: Names) -> Iterator[str]:
-    match term:
-        case Var() if term.name not in _ROOTS:
-            yield term.name
-        case Ref():
-            yield from _uses(term.head, around)
-            for part in term.parts:
-                if not isinstance(part, Var | ArrayTerm | ObjectTerm):
-                    yield from _uses(part, around)
-                elif not isinstance(part, Var):
-                    yield from _rest(part, around)
-        case ArrayTerm() | SetTerm():
-            for item in term.items:
-                yield from _uses(item, around)
-        case ObjectTerm():
-            for pair in term.pairs:
-                for part in pair:
-                    yield from _uses(part, around)
-        case Template():
-            for part in term.parts:
-                yield from _uses(part, around)
-        case Call():
-            for arg in term.args:
-                yield from _uses(arg, around)
-        case Comprehension():
-            inside = [name for expr in term.body for name in _all(expr)]
-            for part in (term.key, term.value):
-                inside += [] if part is None else list(_every(part))
-            own = _declared(term.body)
-            yield from (name for name in inside if name in around and name not in own)
-
-
-def _iterates(term: Term) -> Iterator[str]:
-    """Variables that references bind while they are evaluated."""
-    match term:
-        case Ref():
-            yield from _iterates(term.head)
-            for part in term.parts:
-                yield from _pattern(part) if isinstance(part, Var | ArrayTerm | ObjectTerm) else _iterates(part)
-        case ArrayTerm() | SetTerm():
-            for item in term.items:
-                yield from _iterates(item)
-        case ObjectTerm():
-            for pair in term.pairs:
-                for part in pair:
-                    yield from _iterates(part)
-        case Call():
-            for arg in term.args:
-                yield from _iterates(arg)
-
-
-def _gives(expr: Expr) -> Names:
-    """Variables that have values behind an expression."""
-    match expr.kind:
-        case "some" | "not" | "every":
-            return frozenset()
-        case "unify" | "assign":
-            sides = (expr.left, expr.right)
-            return frozenset(name for side in sides for name in (*_pattern(side), *_iterates(side)))
-        case "in":
-            sides = tuple(part for part in (expr.left, expr.right) if part is not None)
-            return frozenset(name for side in sides for name in _pattern(side)) | frozenset(_iterates(expr.term))
-    return frozenset(_iterates(expr.term))
-
-
-def _given(body: Iterable[Expr]) -> Names:
-    return frozenset(name for expr in body for name in _gives(expr))
-
-
-def _outside(expr: Expr) -> Iterator[str]:
-    """Variables of an expression that are not in a body inside it."""
-    if expr.kind in ("not", "every"):
-        return
-    yield from _gives(expr)
-    for term in (expr.term, expr.left, expr.right):
-        if term is not None:
-            yield from (name for name in _uses(term, frozenset()))
-
-
-def _free(expr: Expr, around: Names) -> list[str]:
-    """Of `not` and `every`: what they have in common with the body around them."""
-    own: set[str] = set()
-    found: list[str] = []
-    if expr.kind == "every":
-        own = set(_variables([part for part in (expr.left, expr.right) if part is not None]))
-        found = _needs(expr.term, around)
-    own |= _declared(expr.body)
-    return found + [name for one in expr.body for name in _all(one) if name in around and name not in own]
-
-
-def _all(expr: Expr) -> Iterator[str]:
-    """Every variable in an expression."""
-    for term in (expr.term, expr.left, expr.right, *(w.value for w in expr.withs)):
-        if term is not None:
-            yield from _every(term)
-    for one in expr.body:
-        yield from _all(one)
-
-
-def _every(term: Term) -> Iterator[str]:
-    match term:
-        case Var() if term.name not in _ROOTS:
-            yield term.name
-        case Ref():
-            yield from _every(term.head)
-            for part in term.parts:
-                yield from _every(part)
-        case ArrayTerm() | SetTerm():
-            for item in term.items:
-                yield from _every(item)
-        case ObjectTerm():
-            for pair in term.pairs:
-                for part in pair:
-                    yield from _every(part)
-        case Template():
-            for part in term.parts:
-                yield from _every(part)
-        case Call():
-            for arg in term.args:
-                yield from _every(arg)
-        case Comprehension():
-            for part in (term.key, term.value):
-                if part is not None:
-                    yield from _every(part)
-            for expr in term.body:
-                yield from _all(expr)
-
-
-def _pairwise(expr: Expr) -> Iterator[Expr]:
-    """`[a, b] = [c, d]` is `a = c` and `b = d`."""
-    left, right = expr.left, expr.right
-    if (
-        expr.kind == "unify"
-        and isinstance(left, ArrayTerm)
-        and isinstance(right, ArrayTerm)
-        and len(left.items) == len(right.items)
-    ):
-        for one, other in zip(left.items, right.items, strict=True):
-            yield from _pairwise(replace(expr, left=one, right=other))
-    else:
-        yield expr

@@ -7,7 +7,7 @@ import pytest
 from builder.policy.options import PolicyFile, PolicyGroup, PolicyOption, groups, parse_option
 from cache.errors import Fault
 
-DEFAULT = PolicyFile("Dockerfile.rego", b"", True)
+DEFAULT = PolicyFile("Dockerfile.rego", b"")
 
 
 def named(*texts: str, default: PolicyFile | None = DEFAULT) -> list[tuple[list[str], int | None]]:

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from builder.errors import PolicyFault
 from tests.builder.policy.conftest import Asked
 
 GIVEN: dict[str, Any] = {"image": {"repo": "library/debian", "tag": "1.10.2", "labels": {"a": "x", "b": "y"}}, "n": 3}
@@ -89,3 +90,74 @@ def test_expressions(asked: Asked, expression: str, value: object) -> None:
 )
 def test_rules(asked: Asked, rules: str, value: object) -> None:
     assert asked.value(f"package docker\n{rules}\n", GIVEN, "data.docker.v") == value
+
+
+@pytest.mark.parametrize(
+    ("rules", "value"),
+    [
+        ('v := x if x := w with input as {"n": 7}\nw := u\nu := input.n', 7),
+        ("v := [w, u] if { u := w with input.n as 8 }\nw := input.n", [3, 8]),
+        ("v if { not allow with input as {} }\nallow if input.n", True),
+        ("v := x if x := f(1) with f as g\nf(x) := x\ng(x) := x + 1", 2),
+        ("v := x if x := count([1]) with count as 5", 5),
+        ("v := x if x := data.x.y with data.x.y as 4", 4),
+        ("v := x if x := w with data.docker.u as 9\nw := u\nu := 1", 9),
+        ("v := x if x := input with input as [1]", [1]),
+    ],
+)
+def test_with(asked: Asked, rules: str, value: object) -> None:
+    assert asked.value(f"package docker\n{rules}\n", GIVEN, "data.docker.v") == value
+
+
+@pytest.mark.parametrize(
+    ("rule", "needs"),
+    [
+        ("v := input.image.labels.a", ("image.labels",)),
+        ('v := input["image"]["labels"]', ("image.labels",)),
+        ("v if { input.n == 4; input.image.labels }", ()),
+        ("v if { i := input.image; f(i) }\nf(x) if x.labels", ("image.labels",)),
+        ('v := input.image[x] if x := "labels"', ("image.labels",)),
+        ("v := [k | some k, _ in input.image]", ("image.env", "image.labels")),
+        ("v if input.image == {}", ("image.env", "image.labels")),
+        ("v if input.image", ()),
+        ("v := input.image.repo", ()),
+        ('v := object.get(input.image, "labels", 1)', ("image.labels",)),
+        ('v := sprintf("%v", [input.image])', ()),
+        ("v := json.marshal(input)", ()),
+        ("v := [1 | input.image.labels]", ("image.labels",)),
+        ("v if not input.image.labels.x", ("image.labels",)),
+    ],
+)
+def test_what_is_not_known_is_asked_for_when_it_is_looked_at(asked: Asked, rule: str, needs: tuple[str, ...]) -> None:
+    given = {"image": {"repo": "a"}, "n": 3}
+    policy = asked.policy(f"package docker\n{rule}\n")
+    unknown = [["image", "labels"], ["image", "env"]]
+    assert policy.evaluate(given, "data.docker.v", None, unknown)[0].needs == needs
+
+
+@pytest.mark.parametrize(
+    ("rules", "message"),
+    [
+        ("v := 1\nv := 2", r"p\.rego:3: eval_conflict_error: complete rules must not produce multiple outputs"),
+        ("v[1] := 1\nv[1] := 2", "object keys must be unique"),
+        ("f(_) := 1\nf(_) := 2\nv := f(1)", "functions must not produce multiple outputs"),
+        ('v := {k: x | some x in [1, 2]; k := "a"}', "object keys must be unique"),
+        ("v := 1\nv contains 2", "conflicting rules data.docker.v found"),
+        ("default v := 1\ndefault v := 2", "multiple default rules"),
+        ("f(x) := x\nv := f(1, 2)", "function f has 1 arguments, not 2"),
+        ("v := load_json(1, 2)", "load_json has 1 arguments, not 2"),
+        ("f(x) := 1\nf(x, y) := 2\nv := 1", "conflicting rules"),
+        ("v if { x := 1 } else = 2 { true }", "`if` keyword is required before rule body"),
+        ("v { true }", "`if` keyword is required before rule body"),
+        ("v if {}", "a body that is not empty was expected"),
+        ("v := 1 2", "the end was expected, there is '2'"),
+        ("v if { true false }", "a new line or ; was expected"),
+        ("v := [1, 2", "was expected, the statement ends"),
+        ("v := " + "(" * 300 + "1" + ")" * 300, "nested more than 200 deep"),
+        ('v := "\\q"', "invalid escape in a string"),
+        ("package_ := 1\nv := package", "a name was expected"),
+    ],
+)
+def test_what_is_an_error(asked: Asked, rules: str, message: str) -> None:
+    with pytest.raises(PolicyFault, match=message):
+        asked.value(f"package docker\n{rules}\n", GIVEN, "data.docker.v")

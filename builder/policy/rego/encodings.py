@@ -1,0 +1,128 @@
+"""JSON, YAML, base64, hexadecimal and what stands in URLs."""
+
+from __future__ import annotations
+
+import base64
+import json
+from collections.abc import Callable, Mapping
+from typing import Any
+from urllib.parse import parse_qs, quote_plus, unquote_plus
+
+import yaml
+
+from builder.policy.rego.arguments import (
+    a_kind,
+    a_text,
+    some_texts,
+)
+from builder.policy.rego.faults import Undefined
+from builder.policy.rego.values import Obj, Value, as_json, from_plain
+
+
+def _parsed(text: Value) -> Value:
+    return from_plain(json.loads(a_text(text), parse_constant=_no_constant))
+
+
+def _no_constant(text: str) -> None:
+    raise ValueError(text)
+
+
+def _is_json(value: Value) -> bool:
+    try:
+        _parsed(value)
+    except (ValueError, Undefined, RecursionError):
+        return False
+    return True
+
+
+def _marshal_with(value: Value, options: Value) -> str:
+    fields = dict(a_kind(options, Obj).items())
+    pretty = fields.get("pretty", "indent" in fields or "prefix" in fields)
+    if not pretty:
+        return as_json(value)
+    text = json.dumps(json.loads(as_json(value)), indent=a_text(fields.get("indent", "\t")), ensure_ascii=False)
+    return text.replace("\n", "\n" + a_text(fields.get("prefix", "")))
+
+
+def _decoded(value: Value, *, url: bool = False) -> str:
+    text = a_text(value)
+    if url:
+        return base64.b64decode(text + "=" * (-len(text) % 4), altchars=b"-_", validate=True).decode()
+    return base64.b64decode(text, validate=True).decode()
+
+
+def _is_base64(value: Value) -> bool:
+    try:
+        base64.b64decode(a_text(value), validate=True)
+    except (ValueError, Undefined):
+        return False
+    return True
+
+
+class _Loader(yaml.SafeLoader):  # type: ignore[misc]
+    """YAML without its dates, and without aliases, which can make much of little."""
+
+    yaml_implicit_resolvers = {  # noqa: RUF012
+        first: [(tag, found) for tag, found in resolvers if tag != "tag:yaml.org,2002:timestamp"]
+        for first, resolvers in yaml.SafeLoader.yaml_implicit_resolvers.items()
+    }
+
+    def compose_node(self, parent: Any, index: Any) -> Any:
+        if self.check_event(yaml.AliasEvent):
+            raise yaml.YAMLError("aliases are not read")
+        return super().compose_node(parent, index)
+
+
+def _yaml(value: Value) -> Value:
+    try:
+        return from_plain(json.loads(json.dumps(yaml.load(a_text(value), _Loader))))  # noqa: S506, a safe one
+    except yaml.YAMLError:
+        raise Undefined from None
+
+
+def _is_yaml(value: Value) -> bool:
+    try:
+        _yaml(value)
+    except (Undefined, ValueError, TypeError):
+        return False
+    return True
+
+
+def _to_yaml(value: Value) -> str:
+    text: str = yaml.safe_dump(json.loads(as_json(value)), default_flow_style=False, allow_unicode=True)
+    return text.removesuffix("...\n")
+
+
+def _query_object(value: Value) -> Value:
+    found = parse_qs(a_text(value), keep_blank_values=True, strict_parsing=bool(value))
+    return Obj((name, tuple(parts)) for name, parts in found.items())
+
+
+def _query(value: Value) -> str:
+    pairs = []
+    for name, part in a_kind(value, Obj).items():
+        pairs += [f"{quote_plus(a_text(name))}={quote_plus(one)}" for one in some_texts(part)]
+    return "&".join(pairs)
+
+
+FUNCTIONS: Mapping[str, Callable[..., Value]] = {
+    "json.marshal": as_json,
+    "json.marshal_with_options": _marshal_with,
+    "json.unmarshal": _parsed,
+    "json.is_valid": _is_json,
+    "base64.encode": lambda a: base64.b64encode(a_text(a).encode()).decode(),
+    "base64.decode": _decoded,
+    "base64.is_valid": _is_base64,
+    "base64url.encode": lambda a: base64.urlsafe_b64encode(a_text(a).encode()).decode(),
+    "base64url.encode_no_pad": lambda a: base64.urlsafe_b64encode(a_text(a).encode()).decode().rstrip("="),
+    "base64url.decode": lambda a: _decoded(a, url=True),
+    "hex.encode": lambda a: a_text(a).encode().hex(),
+    "hex.decode": lambda a: bytes.fromhex(a_text(a)).decode(),
+    "urlquery.encode": lambda a: quote_plus(a_text(a)),
+    "urlquery.decode": lambda a: unquote_plus(a_text(a), errors="strict"),
+    "urlquery.encode_object": _query,
+    "urlquery.decode_object": _query_object,
+    "yaml.marshal": _to_yaml,
+    "yaml.unmarshal": _yaml,
+    "yaml.is_valid": _is_yaml,
+}

@@ -1,0 +1,111 @@
+"""Kinds of values, casts, and names with a form: versions and UUIDs."""
+
+from __future__ import annotations
+
+import random
+import re
+import time
+import uuid
+from collections.abc import Callable, Mapping
+
+from builder.policy.rego.arguments import (
+    a_list,
+    a_text,
+)
+from builder.policy.rego.faults import Undefined
+from builder.policy.rego.values import Obj, Set, Value, equal, key
+
+_SEMVER = re.compile(
+    r"(0|[1-9]\d*)\.(0|[1-9]\d*)\.(0|[1-9]\d*)"
+    r"(?:-((?:0|[1-9]\d*|\d*[a-zA-Z-][0-9a-zA-Z-]*)(?:\.(?:0|[1-9]\d*|\d*[a-zA-Z-][0-9a-zA-Z-]*))*))?"
+    r"(?:\+[0-9a-zA-Z-]+(?:\.[0-9a-zA-Z-]+)*)?\Z",
+    re.ASCII,
+)
+
+
+def _version(value: Value) -> tuple[object, ...]:
+    match = _SEMVER.match(a_text(value))
+    if match is None:
+        raise Undefined
+    later = match[4] is None
+    parts = [(0, int(p), "") if p.isdecimal() else (1, 0, p) for p in (match[4] or "").split(".")]
+    return (int(match[1]), int(match[2]), int(match[3]), later, *([] if later else parts))
+
+
+def _semver(one: Value, other: Value) -> int:
+    left, right = _version(one), _version(other)
+    return (left > right) - (left < right)
+
+
+def _is_semver(value: Value) -> bool:
+    return isinstance(value, str) and _SEMVER.match(value) is not None
+
+
+def _uuid(value: Value) -> Value:
+    found = uuid.UUID(a_text(value))
+    variant = {uuid.RFC_4122: "RFC4122", uuid.RESERVED_NCS: "NCS", uuid.RESERVED_MICROSOFT: "Microsoft"}.get(
+        found.variant, "Future"
+    )
+    return Obj({"variant": variant, "version": found.version or 0}.items())
+
+
+def _cast(kind: type | tuple[type, ...]) -> Callable[[Value], Value]:
+    def cast(value: Value) -> Value:
+        if not isinstance(value, kind):
+            raise Undefined
+        return value
+
+    return cast
+
+
+def _type(value: Value) -> str:
+    if isinstance(value, bool):
+        return "boolean"
+    names = {
+        type(None): "null",
+        int: "number",
+        float: "number",
+        str: "string",
+        tuple: "array",
+        Obj: "object",
+        Set: "set",
+    }
+    return names[type(value)]
+
+
+_SEED = time.time_ns()  # the same for all of a build
+
+
+def _random_uuid(name: Value) -> str:
+    """The same for the same name."""
+    made = random.Random(f"{a_text(name)} {_SEED}").randbytes(16)  # noqa: S311
+    return str(uuid.UUID(bytes=made, version=4))
+
+
+FUNCTIONS: Mapping[str, Callable[..., Value]] = {
+    "equal": equal,
+    "eq": equal,
+    "neq": lambda a, b: not equal(a, b),
+    "lt": lambda a, b: key(a) < key(b),
+    "lte": lambda a, b: key(a) <= key(b),
+    "gt": lambda a, b: key(a) > key(b),
+    "gte": lambda a, b: key(a) >= key(b),
+    "cast_object": _cast(Obj),
+    "cast_null": _cast(type(None)),
+    "cast_boolean": _cast(bool),
+    "cast_string": _cast(str),
+    "cast_set": lambda a: Set(a_list(a)),
+    "cast_array": lambda a: tuple(a_list(a)),
+    "is_number": lambda a: isinstance(a, int | float) and not isinstance(a, bool),
+    "is_string": lambda a: isinstance(a, str),
+    "is_boolean": lambda a: isinstance(a, bool),
+    "is_array": lambda a: isinstance(a, tuple),
+    "is_set": lambda a: isinstance(a, Set),
+    "is_object": lambda a: isinstance(a, Obj),
+    "is_null": lambda a: a is None,
+    "type_name": lambda a: _type(a),
+    "uuid.rfc4122": _random_uuid,
+    "uuid.parse": _uuid,
+    "semver.is_valid": _is_semver,
+    "semver.compare": _semver,
+}

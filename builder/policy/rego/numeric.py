@@ -1,0 +1,158 @@
+"""Numbers: arithmetic, comparison, bits, sums, units."""
+
+from __future__ import annotations
+
+import math
+import random
+import re
+import time
+from collections.abc import Callable, Mapping
+
+from builder.policy.rego.arguments import (
+    LONGEST,
+    a_list,
+    a_number,
+    a_text,
+    a_whole,
+    bounded_number,
+)
+from builder.policy.rego.faults import RegoError, Undefined
+from builder.policy.rego.values import Set, Value, as_json, key
+
+
+def _minus(one: Value, other: Value) -> Value:
+    if isinstance(one, Set) and isinstance(other, Set):
+        return Set(value for value in one if value not in other)
+    return bounded_number(a_number(one) - a_number(other))
+
+
+def _div(one: Value, other: Value) -> Value:
+    one, other = a_number(one), a_number(other)
+    if not other:
+        raise Undefined
+    if isinstance(one, int) and isinstance(other, int) and one % other == 0:
+        return one // other
+    return bounded_number(one / other)
+
+
+def _rem(one: Value, other: Value) -> Value:
+    one, other = a_whole(one), a_whole(other)
+    if not other:
+        raise Undefined
+    return one - other * int(abs(one) // abs(other) * (1 if (one < 0) == (other < 0) else -1))
+
+
+def _round(value: Value) -> Value:
+    number = a_number(value)
+    return int(math.copysign(math.floor(abs(number) + 0.5), number))
+
+
+def _extreme(pick: Callable[..., Value]) -> Callable[[Value], Value]:
+    def found(value: Value) -> Value:
+        values = a_list(value)
+        if not values:
+            raise Undefined
+        return pick(values, key=key)
+
+    return found
+
+
+def _sum(value: Value) -> Value:
+    return bounded_number(sum(a_number(one) for one in a_list(value)))
+
+
+def _product(value: Value) -> Value:
+    return bounded_number(math.prod(a_number(one) for one in a_list(value)))
+
+
+def _to_number(value: Value) -> Value:
+    if value is None or isinstance(value, bool):
+        return int(bool(value))
+    if isinstance(value, str):
+        if not re.fullmatch(r"-?(0|[1-9]\d*)(\.\d+)?([eE][+-]?\d+)?", value, re.ASCII) or len(value) > 300:
+            raise Undefined
+        return bounded_number(int(value) if re.fullmatch(r"-?\d+", value, re.ASCII) else float(value))
+    return a_number(value)
+
+
+def _format_int(value: Value, base: Value) -> str:
+    number, radix = math.floor(a_number(value)), a_whole(base)
+    form = {2: "b", 8: "o", 10: "d", 16: "x"}.get(radix)
+    if form is None:
+        raise Undefined
+    return format(number, form)
+
+
+def _range(begin: Value, end: Value, step: Value = 1) -> Value:
+    first, last, by = a_whole(begin), a_whole(end), a_whole(step)
+    if by < 1:
+        raise Undefined
+    if abs(last - first) // by > LONGEST:
+        raise RegoError("", "eval_builtin_error", f"a range has more than {LONGEST} numbers")
+    return tuple(range(first, last + 1, by) if first <= last else range(first, last - 1, -by))
+
+
+_UNITS = {"": 1, "m": 0.001, "k": 10**3, "M": 10**6, "G": 10**9, "T": 10**12, "P": 10**15, "E": 10**18}
+
+
+_BINARY = {"ki": 1 << 10, "mi": 1 << 20, "gi": 1 << 30, "ti": 1 << 40, "pi": 1 << 50, "ei": 1 << 60}
+
+
+def _units(value: Value) -> Value:
+    match = re.fullmatch(r"(-?\d+(?:\.\d+)?)([A-Za-z]*)", a_text(value).strip('"'), re.ASCII)
+    if match is None:
+        raise Undefined
+    unit = match[2]
+    factor = _BINARY.get(unit.lower()) or _UNITS.get(unit) or _UNITS.get(unit.upper()) or _UNITS.get(unit.lower())
+    if factor is None:
+        raise Undefined
+    return bounded_number(_to_number(match[1]) * factor)
+
+
+def _bytes(value: Value) -> Value:
+    match = re.fullmatch(r"(-?\d+(?:\.\d+)?)([kmgtpe]?i?)b?", a_text(value).strip('"').lower(), re.ASCII)
+    if match is None or match[2] == "i":
+        raise Undefined
+    factor = (
+        _BINARY.get(match[2])
+        or {"": 1, "k": 10**3, "m": 10**6, "g": 10**9, "t": 10**12, "p": 10**15, "e": 10**18}[match[2]]
+    )
+    return bounded_number(int(_to_number(match[1]) * factor))
+
+
+_SEED = time.time_ns()  # the same for all of a build
+
+
+def _random(name: Value, most: Value) -> int:
+    bound = a_whole(most)
+    return random.Random(f"{as_json(name)} {_SEED}").randrange(abs(bound)) if bound else 0  # noqa: S311
+
+
+FUNCTIONS: Mapping[str, Callable[..., Value]] = {
+    "plus": lambda a, b: bounded_number(a_number(a) + a_number(b)),
+    "minus": _minus,
+    "mul": lambda a, b: bounded_number(a_number(a) * a_number(b)),
+    "div": _div,
+    "rem": _rem,
+    "abs": lambda a: abs(a_number(a)),
+    "ceil": lambda a: math.ceil(a_number(a)),
+    "floor": lambda a: math.floor(a_number(a)),
+    "round": _round,
+    "bits.or": lambda a, b: a_whole(a) | a_whole(b),
+    "bits.and": lambda a, b: a_whole(a) & a_whole(b),
+    "bits.xor": lambda a, b: a_whole(a) ^ a_whole(b),
+    "bits.negate": lambda a: ~a_whole(a),
+    "bits.lsh": lambda a, b: bounded_number(a_whole(a) << min(a_whole(b), 1 << 16)),
+    "bits.rsh": lambda a, b: a_whole(a) >> a_whole(b),
+    "sum": _sum,
+    "product": _product,
+    "max": _extreme(max),
+    "min": _extreme(min),
+    "to_number": _to_number,
+    "format_int": _format_int,
+    "numbers.range": _range,
+    "numbers.range_step": _range,
+    "units.parse": _units,
+    "units.parse_bytes": _bytes,
+    "rand.intn": _random,
+}

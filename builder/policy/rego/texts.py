@@ -1,0 +1,103 @@
+"""Texts."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping
+
+from builder.policy.rego.arguments import (
+    a_kind,
+    a_list,
+    a_text,
+    a_whole,
+    bounded,
+    some_texts,
+)
+from builder.policy.rego.faults import RegoError, Undefined
+from builder.policy.rego.formatting import sprintf
+from builder.policy.rego.values import Obj, Value, as_json
+
+
+def _trim(value: Value, cut: Value) -> str:
+    return a_text(value).strip(a_text(cut)) if a_text(cut) else a_text(value)
+
+
+def _replaced(patterns: Value, value: Value) -> str:
+    pairs = {a_text(k): a_text(v) for k, v in a_kind(patterns, Obj).items()}
+    if not pairs:
+        return a_text(value)
+    return bounded(re.sub("|".join(map(re.escape, pairs)), lambda match: pairs[match[0]], a_text(value)))
+
+
+def _substring(value: Value, begin: Value, length: Value) -> str:
+    text, first, count = a_text(value), a_whole(begin), a_whole(length)
+    if first < 0:
+        raise Undefined
+    return text[first:] if count < 0 else text[first : first + count]
+
+
+def _index(value: Value, part: Value) -> int:
+    if not a_text(part):
+        raise Undefined
+    return a_text(value).find(a_text(part))
+
+
+def _indexes(value: Value, part: Value) -> Value:
+    text, wanted = a_text(value), a_text(part)
+    if not wanted:
+        raise Undefined
+    return tuple(at for at in range(len(text)) if text.startswith(wanted, at))
+
+
+def _split(value: Value, by: Value) -> Value:
+    text, mark = a_text(value), a_text(by)
+    return tuple(text.split(mark)) if mark else tuple(text)
+
+
+def _fixes(method: str) -> Callable[[Value, Value], bool]:
+    def found(values: Value, parts: Value) -> bool:
+        return any(getattr(text, method)(part) for text in some_texts(values) for part in some_texts(parts))
+
+    return found
+
+
+def _render(text: Value, values: Value) -> str:
+    """Go's text/template, as far as it is `{{.name}}`."""
+    fields = dict(a_kind(values, Obj).items())
+    source = a_text(text)
+    if re.search(r"\{\{(?!\s*\.\w+\s*\}\})", source):
+        raise RegoError("", "eval_builtin_error", "strings.render_template knows {{.name}} only")
+
+    def field(match: re.Match[str]) -> str:
+        value = fields[match[1]]
+        return value if isinstance(value, str) else as_json(value)
+
+    return bounded(re.sub(r"\{\{\s*\.(\w+)\s*\}\}", field, source))
+
+
+FUNCTIONS: Mapping[str, Callable[..., Value]] = {
+    "strings.any_prefix_match": _fixes("startswith"),
+    "strings.any_suffix_match": _fixes("endswith"),
+    "strings.count": lambda a, b: a_text(a).count(a_text(b)),
+    "strings.replace_n": _replaced,
+    "strings.reverse": lambda a: a_text(a)[::-1],
+    "strings.render_template": _render,
+    "concat": lambda by, values: bounded(a_text(by).join(some_texts(tuple(a_list(values))))),
+    "indexof": _index,
+    "indexof_n": _indexes,
+    "substring": _substring,
+    "lower": lambda a: a_text(a).lower(),
+    "upper": lambda a: a_text(a).upper(),
+    "contains": lambda a, b: a_text(b) in a_text(a),
+    "startswith": lambda a, b: a_text(a).startswith(a_text(b)),
+    "endswith": lambda a, b: a_text(a).endswith(a_text(b)),
+    "split": _split,
+    "replace": lambda a, b, c: bounded(a_text(a).replace(a_text(b), a_text(c))),
+    "trim": _trim,
+    "trim_left": lambda a, b: a_text(a).lstrip(a_text(b)) if a_text(b) else a,
+    "trim_right": lambda a, b: a_text(a).rstrip(a_text(b)) if a_text(b) else a,
+    "trim_prefix": lambda a, b: a_text(a).removeprefix(a_text(b)),
+    "trim_suffix": lambda a, b: a_text(a).removesuffix(a_text(b)),
+    "trim_space": lambda a: a_text(a).strip(),
+    "sprintf": lambda form, values: bounded(sprintf(a_text(form), list(a_kind(values, tuple)))),
+}

@@ -1,0 +1,135 @@
+"""Each function, by what OPA's documentation and Go's packages say of it; None where it is undefined."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+
+from builder.policy.module import Module
+from builder.policy.rego.builtins import BUILTINS
+from builder.policy.rego.evaluate import Evaluator
+from builder.policy.rego.faults import RegoError
+from builder.policy.rego.parser import parse_term
+from builder.policy.rego.program import compiled
+from builder.policy.rego.values import to_plain
+from builder.policy.tokens import tokens
+
+
+def value(expression: str) -> object:
+    tree = compiled([Module.read("p", f"package p\nv := {expression}\n".encode())], BUILTINS.keys())
+    engine = Evaluator(tree, BUILTINS, frozenset(), lambda name, args: (), lambda text: None)
+    found = list(engine.value(parse_term(tokens("data.p.v", "q"), "q"), None))
+    return to_plain(found[0]) if found else None
+
+
+NANO = 1_700_000_000_123_456_789
+CASES: list[tuple[str, object]] = [
+    ("plus(1, 2)", 3), ("minus(1, 2)", -1), ("mul(2, 3)", 6), ("div(7, 2)", 3.5), ("div(6, 2)", 3), ("div(1, 0)", None),
+    ("rem(7, 3)", 1), ("rem(-7, 3)", -1), ("rem(7, 0)", None), ("rem(7.5, 2)", None), ('1 + "a"', None), ("true + 1", None),
+    ("abs(-2.5)", 2.5), ("ceil(1.1)", 2), ("floor(-1.1)", -2), ("round(2.5)", 3), ("round(-2.5)", -3),
+    ("bits.or(6, 1)", 7), ("bits.and(6, 3)", 2), ("bits.xor(6, 3)", 5), ("bits.negate(1)", -2), ("bits.lsh(1, 4)", 16),
+    ("bits.rsh(16, 4)", 1),
+    ("sum([1, 2.5])", 3.5), ("sum({1, 2})", 3), ("product([2, 3])", 6), ("max([1, 3])", 3), ("min([])", None),
+    ('min({"b", "a"})', "a"), ('to_number("1.50")', 1.5), ('to_number("0x1")', None), ("to_number(true)", 1),
+    ("to_number(null)", 0), ("format_int(255, 16)", "ff"), ("format_int(-5.5, 10)", "-6"), ("format_int(1, 3)", None),
+    ("numbers.range(3, 1)", [3, 2, 1]), ("numbers.range_step(0, 5, 2)", [0, 2, 4]), ("numbers.range_step(0, 5, 0)", None),
+    ('units.parse("10Ki")', 10240), ('units.parse("1.5k")', 1500), ('units.parse("100m")', 0.1), ('units.parse("x")', None),
+    ('units.parse_bytes("10MiB")', 10485760), ('units.parse_bytes("1.5kb")', 1500), ('units.parse_bytes("1 kb")', None),
+    ('rand.intn("a", 10) == rand.intn("a", 10)', True), ('rand.intn("a", 0)', 0), ('rand.intn("a", -3) < 3', True),
+    ('strings.any_prefix_match(["ab", "c"], {"x", "a"})', True), ('strings.any_suffix_match("abc", "b")', False),
+    ('strings.count("aXbXc", "X")', 2), ('strings.replace_n({"<": "&lt;", "a": "b"}, "<a")', "&lt;b"),
+    ('strings.reverse("aé")', "éa"), ('strings.render_template("{{.a}} {{ .b }}", {"a": "x", "b": 1})', "x 1"),
+    ('concat(",", {"b", "a"})', "a,b"), ('concat(",", [1])', None), ('indexof("aéb", "b")', 2), ('indexof("a", "b")', -1),
+    ('indexof("a", "")', None), ('indexof_n("abab", "b")', [1, 3]), ('substring("abc", 1, -1)', "bc"),
+    ('substring("abc", 5, 1)', ""), ('substring("abc", -1, 1)', None), ('lower("ÄB")', "äb"), ('upper("äb")', "ÄB"),
+    ('contains("abc", "bc")', True), ('startswith("abc", "b")', False), ('endswith("abc", "bc")', True),
+    ("startswith(1, 2)", None), ('split("a.b.", ".")', ["a", "b", ""]), ('split("ab", "")', ["a", "b"]),
+    ('replace("aaa", "a", "b")', "bbb"), ('trim("xxaxx", "x")', "a"), ('trim_left("xxax", "x")', "ax"),
+    ('trim_right("xaxx", "x")', "xa"), ('trim_prefix("v1", "v")', "1"), ('trim_suffix("a.git", ".git")', "a"),
+    ('trim_space(" a\\n")', "a"), ('sprintf("%s %d %5.2f|%-4s|%04d %x %t %%", ["a", 1, 2.345, "b", 7, 255, true])',
+    "a 1  2.35|b   |0007 ff true %"), ('sprintf("%v %v", [{"a": [1]}, {2}])', '{"a": [1]} {2}'),
+    ('sprintf("%q", ["a\\"b"])', '"a\\"b"'), ('sprintf("%d", ["a"])', None), ('sprintf("%d", [])', None),
+    ('sprintf("", [1])', None),
+    ('regex.is_valid("(")', False), ('regex.is_valid("(?=a)")', False), ('regex.match("^a+$", "aaa")', True),
+    ('regex.match("a$", "a\\n")', False), (r'regex.match(`^\p{L}+$`, "éa")', True), ('regex.match("[[:digit:]]", "a")', False),
+    ('regex.match("(", "a")', None), ('re_match("b", "abc")', True), ('regex.split("[,;]", "a,b;c")', ["a", "b", "c"]),
+    ('regex.find_n("a.", "abacad", 2)', ["ab", "ac"]), ('regex.find_n("a.", "abacad", -1)', ["ab", "ac", "ad"]),
+    ('regex.find_all_string_submatch_n("(a)(x)?", "ab", -1)', [["a", "a", ""]]),
+    ('regex.replace("foo bar", "(o+) (b)", "$2-${1}$$")', "fb-oo$ar"),
+    ('regex.template_match("urn:{[a-z]+}:1", "urn:ab:1", "{", "}")', True),
+    ('regex.template_match("urn:{[a-z]+}:1", "urn:aB:1", "{", "}")', False),
+    ('glob.match("*.github.com", [], "api.github.com")', True), ('glob.match("*.com", [], "a.github.com")', False),
+    ('glob.match("**.com", [], "a.github.com")', True), ('glob.match("*.com", null, "a.github.com")', True),
+    ('glob.match("{a,b}[1-3]?", [], "b2x")', True), ('glob.match("[!a]", [], "a")', False),
+    ('glob.match("a/*", ["/"], "a/b/c")', False), ('glob.quote_meta("a*b")', "a\\*b"),
+    ("or({1}, {2})", [1, 2]), ("and({1, 2}, {2})", [2]), ("{1, 2} - {2}", [1]), ("[1] | [2]", None),
+    ("internal.member_2(2, [1, 2])", True), ("internal.member_3(0, 1, [1, 2])", True),
+    ('count("aé")', 2), ("count({1, 2})", 2), ('count({"a": 1})', 1), ("count(1)", None), ("any([false, true])", True),
+    ("all([true, false])", False), ('sort(["b", "a", 1, null, true])', [None, True, 1, "a", "b"]),
+    ("array.concat([1], [2])", [1, 2]), ("array.flatten([1, [2, [3]]])", [1, 2, [3]]), ("array.slice([1, 2, 3], 1, 9)", [2, 3]),
+    ("array.reverse([1, 2])", [2, 1]), ("intersection({{1, 2}, {2, 3}})", [2]), ("union({{1}, {2}})", [1, 2]),
+    ('object.union({"a": {"b": 1}}, {"a": {"c": 2}})', {"a": {"b": 1, "c": 2}}),
+    ('object.union_n([{"a": 1}, {"a": 2}])', {"a": 2}), ('object.remove({"a": 1, "b": 2}, ["a"])', {"b": 2}),
+    ('object.filter({"a": 1, "b": 2}, {"a"})', {"a": 1}), ('object.get({"a": {"b": 1}}, ["a", "b"], 0)', 1),
+    ('object.get({"a": 1}, "x", 0)', 0), ('object.keys({"b": 1, "a": 2})', ["a", "b"]),
+    ('object.subset({"a": {"b": 1, "c": 2}}, {"a": {"b": 1}})', True), ("object.subset([1, 2, 3], [2, 3])", True),
+    ("object.subset({1, 2}, {3})", False),
+    ('json.filter({"a": {"b": 1, "c": 2}, "d": 3}, ["a/b"])', {"a": {"b": 1}}),
+    ('json.remove({"a": {"b": 1, "c": 2}, "d": 3}, ["a/b", "d"])', {"a": {"c": 2}}),
+    ('json.patch({"a": [1]}, [{"op": "add", "path": "/a/-", "value": 2}, {"op": "remove", "path": "a/0"}])', {"a": [2]}),
+    ('json.patch({"a": 1}, [{"op": "move", "from": "/a", "path": "/b"}])', {"b": 1}),
+    ('json.patch({"a": 1}, [{"op": "test", "path": "/a", "value": 2}])', None),
+    ('json.patch({"a": 1}, [{"op": "replace", "path": "/x", "value": 2}])', None),
+    ('json.marshal({"b": [1.0, "é<"], "a": {2, 1}})', '{"a":[1,2],"b":[1,"é<"]}'),
+    ('json.marshal_with_options({"a": 1}, {"pretty": true, "indent": "  "})', '{\n  "a": 1\n}'),
+    ('json.unmarshal("{\\"a\\": [1, null]}")', {"a": [1, None]}), ('json.unmarshal("NaN")', None), ('json.is_valid("{")', False),
+    ('base64.encode("é")', "w6k="), ('base64.decode("w6k=")', "é"), ('base64.decode("w6k")', None), ('base64.is_valid("YQ==")', True),
+    ('base64url.encode("??>")', "Pz8-"), ('base64url.encode_no_pad("a")', "YQ"), ('base64url.decode("YQ")', "a"),
+    ('hex.encode("a")', "61"), ('hex.decode("6g")', None), ('hex.decode("61")', "a"), ('urlquery.encode("a b&é")', "a+b%26%C3%A9"),
+    ('urlquery.decode("a+b%26")', "a b&"), ('urlquery.encode_object({"b": ["1", "2"], "a": "x y"})', "a=x+y&b=1&b=2"),
+    ('urlquery.decode_object("a=1&a=2&b=")', {"a": ["1", "2"], "b": [""]}),
+    ('yaml.marshal({"a": [1, "x"]})', "a:\n- 1\n- x\n"), ('yaml.unmarshal("a: [1, 2024-01-01]")', {"a": [1, "2024-01-01"]}),
+    ('yaml.unmarshal("a: &x [1]\\nb: *x")', None), ('yaml.is_valid("a: [")', False),
+    ("equal(1, 1.0)", True), ("eq([1], [1])", True), ("true == 1", False), ("neq({1}, {1})", False), ('lt("a", "b")', True),
+    ("lte(2, 1)", False), ("gt([1], [0, 5])", True), ("gte(null, false)", False), ('"1" > 1', True),
+    ("cast_object({})", {}), ("cast_null(null)", None), ("cast_boolean(false)", False), ('cast_string("a")', "a"), ("cast_string(1)", None),
+    ("cast_set([1, 1])", [1]), ("cast_array({1})", [1]),
+    ("is_number(1)", True), ("is_string(1)", False), ("is_boolean(true)", True), ("is_number(true)", False), ("is_array([])", True),
+    ("is_set(set())", True), ("is_object({})", True), ("is_null(null)", True), ("type_name({1})", "set"), ("type_name(true)", "boolean"),
+    ('uuid.rfc4122("a") == uuid.rfc4122("a")', True), ('uuid.parse("00000000-0000-4000-8000-000000000000").version', 4),
+    ('semver.is_valid("1.2.3-rc.1+b")', True), ('semver.is_valid("v1.2.3")', False), ('semver.compare("1.10.2", "1.9.0")', 1),
+    ('semver.compare("1.0.0-rc.2", "1.0.0-rc.10")', -1), ('semver.compare("1.0.0-rc", "1.0.0")', -1),
+    ('semver.compare("1.0.0+a", "1.0.0+b")', 0), ('semver.compare("1.0", "1.0.0")', None),
+    ("time.now_ns() > 1700000000000000000", True), ('time.parse_rfc3339_ns("1970-01-01T01:00:01.5+01:00")', 1_500_000_000),
+    ('time.parse_rfc3339_ns("1970-01-01")', None), ('time.parse_ns("2006-01-02 15:04", "1970-01-02 00:01")', 86_460_000_000_000),
+    ('time.parse_duration_ns("1h2m3.5s")', 3_723_500_000_000), ('time.parse_duration_ns("-1ms")', -1_000_000),
+    ('time.parse_duration_ns("1")', None), (f"time.format({NANO})", "2023-11-14T22:13:20.123456789Z"),
+    (f"time.date({NANO})", [2023, 11, 14]), (f'time.clock([{NANO}, "UTC"])', [22, 13, 20]), (f"time.weekday({NANO})", "Tuesday"),
+    (f"time.add_date({NANO}, 0, 1, 1)", NANO + 31 * 86_400_000_000_000), (f"time.diff({NANO}, 1600000000000000000)", [3, 2, 1, 9, 46, 40]),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("expression", "wanted"), CASES)
+def test_functions(expression: str, wanted: object) -> None:
+    found = value(expression)
+    assert found == wanted
+    assert isinstance(found, bool) is isinstance(wanted, bool)
+
+
+def test_none_is_left_out() -> None:
+    words = " ".join(expression for expression, _ in CASES)
+    assert {name for name in BUILTINS if not re.search(rf"(?<![\w.]){re.escape(name)}\(", words)} == set()
+
+
+@pytest.mark.parametrize(
+    "expression",
+    [
+        "numbers.range(1, 1000000000)", "bits.lsh(1, 1000000)", 'time.clock([1, "Europe/Paris"])',
+        'time.format([1, "UTC", "2006"])', 'time.parse_ns("MST", "UTC")', 'strings.render_template("{{if .a}}{{end}}", {})',
+        'replace(concat("", ["x" | numbers.range(1, 3000)[_]]), "x", concat("", ["y" | numbers.range(1, 3000)[_]]))',
+    ],
+)  # fmt: skip
+def test_what_is_not_known_or_too_much_is_an_error(expression: str) -> None:
+    with pytest.raises(RegoError, match="eval_builtin_error"):
+        value(expression)
