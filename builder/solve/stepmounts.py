@@ -113,6 +113,8 @@ class StepMounts:
         if value is None:
             if mount.required:
                 raise BuildFault(f"secret {mount.id}: not found", f"give it with --secret id={mount.id},src=FILE")
+            if mount.env:
+                self.env.append(f"{mount.env}=")  # llbsolver's loadSecretEnv
             return
         if mount.env:
             if b"\0" in value:
