@@ -37,7 +37,11 @@ def differences(case: Case, ours: Outcome, theirs: Outcome) -> list[str]:
         a, b = _plain(ours.words), _plain(theirs.words)
         if _first_of_several(ours, theirs):
             return []
-        if a != b and ours.shown == theirs.shown and all(re.search("^missing|in pattern|^a file where", words) for words in (a, b)):
+        if (
+            a != b
+            and ours.shown == theirs.shown
+            and all(re.search("^missing|in pattern|^a file where", words) for words in (a, b))
+        ):
             return []  # two sources of one instruction
         if a != b:
             found.append(f"words {a!r} | {b!r}")
