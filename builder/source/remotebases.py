@@ -53,6 +53,7 @@ class RemoteBases:
         self._sources: dict[Digest, tuple[Reference, tuple[Layer, ...]]] = {}
         self._fetching: dict[str, threading.Lock] = {}
         self._fetches: dict[Digest, Fetch] = {}
+        self._attested: dict[Reference, Attested] = {}
         store.blobs.suppliers.append(self._supply)
 
     def resolve(self, reference: Reference, platform: Platform) -> Image:
@@ -77,7 +78,11 @@ class RemoteBases:
 
     def attested(self, reference: Reference) -> Attested:
         """What a registry has beside an image, which is named by its digest. No request is made yet."""
-        return self._connected().attested(reference)
+        pulled = self._connected()
+        with self._lock:
+            if reference not in self._attested:
+                self._attested[reference] = pulled.attested(reference)
+            return self._attested[reference]
 
     def complete(self, layers: tuple[Layer, ...]) -> None:
         """See to it that those of the layers that are still elsewhere are here."""

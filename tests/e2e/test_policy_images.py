@@ -135,6 +135,9 @@ def test_an_image_that_must_be_signed(
     Published(made, sigstore)
     where = context(tmp_path, f"{host}/app:1", SIGNED)
     lapstrake.built(where, env=env)
+    assert made.server is not None
+    beside = [seen.path for seen in made.server.seen if "referrers" in seen.path or "blobs" in seen.path]
+    assert len(beside) == len(set(beside))
     denied(lapstrake, where, {})  # by the public trust root
     words = ("policy", "eval", "--print", "--fields", "image.signatures,image.provenance")
     done = lapstrake.run(*words, f"docker-image://{host}/app:1", cwd=where, env=env)

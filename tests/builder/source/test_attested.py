@@ -35,13 +35,19 @@ def there() -> Iterator[tuple[Referring, Attested]]:
 
 def test_what_refers(there: tuple[Referring, Attested]) -> None:
     registry, attested = there
-    assert attested.referrers(ABOUT) == ()
     subject = {"mediaType": OCI_MANIFEST, "digest": str(ABOUT), "size": 5}
     document = {"schemaVersion": 2, "mediaType": OCI_MANIFEST, "layers": [], "artifactType": "x/y", "subject": subject}
     made = registry.add_manifest("app", "", document)
     (found,) = attested.referrers(ABOUT)
     assert (str(found.digest), found.size, found.artifact_type) == (made["digest"], made["size"], "x/y")
     assert json.loads(attested.read(found.descriptor)) == document
+    asked = len(registry.server.seen)
+    assert attested.referrers(ABOUT) == (found,) and json.loads(attested.read(found.descriptor)) == document
+    assert len(registry.server.seen) == asked
+
+
+def test_nothing_refers(there: tuple[Referring, Attested]) -> None:
+    assert there[1].referrers(ABOUT) == ()
 
 
 @pytest.mark.parametrize("entries", [1, [1], [{"mediaType": "x", "digest": "sha256:0", "size": 1}], [{}]])
