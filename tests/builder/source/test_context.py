@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import hashlib
 import os
 import tempfile
 from pathlib import Path
@@ -128,3 +129,39 @@ def test_content_is_what_the_file_holds_when_it_is_read(tmp_path: Path, size: in
     assert b"".join(pieces) == data
     assert all(0 < len(piece) <= 1 << 20 for piece in pieces)
     assert len(pieces) <= 4
+
+
+def test_what_is_packed_is_what_was_hashed(tmp_path: Path) -> None:
+    """A small file is read once: who changes it meanwhile changes neither; hashing it again reads it again."""
+    file = tmp_path / "file"
+    file.write_bytes(b"one")
+    context = LocalContext(str(tmp_path), None, StatIndex("", os.stat(tmp_path).st_dev, 0), 0)
+    try:
+        list(context.walk(b""))
+        assert context.digest(b"file") == hashlib.sha256(b"one").hexdigest()
+        file.write_bytes(b"two")
+        assert b"".join(context.content(b"file").chunks()) == b"one"
+        assert b"".join(context.content(b"file").chunks()) == b"two"
+        assert context.digest(b"file") == hashlib.sha256(b"two").hexdigest()
+        file.write_bytes(b"six")
+        assert context.digest(b"file") == hashlib.sha256(b"six").hexdigest()
+        assert b"".join(context.content(b"file").chunks()) == b"six"
+    finally:
+        context.close()
+
+
+def test_little_is_held_of_what_was_hashed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("builder.source.context._HELD", 100)
+    sizes = {b"a": 40, b"b": 40, b"c": 40, b"d": 20, b"e": 1, b"f": 0, b"g": 20_000}
+    for name, size in sizes.items():
+        (tmp_path / os.fsdecode(name)).write_bytes(b"x" * size)
+    context = LocalContext(str(tmp_path), None, StatIndex("", os.stat(tmp_path).st_dev, 0), 0)
+    try:
+        for entry in context.walk(b""):
+            context.digest(entry.path)
+        for name in sizes:
+            (tmp_path / os.fsdecode(name)).write_bytes(b"changed")
+        held = {name for name in sizes if b"".join(context.content(name).chunks()) != b"changed"}
+    finally:
+        context.close()
+    assert held == {b"a", b"b", b"d", b"f"}
