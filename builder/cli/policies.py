@@ -134,7 +134,7 @@ def _put(
             log.at(INFO)(INFO, "policy enabled network proxy")
     rules = remotes.rules or SourceRules()
     rules.proxied = proxied
-    rules.rego = RegoPolicies(policies, log.talking, trust)
+    rules.rego = RegoPolicies(policies, log.talking, trust, engine.cancel)
     remotes.rules = rules
     if definition.source is not None:
         remotes.used(definition.source)

@@ -82,13 +82,15 @@ class Engine:
             self._end()
 
     def cancel(self) -> None:
-        """An evaluation that is under way fails."""
+        """An evaluation that is under way fails with Canceled, and so do those that follow."""
         self._canceled = True
         process = self._process
         if process is not None:
             process.kill()
 
     def _exchange(self, question: bytes) -> dict[str, Any]:
+        if self._canceled:
+            raise Canceled("canceled")
         if self._process is None or self._process.poll() is not None:
             self._process = _started()
         process = self._process
@@ -106,7 +108,10 @@ class Engine:
                 f"the policy could not be evaluated: the evaluator ended ({_ending(status)})",
                 "a policy that makes too much ends so",
             ) from None
-        answer: dict[str, Any] = json.loads(raw)
+        try:
+            answer: dict[str, Any] = json.loads(raw)
+        except RecursionError:
+            raise PolicyFault("failed to evaluate policy: its value is nested too deep") from None
         return answer
 
     def _line(self, process: subprocess.Popen[bytes]) -> bytes:

@@ -64,7 +64,7 @@ class Functions:
         raw = self._read(path, _JSON_LIMIT)
         try:
             return [json.loads(raw)]
-        except ValueError as error:
+        except (ValueError, RecursionError) as error:
             raise Failed(f'invalid JSON in "{path}": {error}') from None
 
     def _pin_image(self, image: Any, digest: Any) -> list[Any]:

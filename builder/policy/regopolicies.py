@@ -32,9 +32,10 @@ class RegoPolicies:
         policies: Sequence[tuple[RegoPolicy, Log]],
         talking: Callable[[], AbstractContextManager[object]] = nullcontext,
         trust: Callable[[], TrustRoot] = TrustRoot,
+        cancel: Callable[[], None] = lambda: None,
     ) -> None:
-        """trust: whom signatures of Sigstore are checked by."""
-        self._trust = trust
+        """trust: whom signatures of Sigstore are checked by. cancel: ends the evaluation that is under way."""
+        self._trust, self.cancel = trust, cancel
         self._policies, self._talking = policies, talking
         self._lock = threading.RLock()
         self._decided: dict[object, Decision] = {}

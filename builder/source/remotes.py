@@ -62,6 +62,8 @@ class Remotes:
             opened = [one for one in (self._git, self._downloads) if one is not None]
         for one in opened:
             one.cancel()
+        if self.rules is not None:
+            self.rules.cancel()
 
     def close(self) -> None:
         for one in (self._git, self._downloads):

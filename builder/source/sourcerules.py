@@ -29,6 +29,11 @@ class SourceRules:
         self.rego = rego
         self.proxied = False  # whether RUN steps are to have a proxy as their network
 
+    def cancel(self) -> None:
+        """A question that is being answered fails with Canceled, and so do all others."""
+        if self.rego is not None:
+            self.rego.cancel()
+
     def image(self, name: str, platform: Platform, look: ImageLook) -> str:
         """The name of the image that is used for this one. Raises SourceFault where that is denied."""
         rego = self.rego

@@ -8,7 +8,6 @@ from builder.errors import PolicyFault, SourceFault
 from builder.graph.operation import GitSource, HttpSource
 from builder.oci.platform import Platform
 from builder.oci.reference import Reference
-from builder.policy.engine import Engine
 from builder.policy.facts import GitFacts, ImageFacts
 from builder.policy.input import Env
 from builder.policy.regopolicies import RegoPolicies
@@ -176,32 +175,6 @@ def test_policies_that_give_no_decision(asked: Asked, text: str, message: str) -
     with pytest.raises(PolicyFault, match=message):
         asked.policy(f"package docker\n{text}\n").decide(LocalSubject("context"))
     assert asked.value('package docker\ndecision := "well"') == "well"  # whatever became of the process
-
-
-def test_an_endless_loop() -> None:
-    loop = "[1 | some i in numbers.range(1, 3000); some j in numbers.range(1, 3000); some k in numbers.range(1, 3000)]"
-    engine = Engine(0.5)
-    try:
-        with pytest.raises(PolicyFault, match=r"it took more than 0.5 seconds"):
-            Asked(engine).value(f"package docker\ndecision := count({loop})")
-        assert Asked(engine).value("package docker\ndecision := 1") == 1
-    finally:
-        engine.close()
-
-
-def test_the_evaluator_can_open_nothing(engine: Engine) -> None:
-    import os
-
-    Asked(engine).value("package docker\ndecision := 1")
-    assert engine._process is not None
-    with open(f"/proc/{engine._process.pid}/limits") as file:
-        limits = {line[:26].strip(): line[26:].split()[:2] for line in file}
-    assert limits["Max open files"] == ["0", "0"]
-    assert limits["Max file size"][0] != "unlimited"
-    assert limits["Max address space"][0] != "unlimited"
-    assert limits["Max cpu time"][0] != "unlimited"
-    names = [os.readlink(f"/proc/{engine._process.pid}/fd/{n}") for n in os.listdir(f"/proc/{engine._process.pid}/fd")]
-    assert all(name.startswith(("pipe:", "/dev/null")) for name in names), names
 
 
 def test_functions_of_ours(asked: Asked) -> None:
