@@ -11,6 +11,9 @@ from builder.policy.engine import Engine
 from tests.builder.policy.conftest import Asked
 
 LOOP = "[1 | some i in numbers.range(1, 3000); some j in numbers.range(1, 3000); some k in numbers.range(1, 3000)]"
+LARGE = f"""a := "{1000 * "x"}"
+b := replace(a, "x", a)
+decision := [concat("", [b, b, b, b, format_int(i, 10)]) | some i in numbers.range(1, 900)]"""
 
 
 def test_an_endless_loop() -> None:
@@ -64,8 +67,7 @@ def test_a_cancel_ends_what_is_evaluated() -> None:
         ('decision := load_json("deeper")', "undefined"),
         ("a0 := 1\n" + "\n".join(f"a{n + 1} := a{n}" for n in range(3000)) + "\ndecision := a3000", "nested too deep"),
         (
-            f'a := "{1000 * "x"}"\nb := replace(a, "x", a)\n'
-            + 'decision := [concat("", [b, b, b, b, format_int(i, 10)]) | some i in numbers.range(1, 900)]',
+            LARGE,
             "too much memory|evaluator ended",
         ),
     ],
