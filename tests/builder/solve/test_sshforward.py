@@ -90,6 +90,7 @@ def test_an_empty_message(forward: SshForward) -> None:
 def test_keys_go_into_an_agent_that_ends(tmp_path: Path) -> None:
     key = tmp_path / "key"
     subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-C", "me", "-f", str(key)], check=True)
+    key.chmod(0o666)  # as a CI job's files are
     agents = SshAgents([parse_ssh(f"k={key}", {})])
     path = agents.socket("k")
     assert path is not None
@@ -109,6 +110,17 @@ def test_what_is_no_key(tmp_path: Path) -> None:
     agents = SshAgents([parse_ssh(f"k={tmp_path / 'key'}", {})])
     with pytest.raises(SourceFault, match="cannot use "):
         agents.socket("k")
+    agents.close()
+
+
+@needs_ssh
+def test_a_key_with_a_passphrase(tmp_path: Path) -> None:
+    key = tmp_path / "key"
+    subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "words", "-f", str(key)], check=True)
+    agents = SshAgents([parse_ssh(f"k={key}", {})])
+    with pytest.raises(SourceFault, match="it has a passphrase") as caught:
+        agents.socket("k")
+    assert str(key) in caught.value.message
     agents.close()
 
 
