@@ -29,9 +29,11 @@ Named = Callable[[Material, Platform], Input]
 
 
 def with_attestations(
-    image: Image, platform: Platform, facts: ImageFacts, trust: Callable[[], TrustRoot], named: Named, log: Log
+    image: Image, platform: Platform, facts: ImageFacts, trust: Callable[[], TrustRoot] | None, named: Named, log: Log
 ) -> Image:
     """The image with what its registry has beside it. A signature that does not verify is none; the log says why.
+
+    trust: None where nobody asks for signatures.
 
     Raises PolicyFault, MissingLibrary, and what the registry raises.
     """
@@ -50,7 +52,7 @@ def with_attestations(
         raise ImageFault(f"{image.ref}: what is attested is of {chain.image.digest}, not of {facts.manifest}")
     provenance = image_provenance(chain, beside)
     signatures: list[AttestationSignature] = []
-    if chain.signature is not None:
+    if chain.signature is not None and trust is not None:
         from builder.policy.signatures.imagesignature import image_signature
 
         try:

@@ -11,7 +11,7 @@ REF, OBJECTS = "git.ref", "git.objects"
 _FIELDS: dict[str, dict[str, str]] = {
     "image": {
         "checksum": DIGEST, "labels": CONFIG, "user": CONFIG, "volumes": CONFIG, "workingDir": CONFIG, "env": CONFIG,
-        "createdTime": CONFIG, "hasProvenance": ATTESTATIONS, "signatures": ATTESTATIONS, "provenance": PROVENANCE,
+        "createdTime": CONFIG, "hasProvenance": PROVENANCE, "signatures": ATTESTATIONS, "provenance": PROVENANCE,
     },
     "http": {"checksum": CONTENT},
     "git": {

@@ -93,7 +93,8 @@ class ImageSubject(msgspec.Struct, frozen=True):
             if attested:
                 from builder.policy.attestedimage import with_attestations
 
-                image = with_attestations(image, platform, facts, self.trust, _material, self.log)
+                trust = self.trust if ATTESTATIONS in needs else None
+                image = with_attestations(image, platform, facts, trust, _material, self.log)
         return Input(image=image)
 
 

@@ -45,10 +45,12 @@ def no_trust() -> TrustRoot:
     raise MissingLibrary("no sigstore")
 
 
-def seen(beside: Beside | None, manifest: str, platform: Platform = AMD, **more: Any) -> dict[str, Any]:
+def seen(
+    beside: Beside | None, manifest: str, platform: Platform = AMD, needs: frozenset[str] = NEEDS
+) -> dict[str, Any]:
     facts = ImageFacts("sha256:" + "1" * 64, b"{}", manifest, None if beside is None else lambda: beside)
-    subject = ImageSubject(Reference.parse("x.test/app:1"), platform, lambda: facts, no_trust, **more)
-    found: dict[str, Any] = msgspec.to_builtins(subject.input(NEEDS))["image"]
+    subject = ImageSubject(Reference.parse("x.test/app:1"), platform, lambda: facts, no_trust)
+    found: dict[str, Any] = msgspec.to_builtins(subject.input(needs))["image"]
     return found
 
 
@@ -104,6 +106,8 @@ def test_a_signature_without_the_library_is_no_missing_signature() -> None:
     beside = Beside(place, index(amd, attestation | about))
     with pytest.raises(MissingLibrary):
         seen(beside, amd["digest"])
+    found = seen(beside, amd["digest"], needs=frozenset({PROVENANCE}))
+    assert found["hasProvenance"] and found["provenance"] and "signatures" not in found
 
 
 def test_a_signature_that_cannot_be_read_is_none() -> None:
