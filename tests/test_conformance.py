@@ -54,3 +54,14 @@ def test_every_behaviour_of_a_registry_client_has_a_test() -> None:
         assert tests, row
         for path, name in tests:
             assert f"def {name}(" in (PAGE.parents[1] / "tests" / path).read_text(), (path, name)
+
+
+def test_what_stands_for_the_tests_of_buildkit_is_there() -> None:
+    page = (PAGE.parent / "buildkit-tests.md").read_text()
+    tests = PAGE.parents[1] / "tests"
+    files = re.findall(r"`([\w/]+/test_\w+\.py)`", page)
+    cases = re.findall(r"`(\d[\d.]*-[a-z*-]+)`", page)
+    assert len(files) > 50
+    assert len(cases) > 30
+    assert [name for name in files if not (tests / name).exists()] == []
+    assert [name for name in cases if not list((tests / "golden").glob(name))] == []
