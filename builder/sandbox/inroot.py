@@ -6,6 +6,7 @@ Nothing but the standard library and linux.py: init.py imports it.
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import os
 import stat
@@ -28,10 +29,9 @@ class Stub:
     def remove(self) -> None:
         """Unmount what is on it and take it away if it is still empty; the folder gets its times back."""
         os.fchdir(self.parent)
-        try:
-            linux.umount2(self.name, linux.MNT_DETACH | linux.UMOUNT_NOFOLLOW)
-        except OSError:
-            pass  # nothing was mounted on it: it only leads to what was
+        with contextlib.suppress(OSError):  # nothing is mounted on it any more, or it only led to what was
+            while True:  # one target may have several mounts
+                linux.umount2(self.name, linux.MNT_DETACH | linux.UMOUNT_NOFOLLOW)
         try:
             if self.is_dir:
                 os.rmdir(self.name, dir_fd=self.parent)

@@ -16,8 +16,9 @@ from tests.e2e.engine import Engine
 from tests.e2e.lapstrake import Lapstrake
 
 _WARNING = re.compile(r"(?:WARNING: | - )([A-Z]\w+: .* \(line \d+\))")
-# Images have the name of their digest there, and one that is taken twice is shown as either use.
-_UNCOUNTED = re.compile(r"\[internal\]|\[context |\] FROM ")
+# Images have the name of their digest there, and one that is taken twice is shown as either use; a linked copy onto nothing
+# is shown as the layer that it makes.
+_UNCOUNTED = re.compile(r"\[internal\]|\[context |\] FROM |--link")
 _STEP = re.compile(r"#\d+ (\[[^\]]+\] .*)")
 
 

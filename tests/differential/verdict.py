@@ -62,7 +62,7 @@ def differences(case: Case, ours: Outcome, theirs: Outcome) -> list[str]:
 
 def _guess(warning: str) -> str:
     """Of names that are equally near BuildKit takes any (a Go map's order)."""
-    return re.sub(r"\(did you mean \$\w+\?\)", "(did you mean?)", warning)
+    return re.sub(r"\(did you mean \S+\?\)", "(did you mean?)", warning)
 
 
 def _only(a: list[str], b: list[str]) -> str:
@@ -79,7 +79,7 @@ def _first_of_several(ours: Outcome, theirs: Outcome) -> bool:
 
 def _plain(words: str) -> str:
     """Without what is of one run or one program alone."""
-    first = words.split("\n")[0]
+    first = _guess(words.split("\n")[0])
     first = re.sub(
         r"(failed to compute cache key: )?failed to calculate checksum of ref( \S+::\S+)?: ", "checksum of ref: ", first
     )
