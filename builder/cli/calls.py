@@ -81,6 +81,7 @@ def results(document: str, text: str, status: int | None = None) -> str:
 
 
 def describe(form: str) -> str:
+    """--call=subrequests.describe. form: text or json, as for those below."""
     if form == "json":
         empty = {"inputs": None, "metadata": _RESULTS, "refs": None}
         return as_json([request | empty for request in _REQUESTS])
@@ -89,6 +90,7 @@ def describe(form: str) -> str:
 
 
 def show_targets(targets: Sequence[Target], source: Source, form: str) -> str:
+    """--call=targets, laid out as by buildx."""
     if form == "json":
         values = [
             _filled(
@@ -107,6 +109,7 @@ def show_targets(targets: Sequence[Target], source: Source, form: str) -> str:
 
 
 def show_outline(outline: Outline, source: Source, form: str) -> str:
+    """--call=outline, the same."""
     return _outline_json(outline, source) if form == "json" else _outline_text(outline)
 
 

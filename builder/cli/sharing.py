@@ -131,6 +131,7 @@ _PLACE = {"registry": "registry", "local": "client directory", "s3": "Amazon S3"
 
 @contextmanager
 def opened_sharing(request: BuildRequest, store: Store, report: Reporter) -> Iterator[Sharing]:
+    """The caches of --cache-from and --cache-to while the block lasts. Raises Fault where one cannot be exported to."""
     if not request.cache_from and not request.cache_to:
         yield Sharing(None, [], False, report)
         return

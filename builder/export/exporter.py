@@ -32,6 +32,8 @@ class Part(msgspec.Struct, frozen=True):
 
 
 class Exporter(Protocol):
+    """One place where an image goes, or its tree."""
+
     def check(self) -> None:
         """Raise OutputFault if the output cannot be written; called before the build starts. Writes nothing."""
         ...

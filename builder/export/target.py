@@ -12,6 +12,8 @@ from cache.wholefile import is_special, replacing
 
 
 class Sink(Protocol):
+    """Takes the bytes of an output in order, all of each call. OSError, OutputFault."""
+
     def write(self, data: bytes | memoryview, /) -> object: ...
 
     def fileno(self) -> int:

@@ -23,6 +23,8 @@ class Members(Protocol):
 
 
 class Tree(Members, Protocol):
+    """Paths are relative to the root, b"" for the root itself, without a slash at either end."""
+
     def names(self, path: bytes) -> list[bytes]:
         """The names in a folder, in byte order."""
         ...

@@ -44,6 +44,8 @@ class Ask(msgspec.Struct, frozen=True):
 
 
 class Reply(msgspec.Struct, frozen=True):
+    """A token server's answer: the HTTP status, and as much of the body as TOKEN_LIMIT."""
+
     status: int
     body: bytes
 

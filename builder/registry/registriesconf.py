@@ -45,6 +45,8 @@ class Rule(msgspec.Struct, frozen=True):
 
 
 class RegistriesConf(msgspec.Struct, frozen=True):
+    """What containers-registries.conf(5) says, of all files."""
+
     rules: tuple[Rule, ...] = ()
 
     def rule(self, name: str) -> Rule | None:

@@ -106,6 +106,7 @@ def _file(inroot: InRoot, dev: int, path: str, text: str) -> None:
 
 
 def bind_data(inroot: InRoot, dev: int, path: str, data: bytes, mode: int, owner: tuple[int, int]) -> None:
+    """Bind a file with these bytes over `path`, kept on the file system of the folder `dev`. owner: uid, gid."""
     name = ".file"
     fd = os.open(name, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600, dir_fd=dev)
     with open(fd, "wb") as file:

@@ -16,6 +16,7 @@ _MS_REC_PRIVATE = 0x4000 | (1 << 18)  # mount(2)
 
 
 def main(place: str, option: str) -> int:
+    """0 where an overlay mounted below the empty folder `place` hides files and folders as layers need it, else 1."""
     libc = ctypes.CDLL(None, use_errno=True)
     os.chdir(place)
     for name in ("lower", "upper", "work", "merged", "lower/folder"):

@@ -36,17 +36,23 @@ class Constraint(msgspec.Struct, frozen=True):
 
 
 class Selector(msgspec.Struct, frozen=True, rename="camel"):
+    """Which sources a rule is for. identifier: of the source, as match_type (name or number) reads it."""
+
     identifier: str = ""
     match_type: str | int = 0
     constraints: tuple[Constraint, ...] = ()
 
 
 class Update(msgspec.Struct, frozen=True):
+    """What CONVERT makes of a source; "" for the identifier that it has."""
+
     identifier: str = ""
     attrs: dict[str, str] = {}
 
 
 class Rule(msgspec.Struct, frozen=True):
+    """action: of _ACTIONS, by name or number, as protobuf's JSON has it."""
+
     selector: Selector
     action: str | int = 0
     updates: Update | None = None

@@ -16,6 +16,7 @@ _HARMLESS = frozenset({"public", "file", "version"})
 
 
 def check_style(tree: Tree, lint: Lint) -> None:
+    """Report what can be seen of single instructions, whether their stage is built or not."""
     for lines in tree.blanks:
         lint.report("NoEmptyContinuation", Lines(lines.last, lines.last), ())
     in_stages = False
