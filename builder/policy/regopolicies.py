@@ -85,9 +85,6 @@ class RegoPolicies:
             for message in decision.messages:
                 log(INFO, f" - {message}")
             if not decision.allow:
-                raise PolicyFault(
-                    f'source "{subject.identifier}" not allowed by policy: action DENY',
-                    "; ".join(decision.messages),
-                    decision.messages,
-                )
+                problem = f'source "{subject.identifier}" not allowed by policy: action DENY'
+                raise PolicyFault(problem, messages=decision.messages)
         return Decision(allow=True)

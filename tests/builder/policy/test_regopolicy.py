@@ -9,8 +9,9 @@ from builder.graph.operation import GitSource, HttpSource
 from builder.oci.platform import Platform
 from builder.oci.reference import Reference
 from builder.policy.facts import GitFacts, ImageFacts
-from builder.policy.input import Env
+from builder.policy.input import Env, Image, Input, Provenance
 from builder.policy.regopolicies import RegoPolicies
+from builder.policy.signatures.provenance import ConfigSource
 from builder.policy.subjects import GitSubject, HttpSubject, ImageSubject, LocalSubject
 from builder.source.policy import git_identifier
 from tests.builder.policy.conftest import Asked
@@ -303,3 +304,24 @@ def test_all_must_allow_and_each_source_is_asked_about_once(asked: Asked) -> Non
     pinning = RegoPolicies([policies["pin"], policies["deny"]])
     assert pinning.image("a:1", platform, look) == f"docker.io/library/a:1@{SHA}"
     assert said[-1].endswith(f"convert to docker-image://docker.io/library/a:1@{SHA}")
+
+
+class _Built:
+    """An image whose provenance names another one."""
+
+    identifier = shown = "docker-image://x"
+
+    def input(self, needs: frozenset[str]) -> Input:
+        materials = [Input(image=Image(ref="y")), Input()]
+        provenance = Provenance(predicate_type="p", config_source=ConfigSource(), materials=materials)
+        return Input(image=Image(ref="x", provenance=provenance if "image.provenance" in needs else None))
+
+
+def test_what_a_material_does_not_say_is_an_error(asked: Asked) -> None:
+    named = asked.policy(f'{HEAD}allow if input.image.provenance.materials[_].image.ref == "y"{DECISION}')
+    assert named.decide(_Built()).allow
+    looked = asked.policy(
+        f"{HEAD}allow if not input.image.provenance.materials[_].image.labels.a{DECISION}".replace("_]", "0]")
+    )
+    with pytest.raises(PolicyFault, match=r"image\.provenance.materials\[0\].image.labels cannot be found out"):
+        looked.decide(_Built())
