@@ -7,6 +7,7 @@ import os
 import random
 import re
 import signal
+import subprocess
 import threading
 import time
 from collections.abc import Iterator
@@ -16,7 +17,7 @@ import pytest
 
 from tests.e2e.dockerregistry import DockerRegistry, docker_registry
 from tests.e2e.lapstrake import Done, Lapstrake, folder
-from tests.e2e.running import PATIENCE
+from tests.e2e.running import PATIENCE, until
 from tests.memoryregistry import MemoryRegistry, running
 from tests.s3server import KEY, SECRET, s3_server
 from tests.webserver import Exchange
@@ -369,6 +370,12 @@ def test_images_of_several_platforms(lapstrake: Lapstrake, tmp_path: Path) -> No
         assert machine(tmp_path, "one", lapstrake).built(context, *one).cached == 2
 
 
+def exports(process: subprocess.Popen[bytes], place: Path) -> None:
+    """Wait until it writes there, or has ended."""
+    before = set(place.rglob("*"))
+    until(lambda: process.poll() is not None or set(place.rglob("*")) != before, "nothing is exported")
+
+
 @pytest.mark.e2e
 def test_killed_while_it_exports(lapstrake: Lapstrake, tmp_path: Path) -> None:
     """At any moment: what index.json leads to is whole."""
@@ -380,7 +387,8 @@ def test_killed_while_it_exports(lapstrake: Lapstrake, tmp_path: Path) -> None:
         for name in "abc":
             (context / name).write_bytes(moments.randbytes(300_000))
         process = lapstrake.start(context, *share)
-        time.sleep(moments.uniform(0.2, 0.6))
+        exports(process, place)
+        time.sleep(moments.uniform(0, 0.03))
         os.killpg(process.pid, signal.SIGKILL)
         process.communicate()
         done = machine(tmp_path, "b", lapstrake).built(context, "--cache-from", f"type=local,src={place}", "-t", "app")
