@@ -19,12 +19,12 @@ from msgspec.structs import replace
 
 from builder.errors import SourceFault
 from builder.layer.entry import BytesContent, Content, Entry, Kind
+from builder.source.held import Held
 from builder.source.ignore import Ignore
 from builder.source.sourcetree import SourceTree
 from cache.stats import StatIndex
 
 _CHUNK = 1 << 20
-_SMALL, _HELD = 16 << 10, 16 << 20  # bytes of a file that is held between hashing and packing, and of all of them
 _OPEN_FOLDERS = 64  # descriptors kept of folders looked at last
 _KINDS = {
     _stat.S_IFREG: Kind.FILE,
@@ -57,8 +57,7 @@ class LocalContext(SourceTree):
         self._seen: dict[bytes, os.stat_result] = {}
         self._attributes: dict[bytes, Xattrs] = {}  # of files that have some, read after their status
         self._hashed: dict[bytes, str] = {}
-        self._held: dict[bytes, bytes] = {}  # what small files held when they were hashed, for who asks next
-        self._room = _HELD
+        self._held = Held()
         self._folders: OrderedDict[bytes, int] = OrderedDict()
         self._lock = threading.RLock()  # a folder's descriptor lives as long as it is held
         try:
@@ -104,7 +103,7 @@ class LocalContext(SourceTree):
 
     def content(self, path: bytes) -> Content:
         """As it was hashed, if it was small and nobody has asked since; else as the file is when it is read."""
-        held = self._let_go(path)
+        held = self._held.let_go(path)
         return self._file(path) if held is None else BytesContent(held)
 
     def modified(self, path: bytes) -> int:
@@ -217,27 +216,15 @@ class LocalContext(SourceTree):
         return found
 
     def _hash(self, path: bytes) -> str:
-        self._let_go(path)
+        self._held.let_go(path)
         hasher = hashlib.sha256()
         chunk, size = b"", 0
         for chunk in self._file(path).chunks():
             hasher.update(chunk)
             size += len(chunk)
-        if size == len(chunk) <= _SMALL:
-            self._hold(path, chunk)
+        if size == len(chunk):
+            self._held.hold(path, chunk)
         return hasher.hexdigest()
-
-    def _hold(self, path: bytes, data: bytes) -> None:
-        with self._lock:
-            if len(data) <= self._room:
-                self._held[path] = data
-                self._room -= len(data)
-
-    def _let_go(self, path: bytes) -> bytes | None:
-        with self._lock:
-            held = self._held.pop(path, None)
-            self._room += len(held or b"")
-        return held
 
     def _file(self, path: bytes) -> Content:
         status = self._seen.get(path)

@@ -148,20 +148,3 @@ def test_what_is_packed_is_what_was_hashed(tmp_path: Path) -> None:
         assert b"".join(context.content(b"file").chunks()) == b"six"
     finally:
         context.close()
-
-
-def test_little_is_held_of_what_was_hashed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("builder.source.context._HELD", 100)
-    sizes = {b"a": 40, b"b": 40, b"c": 40, b"d": 20, b"e": 1, b"f": 0, b"g": 20_000}
-    for name, size in sizes.items():
-        (tmp_path / os.fsdecode(name)).write_bytes(b"x" * size)
-    context = LocalContext(str(tmp_path), None, StatIndex("", os.stat(tmp_path).st_dev, 0), 0)
-    try:
-        for entry in context.walk(b""):
-            context.digest(entry.path)
-        for name in sizes:
-            (tmp_path / os.fsdecode(name)).write_bytes(b"changed")
-        held = {name for name in sizes if b"".join(context.content(name).chunks()) != b"changed"}
-    finally:
-        context.close()
-    assert held == {b"a", b"b", b"d", b"f"}
