@@ -82,8 +82,13 @@ def check(
         lint = _lint(dockerfile, options)
         _Lowering(dockerfile, options, resolve, memo, ignored, lint).program(every_stage=not options.target)
     except FrontendFault as error:
-        return Checked(lint.findings() if lint is not None else (), error)
-    return Checked(lint.findings())
+        return Checked(_of_rules(lint) if lint is not None else (), error)
+    return Checked(_of_rules(lint))
+
+
+def _of_rules(lint: Lint) -> tuple[Warning, ...]:
+    """What is told of a build alone, that nobody takes a build argument, is no fault of the text."""
+    return tuple(warning for warning in lint.findings() if warning.rule)
 
 
 def outline(dockerfile: Dockerfile, options: LowerOptions, resolve: Resolver, *, memo: Memo | None = None) -> Outline:
