@@ -17,7 +17,7 @@ from typing import Any
 from builder.errors import PolicyFault
 from builder.policy.module import Module
 from builder.policy.names import FUNCTIONS
-from builder.policy.rego.builtins import BUILTINS
+from builder.policy.rego.builtins import ARITIES, BUILTINS
 from builder.policy.rego.evaluate import Evaluator
 from builder.policy.rego.faults import Needed, RegoError
 from builder.policy.rego.parser import parse_term
@@ -79,7 +79,7 @@ def _answer(question: dict[str, Any], made: dict[str, Tree]) -> dict[str, Any]:
         if key not in made:
             made.clear()
             modules = [Module.read(name, text.encode()) for name, text in question["modules"]]
-            made[key] = compiled(modules, BUILTINS.keys() | FUNCTIONS.keys() | {"print"})
+            made[key] = compiled(modules, {**ARITIES, **FUNCTIONS})
         query = parse_term(tokens(question["query"], "query"), "query")
         engine = Evaluator(made[key], BUILTINS, frozenset(FUNCTIONS), talk.ask, talk.say)
         given = question["input"]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import msgspec
 
 from builder.errors import PolicyFault
@@ -9,6 +11,8 @@ from builder.policy.tokens import Token, tokens
 
 LIMIT = 4 << 20  # bytes of a file of a policy
 _OPENING, _CLOSING = ("(", "[", "{"), (")", "]", "}")
+_GOES_ON = ("else", "if", "with", "as", "in")  # at the begin of a line: it belongs to the one above
+_OPEN = ("if", "not", "some", "every", "in", "with", "as", "import", "package", "else", "default")  # at the end of one
 KEYWORDS = frozenset(
     ("package", "import", "as", "default", "if", "else", "not", "some", "every", "in", "contains", "with", "null",
      "true", "false")
@@ -57,8 +61,8 @@ class Module(msgspec.Struct, frozen=True):
         if not statements or statements[0][0].text != "package":
             raise PolicyFault(f"{name}:1: rego_parse_error: package expected", "begin with: package docker")
         package = _path(statements[0][1:], name)
-        imports = tuple(_import(words, name) for words in statements[1:] if words[0].text == "import")
-        rules = tuple(words for words in statements[1:] if words[0].text != "import")
+        imports = tuple(_import(words, name) for words in statements[1:] if _is_word(words, 0, "import"))
+        rules = tuple(words for words in statements[1:] if not _is_word(words, 0, "import"))
         return cls(name, text, found, package, imports, rules)
 
     def moved(self, package: tuple[str, ...]) -> Module:
@@ -75,7 +79,7 @@ class Module(msgspec.Struct, frozen=True):
 
     def calls(self) -> tuple[Call, ...]:
         """Names with a bracket at once behind them, but those that a rule is declared by."""
-        declared = {id(rule[1 if rule[0].text == "default" else 0]) for rule in self.rules if len(rule) > 1}
+        declared = {id(rule[1 if _is_word(rule, 0, "default") else 0]) for rule in self.rules if len(rule) > 1}
         found = []
         for number, token in enumerate(self.tokens):
             if token.text != "(" or token.kind != "mark" or not token.joined or not number:
@@ -92,7 +96,7 @@ class Module(msgspec.Struct, frozen=True):
 
 def rule_name(rule: tuple[Token, ...]) -> str:
     """`allow` of `default allow := false` and of `allow if …`."""
-    head = rule[1] if rule[0].text == "default" and len(rule) > 1 else rule[0]
+    head = rule[1] if _is_word(rule, 0, "default") and len(rule) > 1 else rule[0]
     return head.text if head.kind == "name" else ""
 
 
@@ -102,32 +106,35 @@ def _statements(found: tuple[Token, ...]) -> list[tuple[Token, ...]]:
     depth = 0
     for number, token in enumerate(found):
         before = found[number - 1] if number else None
-        begins = before is None or (token.line > before.line and token.kind == "name" and _ends(before, token))
+        begins = before is None or (token.line > before.line and token.kind == "name" and _ends(found, number))
         if not depth and begins:
             parts.append([])
         parts[-1].append(token)
         if token.kind == "mark":
             depth += (token.text in _OPENING) - (token.text in _CLOSING)
+        depth += token.begins - token.ends
     return [tuple(part) for part in parts]
 
 
-def _ends(before: Token, token: Token) -> bool:
-    if token.text in ("else", "if", "with", "as", "in"):
+def _ends(found: Sequence[Token], number: int) -> bool:
+    """Whether the statement of the token before ends with that one."""
+    before = found[number - 1]
+    if _is_word(found, number, *_GOES_ON):
         return False
     if before.kind == "mark":
         return before.text in _CLOSING
-    return before.kind != "name" or before.text not in (
-        "if",
-        "not",
-        "some",
-        "every",
-        "in",
-        "with",
-        "as",
-        "import",
-        "package",
-        "else",
-        "default",
+    return not _is_word(found, number - 1, *_OPEN)
+
+
+def _is_word(found: Sequence[Token], number: int, *words: str) -> bool:
+    """Whether a token is one of these keywords, and not part of a reference like `if.x` or `x.if`."""
+    token = found[number]
+    if token.kind != "name" or token.text not in words:
+        return False
+    after = found[number + 1] if number + 1 < len(found) else None
+    before = found[number - 1] if number and token.joined else None
+    return not any(
+        other is not None and other.kind == "mark" and other.text == "." and other.joined for other in (before, after)
     )
 
 

@@ -23,7 +23,7 @@ class Token(msgspec.Struct, frozen=True):
     """kind: name, number, string, mark, or template for a piece of text of a template string.
 
     text: of a string, what is between its quotes. line: from 1. joined: nothing is between it and the token before.
-    offset: in characters. raw: a string without escapes. ends: the last text of a template.
+    offset: in characters. raw: a string without escapes. begins, ends: the first and the last text of a template.
     """
 
     kind: str
@@ -32,6 +32,7 @@ class Token(msgspec.Struct, frozen=True):
     offset: int
     joined: bool = False
     raw: bool = False
+    begins: bool = False
     ends: bool = False
 
 
@@ -73,21 +74,22 @@ class _Lexer:
             raise self._bad("a template string is not ended")
 
     def _template(self, quote: str) -> Iterator[Token]:
-        begin, line = self._at, self._line
+        begin, line, first = self._at, self._line, True
         while self._at < len(self._text):
             char = self._text[self._at]
+            said = self._text[begin : self._at]
             if char == quote:
-                yield Token("template", self._text[begin : self._at], line, begin, raw=quote == "`", ends=True)
+                yield Token("template", said, line, begin, raw=quote == "`", begins=first, ends=True)
                 self._at += 1
                 return
             if char == "\\":
                 self._at += 2
             elif char == "{":
-                yield Token("template", self._text[begin : self._at], line, begin, raw=quote == "`")
+                yield Token("template", said, line, begin, raw=quote == "`", begins=first)
                 self._at += 1
                 yield from self.run(inside=True)
                 self._at += 1
-                begin, line = self._at, self._line
+                begin, line, first = self._at, self._line, False
             else:
                 self._line += char == "\n"
                 self._at += 1

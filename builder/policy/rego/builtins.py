@@ -32,3 +32,9 @@ BUILTINS: Mapping[str, Callable[..., Value]] = {
     "time.add_date": times.add_date,
     "time.diff": times.diff,
 }
+
+ARITIES: Mapping[str, int | None] = {
+    **{name: call.__code__.co_argcount for name, call in BUILTINS.items()},
+    "print": None,
+}
+"""How many arguments each has, None for any number."""

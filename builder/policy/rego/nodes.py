@@ -64,8 +64,11 @@ class Comprehension(Node, frozen=True, tag=True):
 
 
 class With(Node, frozen=True, tag=True):
+    """function: the name of a built-in one, which stands in for one."""
+
     target: Any
     value: Any
+    function: str = ""
 
 
 class Expr(Node, frozen=True, tag=True):

@@ -83,7 +83,7 @@ def _format_int(value: Value, base: Value) -> str:
     return format(number, form)
 
 
-def _range(begin: Value, end: Value, step: Value = 1) -> Value:
+def _range(begin: Value, end: Value, step: Value) -> Value:
     first, last, by = a_whole(begin), a_whole(end), a_whole(step)
     if by < 1:
         raise Undefined
@@ -150,7 +150,7 @@ FUNCTIONS: Mapping[str, Callable[..., Value]] = {
     "min": _extreme(min),
     "to_number": _to_number,
     "format_int": _format_int,
-    "numbers.range": _range,
+    "numbers.range": lambda a, b: _range(a, b, 1),
     "numbers.range_step": _range,
     "units.parse": _units,
     "units.parse_bytes": _bytes,

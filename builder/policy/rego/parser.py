@@ -62,7 +62,14 @@ class _Parser:
 
     def _is(self, text: str, ahead: int = 0) -> bool:
         token = self._peek(ahead)
-        return token is not None and token.text == text and token.kind in ("mark", "name")
+        if token is None or token.text != text or token.kind not in ("mark", "name"):
+            return False
+        return token.kind == "mark" or not self._is_head(ahead)
+
+    def _is_head(self, ahead: int = 0) -> bool:
+        """Whether a reference begins here: `if.x` is one, though `if` is a keyword."""
+        after = self._peek(ahead + 1)
+        return after is not None and after.kind == "mark" and after.text == "." and after.joined
 
     def _take(self, text: str) -> bool:
         if self._is(text):
@@ -115,14 +122,14 @@ class _Parser:
                 args = self._list(")")
             else:
                 break
-        if args is not None and path:
-            raise self._bad("a function with a name of several parts is not supported")
+        if (args is not None or default) and not all(isinstance(p, Scalar) and isinstance(p.value, str) for p in path):
+            raise self._bad("names of functions and of default rules have no variables")
         contains = self._take("contains")
         value: Term = Scalar(line=line, value=True)
         given = False
         if contains or self._take(":=") or self._take("="):
             value, given = self.term(), True
-        if default and (not given or contains or path):
+        if default and (not given or contains):
             raise self._bad("a default rule gives a value to a name")
         body = self._rule_body(required=not given and not default)
         clause = Clause(line=line, value=value, body=body, other=None if contains else self._other())
@@ -133,28 +140,27 @@ class _Parser:
 
     def _rule_body(self, required: bool) -> tuple[Expr, ...]:
         if self._take("if"):
-            if self._is("{") and not self._is_object():
-                self._at += 1
-                return self._body("}")
-            return (self._expr(),)
+            return self._if_body()
         if self._is("{"):
             raise self._bad("`if` keyword is required before rule body")
         if required:
             raise self._bad("a value or a body with `if` was expected")
         return ()
 
-    def _is_object(self) -> bool:
-        """Whether `{` begins a term that is all of the body: an object, a set or a comprehension."""
-        at, depth = self._at, 0
-        while at < len(self._tokens):
-            token = self._tokens[at]
-            if token.kind == "mark":
-                depth += {"{": 1, "[": 1, "(": 1, "}": -1, "]": -1, ")": -1}.get(token.text, 0)
-                if not depth:
-                    after = self._tokens[at + 1] if at + 1 < len(self._tokens) else None
-                    return after is not None and (after.text in _COMPARE or (after.joined and after.text in ("[", ".")))
-            at += 1
-        return False
+    def _if_body(self) -> tuple[Expr, ...]:
+        """As OPA has it: one expression if it is one, also with `{`; but a set, which is always true, is a body."""
+        if not self._is("{"):
+            return (self._expr(),)
+        begin = self._at
+        try:
+            expr = self._expr()
+        except RegoError:
+            expr = None
+        literal = expr.term if expr is not None and expr.kind == "term" else None
+        if expr is not None and not isinstance(literal, SetTerm) and literal != ObjectTerm(line=expr.line, pairs=()):
+            return (expr,)
+        self._at, self._depth, self._pipe = begin + 1, 0, True
+        return self._body("}")
 
     def _other(self) -> Clause | None:
         if not self._is("else"):
@@ -194,7 +200,7 @@ class _Parser:
             target = self._reference()
             self._want("as")
             withs.append(With(line=begin, target=target, value=self.term()))
-        if withs and expr.kind in ("some", "every"):
+        if withs and expr.kind == "some":
             raise self._bad("`with` was not expected")
         return Expr(
             line=line, kind=expr.kind, term=expr.term, left=expr.left, right=expr.right, names=expr.names,
@@ -222,23 +228,16 @@ class _Parser:
             return Expr(line=line, kind="assign", left=left, right=self.term())
         if self._take("="):
             return Expr(line=line, kind="unify", left=left, right=self.term())
-        if self._is(",") and self._is_membership():
-            self._at += 1
-            value = self.term(plain=True)
-            self._want("in")
-            call = Call(line=line, name="internal.member_3", args=(left, value, self.term()))
-            return Expr(line=line, kind="term", term=call)
-        return Expr(line=line, kind="term", term=left)
+        return Expr(line=line, kind="term", term=self._pair_member(left))
 
-    def _is_membership(self) -> bool:
-        """Whether `, v in xs` follows, within the statement's line."""
+    def _pair_member(self, left: Term) -> Term:
+        """`k, v in xs`, behind its first part, where it may be: in a body and in brackets."""
         line = self._line
-        for token in self._tokens[self._at :]:
-            if token.line != line:
-                return False
-            if token.text == "in" and token.kind == "name":
-                return True
-        return False
+        if not self._take(","):
+            return left
+        value = self.term(plain=True)
+        self._want("in")
+        return self._members(Call(line=line, name="internal.member_3", args=(left, value, self._compare())))
 
     def _some(self, line: int) -> Expr:
         first = self.term(plain=True)
@@ -270,7 +269,9 @@ class _Parser:
             self._depth -= 1
 
     def _member(self) -> Term:
-        left = self._compare()
+        return self._members(self._compare())
+
+    def _members(self, left: Term) -> Term:
         while self._is("in"):
             line = self._line
             self._at += 1
@@ -356,7 +357,7 @@ class _Parser:
         if token.kind == "template":
             return self._template()
         if token.kind == "name":
-            if token.text in _LITERALS:
+            if token.text in _LITERALS and not self._is_head():
                 self._at += 1
                 return Scalar(line=line, value=_LITERALS[token.text])
             if token.text == "set" and self._is("(", 1) and self._is(")", 2):
@@ -374,7 +375,7 @@ class _Parser:
             return self._open(lambda: self._braces(line))
         if token.text == "(":
             self._at += 1
-            inner = self._open(self.term)
+            inner = self._open(lambda: self._pair_member(self.term()))
             self._want(")")
             return inner
         raise self._bad("a term was expected")
@@ -460,9 +461,10 @@ class _Parser:
         return self._suffixed(Var(line=self._line, name=self._name()))
 
     def _name(self, words: bool = False) -> str:
-        """words: keywords are names behind a dot."""
+        """words: keywords are names, as they are behind a dot and before one."""
         token = self._peek()
-        if token is None or token.kind != "name" or (not words and (token.text in _WORDS or token.text in _LITERALS)):
+        plain = words or self._is_head()
+        if token is None or token.kind != "name" or (not plain and (token.text in _WORDS or token.text in _LITERALS)):
             raise self._bad("a name was expected")
         self._at += 1
         if token.text == "_" and not words:
@@ -471,10 +473,10 @@ class _Parser:
         return token.text
 
     def _text(self, token: Token) -> str:
+        text = token.text.replace("\\{", "{") if token.kind == "template" else token.text
         if token.raw:
-            return token.text
+            return text
         try:
-            text = token.text.replace("\\{", "{") if token.kind == "template" else token.text
             found: str = json.loads(f'"{text}"', strict=False)
         except ValueError:
             raise RegoError(f"{self._where}:{token.line}", "rego_parse_error", "invalid escape in a string") from None

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Container, Iterable
+from collections.abc import Container, Iterable, Iterator, Mapping
+from itertools import takewhile
 from typing import Any
 
 import msgspec
+from msgspec.structs import replace
 
 from builder.policy.module import Module
 from builder.policy.rego.faults import RegoError
-from builder.policy.rego.nodes import Rule
+from builder.policy.rego.nodes import Rule, Scalar
 from builder.policy.rego.parser import parse_rule
 from builder.policy.rego.resolve import Resolver
 
@@ -31,32 +33,63 @@ Tree = dict[str, Any]
 """A Group or another one, by name."""
 
 
-def compiled(modules: Iterable[Module], builtins: Container[str]) -> Tree:
-    """Raises RegoError, with file and line."""
+def compiled(modules: Iterable[Module], builtins: Mapping[str, int | None]) -> Tree:
+    """builtins: how many arguments each has, None for any number. Raises RegoError, with file and line."""
     parsed = [(module, [r for words in module.rules for r in parse_rule(words, module.name)]) for module in modules]
+    wide = {_path(module, rule) for module, rules in parsed for rule in rules if len(_ground(rule)) < len(rule.path)}
     tree: Tree = {}
     for module, rules in parsed:
+        _child(tree, module.package)
         for rule in rules:
-            group = _group(tree, (*module.package, rule.name), module.name, rule)
-            group.rules.append((module.name, rule))
-    for module, _ in parsed:
-        names = _child(tree, module.package)
-        resolver = Resolver(
+            _add(tree, wide, module, rule)
+    names: dict[tuple[str, ...], set[str]] = {}
+    for module, rules in parsed:
+        names.setdefault(module.package, set()).update(rule.name for rule in rules)
+    resolvers = {
+        module.name: Resolver(
             module.name,
             module.package,
             {one.alias: one.path for one in module.imports if one.path[0] in ("data", "input")},
-            {name for name, child in names.items() if isinstance(child, Group)},
+            names[module.package],
             lambda path: _arity(tree, path),
             builtins,
         )
-        for child in names.values():
-            if isinstance(child, Group):
-                child.rules = [(w, resolver.rule(r) if w == module.name else r) for w, r in child.rules]
+        for module, _ in parsed
+    }
+    for group in _groups(tree):
+        group.rules = [(where, resolvers[where].rule(rule)) for where, rule in group.rules]
     return tree
 
 
+def _ground(rule: Rule) -> tuple[str, ...]:
+    """The parts of a rule's name, behind its first, up to the first that is no text."""
+    plain = takewhile(lambda part: isinstance(part, Scalar) and isinstance(part.value, str), rule.path)
+    return tuple(part.value for part in plain)
+
+
+def _path(module: Module, rule: Rule) -> tuple[str, ...]:
+    return (*module.package, rule.name, *_ground(rule))
+
+
+def _add(tree: Tree, wide: Container[tuple[str, ...]], module: Module, rule: Rule) -> None:
+    """To the group of its name; where a rule `a[x]` is, `a.b` is of the group of that."""
+    path = _path(module, rule)
+    shortest = len(module.package) + 1
+    length = next((n for n in range(shortest, len(path)) if path[:n] in wide), len(path))
+    rule = replace(rule, path=rule.path[length - shortest :])
+    _group(tree, path[:length], module.name, rule).rules.append((module.name, rule))
+
+
+def _groups(tree: Tree) -> Iterator[Group]:
+    for child in tree.values():
+        if isinstance(child, Group):
+            yield child
+        else:
+            yield from _groups(child)
+
+
 def _group(tree: Tree, path: tuple[str, ...], where: str, rule: Rule) -> Group:
-    names = _child(tree, path[:-1])
+    names = _child(tree, path[:-1], f"{where}:{rule.line}")
     group = names.setdefault(path[-1], Group(path))
     place = f"{where}:{rule.line}"
     if not isinstance(group, Group):
@@ -76,11 +109,13 @@ def _kind(rule: Rule) -> str:
     return "object" if rule.path else "set" if rule.contains else "complete"
 
 
-def _child(tree: Tree, path: tuple[str, ...]) -> Tree:
+def _child(tree: Tree, path: tuple[str, ...], place: str = "") -> Tree:
     for name in path:
         found = tree.setdefault(name, {})
         if not isinstance(found, dict):
-            raise RegoError("", "rego_type_error", f"package {'.'.join(path)} has the name of a rule")
+            raise RegoError(
+                place, "rego_type_error", f"rule data.{'.'.join(found.path)} conflicts with what is below it"
+            )
         tree = found
     return tree
 

@@ -6,7 +6,7 @@ a rule or a built-in function, an expression waits for the variables that others
 
 from __future__ import annotations
 
-from collections.abc import Callable, Container, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from functools import partial
 
 from msgspec.structs import replace
@@ -45,9 +45,9 @@ from builder.policy.rego.variables import (
 
 
 class Resolver:
-    """Of one module. aliases: of its imports, to paths. rules: of its package. builtins: what else can be called.
-
-    arity: how many arguments the function at a path has, None if there is none. Raises RegoError, with file and line.
+    """Of one module. aliases: of its imports, to paths. rules: of its package. builtins: what else can be called, and
+    with how many arguments. arity: how many the function at a path has, None if there is none. Raises RegoError, with
+    file and line.
     """
 
     def __init__(
@@ -55,9 +55,9 @@ class Resolver:
         where: str,
         package: tuple[str, ...],
         aliases: Mapping[str, tuple[str, ...]],
-        rules: Container[str],
+        rules: Collection[str],
         arity: Callable[[tuple[str, ...]], int | None],
-        builtins: Container[str],
+        builtins: Mapping[str, int | None],
     ) -> None:
         self._where, self._package, self._aliases, self._rules = where, package, aliases, rules
         self._arity, self._builtins = arity, builtins
@@ -88,6 +88,8 @@ class Resolver:
         return tuple(self._expr(one, inner) for one in body)
 
     def _expr(self, expr: Expr, scope: Names) -> Expr:
+        if expr.kind == "term" and isinstance(expr.term, Call):
+            expr = self._with_output(expr, expr.term, scope)
         inner = scope
         if expr.kind == "every":
             inner = scope | frozenset(variables([part for part in (expr.left, expr.right) if part is not None]))
@@ -97,24 +99,42 @@ class Resolver:
             left=None if expr.left is None else self._term(expr.left, inner),
             right=None if expr.right is None else self._term(expr.right, inner if expr.kind == "every" else scope),
             body=self._body(expr.body, inner),
-            withs=tuple(
-                With(line=w.line, target=self._target(w.target), value=self._term(w.value, scope)) for w in expr.withs
-            ),
+            withs=tuple(self._with(one, scope) for one in expr.withs),
         )
+
+    def _with_output(self, expr: Expr, call: Call, scope: Names) -> Expr:
+        """`count(x, n)`, the old form of `n = count(x)`; and eq(a, b), which is `a = b`."""
+        if call.name == "eq" and len(call.args) == 2:
+            return replace(expr, kind="unify", term=None, left=call.args[0], right=call.args[1])
+        count = self._callee(call, scope)[1]
+        if count is None or len(call.args) != count + 1:
+            return expr
+        return replace(expr, kind="unify", term=None, left=call.args[-1], right=replace(call, args=call.args[:-1]))
+
+    def _with(self, one: With, scope: Names) -> With:
+        target = self._target(one.target)
+        name = _name(one.value)
+        if name in self._builtins and name.partition(".")[0] not in (*scope, *self._aliases, *self._rules):
+            return With(line=one.line, target=target, value=Scalar(line=one.line, value=None), function=name)
+        return With(line=one.line, target=target, value=self._term(one.value, scope))
 
     def _target(self, target: Term) -> Term:
         """`input.x`, `data.x`, or a function: a Var of its name, or a reference into data."""
         if isinstance(target, Var) and target.name not in ROOTS:
-            if target.name in self._rules:
-                return self._of_package(target.name, target.line)
-            return target
-        if (
+            if target.name in (*self._rules, *self._aliases):
+                return self._term(target, frozenset())
+            name = target.name
+        elif (
             isinstance(target, Ref)
             and isinstance(target.head, Var)
-            and target.head.name not in (*ROOTS, *self._aliases)
+            and target.head.name not in (*ROOTS, *self._aliases, *self._rules)
         ):
-            return Var(line=target.line, name=".".join([target.head.name, *(part.value for part in target.parts)]))
-        return self._term(target, frozenset())
+            name = _name(target)
+        else:
+            return self._term(target, frozenset())
+        if name not in self._builtins:
+            raise self._fault(target.line, "rego_type_error", f"undefined function {name or 'behind with'}")
+        return Var(line=target.line, name=name)
 
     def _term(self, term: Term, scope: Names) -> Term:
         several = partial(self._terms, scope=scope)
@@ -158,24 +178,28 @@ class Resolver:
         return Ref(line=line, head=Var(line=line, name="data"), parts=parts)
 
     def _call(self, call: Call, args: tuple[Term, ...], scope: Names) -> Term:
+        path, count = self._callee(call, scope)
+        if count is not None and count != len(args):
+            problem = f"function {call.name} has {count} arguments, not {len(args)}"
+            raise self._fault(call.line, "rego_type_error", problem)
+        return replace(call, args=args, path=path)
+
+    def _callee(self, call: Call, scope: Names) -> tuple[tuple[str, ...], int | None]:
+        """The path of a rule, () for a built-in function, and how many arguments it has."""
         parts = tuple(call.name.split("."))
         path: tuple[str, ...] | None = None
         if parts[0] in self._aliases and parts[0] not in scope:
             path = (*self._aliases[parts[0]], *parts[1:])[1:]
         elif parts[0] == "data":
             path = parts[1:]
-        elif len(parts) == 1 and parts[0] in self._rules:
-            path = (*self._package, parts[0])
+        elif parts[0] in self._rules:
+            path = (*self._package, *parts)
         if path is not None:
             count = self._arity(path)
-            if count is not None and count != len(args):
-                raise self._fault(
-                    call.line, "rego_type_error", f"function {call.name} has {count} arguments, not {len(args)}"
-                )
             if count is not None:
-                return replace(call, args=args, path=path)
+                return path, count
         elif call.name in self._builtins:
-            return replace(call, args=args)
+            return (), self._builtins[call.name]
         raise self._fault(call.line, "rego_type_error", f"undefined function {call.name}")
 
     # order
@@ -280,3 +304,13 @@ class Resolver:
 
     def _fault(self, line: int, code: str, message: str) -> RegoError:
         return RegoError(f"{self._where}:{line}", code, message)
+
+
+def _name(term: Term) -> str:
+    """`a.b` of a variable or a reference, "" of anything else."""
+    if isinstance(term, Var):
+        return term.name
+    if not isinstance(term, Ref) or not isinstance(term.head, Var):
+        return ""
+    parts = [part.value for part in term.parts if isinstance(part, Scalar) and isinstance(part.value, str)]
+    return ".".join([term.head.name, *parts]) if len(parts) == len(term.parts) else ""

@@ -7,7 +7,7 @@ import re
 import pytest
 
 from builder.policy.module import Module
-from builder.policy.rego.builtins import BUILTINS
+from builder.policy.rego.builtins import ARITIES, BUILTINS
 from builder.policy.rego.evaluate import Evaluator
 from builder.policy.rego.faults import RegoError
 from builder.policy.rego.parser import parse_term
@@ -17,7 +17,7 @@ from builder.policy.tokens import tokens
 
 
 def value(expression: str) -> object:
-    tree = compiled([Module.read("p", f"package p\nv := {expression}\n".encode())], BUILTINS.keys())
+    tree = compiled([Module.read("p", f"package p\nv := {expression}\n".encode())], ARITIES)
     engine = Evaluator(tree, BUILTINS, frozenset(), lambda name, args: (), lambda text: None)
     found = list(engine.value(parse_term(tokens("data.p.v", "q"), "q"), None))
     return to_plain(found[0]) if found else None

@@ -5,7 +5,7 @@ import pytest
 from builder.errors import PolicyFault
 from builder.policy.loaded import loaded
 from builder.policy.names import FUNCTIONS
-from builder.policy.rego.builtins import BUILTINS
+from builder.policy.rego.builtins import ARITIES
 from builder.policy.rego.faults import RegoError
 from builder.policy.rego.program import compiled
 from tests.builder.policy.conftest import Files
@@ -15,7 +15,7 @@ HEAD = "package docker\n"
 
 def read(text: str, **files: str) -> None:
     held = Files({f"{n}.rego": t.encode() for n, t in files.items()})
-    compiled(loaded([("p.rego", (HEAD + text).encode())], held), BUILTINS.keys() | FUNCTIONS.keys() | {"print"})
+    compiled(loaded([("p.rego", (HEAD + text).encode())], held), {**ARITIES, **FUNCTIONS})
 
 
 @pytest.mark.parametrize(
