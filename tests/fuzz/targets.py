@@ -1,10 +1,19 @@
-"""What is fuzzed: bytes to the parser of Dockerfiles, to the expander of words, to the matcher of ignore files."""
+"""What is fuzzed: bytes to the parser of Dockerfiles, the expander of words, the matcher of ignore files, policies."""
 
 from __future__ import annotations
 
 from pathlib import Path
 
-from builder.errors import SourceFault
+from builder.errors import PolicyFault, SourceFault
+from builder.policy.module import Module
+from builder.policy.names import FUNCTIONS, HELPERS
+from builder.policy.rego.builtins import BUILTINS
+from builder.policy.rego.evaluate import Evaluator
+from builder.policy.rego.faults import Needed, RegoError
+from builder.policy.rego.parser import parse_term
+from builder.policy.rego.program import compiled
+from builder.policy.rego.values import from_plain, to_plain
+from builder.policy.tokens import tokens
 from builder.source.ignore import Ignore, read_patterns
 from builder.source.pattern import clean
 from cache import record
@@ -15,6 +24,10 @@ from frontends.dockerfile.words import Expander
 from frontends.errors import ExpansionFault, FrontendFault
 from frontends.text import Source
 
+INPUT = {
+    "image": {"repo": "a/b", "tag": "1.2.3", "labels": {"x": "y"}, "signatures": [{"kind": "k"}]},
+    "env": {"depth": 0},
+}
 ENV = {"a": "x/y.z", "b": "", "c": "a b  c", "stars": "x*y?z\\"}
 
 
@@ -60,6 +73,18 @@ def ignore(data: bytes) -> None:
         verdict = rules.verdict(at, verdict)
     assert rules.excluded(name) is verdict.excluded
     assert entered or verdict.excluded  # what is shown lies in no folder that a walker leaves out
+
+
+def rego(data: bytes) -> None:
+    """A policy has a value, or none, or a fault with words in it. Ranges, which can be long, are left out."""
+    try:
+        modules = [Module.read("p.rego", b"package docker\n" + data), Module.read("h.rego", HELPERS.encode())]
+        functions = BUILTINS.keys() - {"numbers.range", "numbers.range_step"} | FUNCTIONS.keys() | {"print"}
+        engine = Evaluator(compiled(modules, functions), BUILTINS, frozenset(FUNCTIONS), lambda *_: (), lambda _: None)
+        for value in engine.value(parse_term(tokens("data", "query"), "query"), from_plain(INPUT)):
+            to_plain(value)
+    except (PolicyFault, RegoError, Needed, RecursionError) as fault:
+        assert str(fault)
 
 
 def dictionary() -> str:
