@@ -13,7 +13,19 @@ from builder.errors import GrowthFault, LayerFault
 from builder.layer.entry import Entry, Item, Kind, shown
 from builder.layer.limits import HINT, Limits
 from builder.layer.sparse import HOLE, SparseMap, old_gnu_extents, parse_numbers, pax_map
-from builder.layer.tarfmt import BLOCK, XATTR
+from builder.layer.tarfields import (
+    MalformedField,
+    check_sum,
+    device,
+    mtime,
+    number,
+    owner,
+    pax_number,
+    records,
+    ustar_name,
+    xattrs,
+)
+from builder.layer.tarfmt import BLOCK
 
 CHUNK = 1 << 20
 _ZERO = bytes(BLOCK)
@@ -87,7 +99,10 @@ class TarReader:
 
     def __iter__(self) -> Iterator[Item]:
         while True:
-            member = self._member()
+            try:
+                member = self._member()
+            except MalformedField as problem:
+                self.fault(str(problem))
             if member is None:
                 break
             entry, content, stored = member
@@ -141,12 +156,7 @@ class TarReader:
         block = first if len(first) == BLOCK else first + self.exactly(BLOCK - len(first))
         if block == _ZERO:
             return None
-        stored = self._number(block[148:156], "checksum")
-        plain = sum(block) - sum(block[148:156]) + 8 * 32
-        if stored != plain and stored != plain - 256 * sum(
-            byte > 127 for byte in block[:148] + block[156:]
-        ):  # old tars summed signed bytes
-            self.fault("has a header with a wrong checksum")
+        check_sum(block)
         return block
 
     def _member(self) -> tuple[Entry | None, TarContent, int] | None:
@@ -166,35 +176,20 @@ class TarReader:
             kind = block[156:157]
             if kind not in b"xgLK":
                 break
-            size = self._number(block[124:136], "size")
+            size = number(block[124:136], "size")
             if size > self._limits.extended:
                 self.fault(f"has an extended header of {size} bytes, more than {self._limits.extended}")
             body = self.exactly(size + -size % BLOCK)[:size]
             if kind in b"LK":
                 local[b"path" if kind == b"L" else b"linkpath"] = body.rstrip(b"\0")
             else:
-                self._records(body, local if kind == b"x" else self._global, offsets)
+                records(body, local if kind == b"x" else self._global, offsets)
         return self._read(block, {**self._global, **local}, offsets)
-
-    def _records(self, body: bytes, into: dict[bytes, bytes], offsets: list[bytes]) -> None:
-        at = 0
-        while at < len(body):
-            space = body.find(b" ", at, at + 12)
-            digits = body[at:space] if space > 0 else b""
-            end = at + int(digits) if digits.isdigit() else 0
-            key, equals, value = body[space + 1 : end - 1].partition(b"=")
-            if not space + 3 < end <= len(body) or body[end - 1 : end] != b"\n" or not equals or not key:
-                self.fault("has a malformed pax record")
-            if key in (b"GNU.sparse.offset", b"GNU.sparse.numbytes"):
-                offsets.append(value)  # sparse format 0.0 repeats its keys
-            else:
-                into[key] = value
-            at = end
 
     def _read(
         self, block: bytes, pax: dict[bytes, bytes], offsets: list[bytes]
     ) -> tuple[Entry | None, TarContent, int]:
-        name = pax.get(b"GNU.sparse.name") or pax.get(b"path") or _ustar_name(block)
+        name = pax.get(b"GNU.sparse.name") or pax.get(b"path") or ustar_name(block)
         self._name = name[:256]
         code = block[156:157]
         if code == b"V":  # a volume label is not a member
@@ -205,7 +200,7 @@ class TarReader:
         if kind is Kind.FILE and name.endswith(b"/"):
             kind = Kind.DIR  # v7 had no type for folders
         path = self._path(name)
-        stored = self._pax_number(pax, b"size", self._number(block[124:136], "size"))
+        stored = pax_number(pax, b"size", number(block[124:136], "size"))
         # Some writers give links and devices a size without data behind it; for links and folders data may follow.
         stored = 0 if kind in _EMPTY or (kind is Kind.HARDLINK and b"size" not in pax) else stored
         sparse, used = self._sparse(block, pax, offsets, stored) if kind is Kind.FILE else (None, 0)
@@ -219,14 +214,14 @@ class TarReader:
         entry = Entry(
             path=path,
             kind=kind,
-            mode=self._number(block[100:108], "mode") & 0o7777,
-            uid=self._id(pax, b"uid", block[108:116]),
-            gid=self._id(pax, b"gid", block[116:124]),
-            mtime=self._mtime(pax, block),
+            mode=number(block[100:108], "mode") & 0o7777,
+            uid=owner(pax, b"uid", block[108:116]),
+            gid=owner(pax, b"gid", block[116:124]),
+            mtime=mtime(pax, block),
             size=size if kind is Kind.FILE else 0,
             link=self._path(link) if kind is Kind.HARDLINK else link if kind is Kind.SYMLINK else b"",
-            device=self._device(block) if kind in (Kind.CHAR, Kind.BLOCK) else (0, 0),
-            xattrs=_xattrs(pax),
+            device=device(block) if kind in (Kind.CHAR, Kind.BLOCK) else (0, 0),
+            xattrs=xattrs(pax),
         )
         return entry, TarContent(self, stored - used, sparse), stored
 
@@ -245,7 +240,7 @@ class TarReader:
 
         try:
             if block[156:157] == b"S":
-                size = self._number(block[483:495], "size")
+                size = number(block[483:495], "size")
                 # Extension blocks of the old form are not counted in the member's size.
                 return SparseMap(size, old_gnu_extents(block, lambda: self.exactly(BLOCK))), 0
             if pax.get(b"GNU.sparse.major") == b"1":
@@ -269,68 +264,3 @@ class TarReader:
         if b".." in parts:
             self.fault("leaves its folder by '..'")
         return b"/".join(parts)
-
-    def _number(self, field: bytes, what: str) -> int:
-        if field[0] & 0x80:  # GNU base-256, big-endian two's complement, the top bit is the mark
-            first = field[0] & 0x7F
-            return int.from_bytes(bytes([first | (first & 0x40) << 1]) + field[1:], "big", signed=True)
-        text = field.strip(b" \0").partition(b"\0")[0].strip()
-        if not text:
-            return 0
-        if text.strip(b"01234567"):
-            self.fault(f"has a malformed {what}")
-        return int(text, 8)
-
-    def _pax_number(self, pax: dict[bytes, bytes], key: bytes, default: int) -> int:
-        text = pax.get(key)
-        if text:
-            if not text.isdigit() or len(text) > 20:
-                self.fault(f"has a malformed {key.decode()}")
-            default = int(text)
-        if default < 0 or default >= 1 << 63:
-            self.fault(f"has a {key.decode()} out of range")
-        return default
-
-    def _id(self, pax: dict[bytes, bytes], key: bytes, field: bytes) -> int:
-        value = self._pax_number(pax, key, self._number(field, key.decode()))
-        if value >= 1 << 32:
-            self.fault(f"has a {key.decode()} out of range")
-        return value
-
-    def _mtime(self, pax: dict[bytes, bytes], block: bytes) -> int:
-        text = pax.get(b"mtime")
-        if not text:
-            value = self._number(block[136:148], "mtime")
-        else:
-            whole, _, fraction = text.partition(b".")
-            if not whole.removeprefix(b"-").isdigit() or len(whole) > 20 or fraction.strip(b"0123456789"):
-                self.fault("has a malformed mtime")
-            value = int(whole)
-            if whole.startswith(b"-") and fraction.strip(b"0"):
-                value -= 1  # whole seconds are rounded down
-        if not -(1 << 63) <= value < 1 << 63:
-            self.fault("has an mtime out of range")
-        return value
-
-    def _device(self, block: bytes) -> tuple[int, int]:
-        major, minor = self._number(block[329:337], "device"), self._number(block[337:345], "device")
-        if not (0 <= major < 1 << 12 and 0 <= minor < 1 << 20):  # what Linux has, makedev(3)
-            self.fault("has a device number out of range")
-        return major, minor
-
-
-def _ustar_name(block: bytes) -> bytes:
-    name = block[:100].partition(b"\0")[0]
-    if block[257:263] == b"ustar\0":
-        prefix = block[345:500].partition(b"\0")[0]
-        if prefix:
-            return prefix + b"/" + name
-    return name
-
-
-def _xattrs(pax: dict[bytes, bytes]) -> tuple[tuple[bytes, bytes], ...]:
-    if not pax:
-        return ()
-    return tuple(
-        sorted((key[len(XATTR) :], value) for key, value in pax.items() if key.startswith(XATTR) and key != XATTR)
-    )
