@@ -8,7 +8,7 @@ import pytest
 from cache.digest import Digest
 from cache.errors import CacheFault, StoreTooNew
 from cache.index import USED_WITHIN, Index
-from cache.store import Store
+from cache.store import BALLAST, Store
 
 KEY = Digest.of(b"key")
 
@@ -147,3 +147,14 @@ def test_a_database_that_lost_most_of_its_rows_gets_smaller(tmp_path):
     assert reader.memos("kind") == []
     index.close()
     assert path.stat().st_size < size // 4
+
+
+def test_ballast_is_there_once_and_leaves_nothing_open(tmp_path):
+    store = Store(str(tmp_path))
+    opened = os.listdir("/proc/self/fd")
+    store.load_ballast()
+    store.load_ballast()
+    assert os.listdir("/proc/self/fd") == opened
+    assert os.listdir(tmp_path / "tmp") == []
+    assert (tmp_path / "ballast").stat().st_size == BALLAST
+    store.close()

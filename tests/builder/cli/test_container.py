@@ -34,11 +34,22 @@ def test_a_file(tmp_path):
     assert given_env((), (str(tmp_path / "env"),), {}) == ("A=1", "C=a\x0cb\u2028c#d")
 
 
-@pytest.mark.parametrize("data", [b"=x", b"a b=c", b"A=\xff", b"A=1\n=", b"x" * (2 << 20)])
-def test_no_such_file(tmp_path, data):
-    (tmp_path / "env").write_bytes(data)
-    with pytest.raises(Fault):
-        given_env((), (str(tmp_path / "env"),), {})
+@pytest.mark.parametrize(
+    ("data", "message"),
+    [
+        (b"=x", "invalid env file (PATH): no variable name on line '=x'"),
+        (b"a b=c", "invalid env file (PATH): variable 'a b' contains whitespaces"),
+        (b"A=\xff", "invalid env file (PATH): invalid utf8 bytes at line 1"),
+        (b"A=1\n=", "invalid env file (PATH): no variable name on line '='"),
+        (b"x" * (2 << 20), "PATH is larger than 1048576 bytes"),
+    ],
+)
+def test_no_env_file(tmp_path, data, message):
+    path = tmp_path / "env"
+    path.write_bytes(data)
+    with pytest.raises(Fault) as caught:
+        given_env((), (str(path),), {})
+    assert caught.value.message == message.replace("PATH", str(path))
 
 
 def test_what_is_no_variable(tmp_path):

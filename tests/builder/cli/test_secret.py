@@ -31,10 +31,21 @@ def test_a_name_alone_is_a_file_where_no_variable_has_it(tmp_path: Path, monkeyp
     assert parse_secret("id=x", {}) == SecretSource(id="x", path=os.path.join(os.getcwd(), "x"))
 
 
-@pytest.mark.parametrize("text", ["", "id", "id=", "src=/etc/hostname", "id=a,what=1", "id=a,type=vault"])
-def test_what_is_wrong(text: str) -> None:
-    with pytest.raises(Fault):
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("", "failed to parse csv secret: EOF"),
+        ("id", "invalid field 'id' must be a key=value pair"),
+        ("id=", "secret without id: 'id='"),
+        ("src=/etc/hostname", "secret without id: 'src=/etc/hostname'"),
+        ("id=a,what=1", "unexpected key 'what' in 'what=1'"),
+        ("id=a,type=vault", 'unsupported secret type "vault"'),
+    ],
+)
+def test_what_is_wrong(text: str, message: str) -> None:
+    with pytest.raises(Fault) as caught:
         parse_secret(text, {})
+    assert caught.value.message == message
 
 
 def test_a_quote_that_is_left_open() -> None:

@@ -21,6 +21,7 @@ from tests.memoryregistry import MemoryRegistry, running
 from tests.webserver import Exchange, WebServer, serving
 
 SECRET = "very-secret"
+SCHEMA_1 = "application/vnd.docker.distribution.manifest.v1+prettyjws"
 Answer = Callable[[Exchange], None]
 
 
@@ -157,21 +158,27 @@ def test_a_registry_that_asks_for_ever(kind: str) -> None:
 
 
 DOCUMENTS = {
-    "a type that is not the header's": (OCI_MANIFEST, {"mediaType": DOCKER_MANIFEST, "config": {}, "layers": []}),
-    "an index and an image at once": (OCI_INDEX, {"mediaType": OCI_INDEX, "manifests": [], "layers": []}),
-    "an image with a list of images": (OCI_MANIFEST, {"config": {}, "layers": [], "manifests": []}),
-    "schema 1": ("application/vnd.docker.distribution.manifest.v1+prettyjws", {"schemaVersion": 1, "fsLayers": []}),
-    "an unknown type": ("application/json", {"x": 1}),
-    "a list": (OCI_MANIFEST, [1]),
+    "a type that is not the header's": (
+        OCI_MANIFEST,
+        {"mediaType": DOCKER_MANIFEST, "config": {}, "layers": []},
+        f"the manifest says that it is '{DOCKER_MANIFEST}', the registry that it is {OCI_MANIFEST}",
+    ),
+    "an index and an image at once": (OCI_INDEX, {"mediaType": OCI_INDEX, "manifests": [], "layers": []}, "has both"),
+    "an image with a list of images": (OCI_MANIFEST, {"config": {}, "layers": [], "manifests": []}, "has both"),
+    "schema 1": (SCHEMA_1, {"schemaVersion": 1, "fsLayers": []}, f"a manifest of type '{SCHEMA_1}' is not supported"),
+    "an unknown type": ("application/json", {"x": 1}, "a manifest of type 'application/json' is not supported"),
+    "a list": (OCI_MANIFEST, [1], "the manifest is no JSON document"),
 }
 
 
 @pytest.mark.parametrize("what", DOCUMENTS)
 def test_documents_that_are_refused(what: str) -> None:
-    kind, document = DOCUMENTS[what]
-    with client(lambda e: e.send(200, json.dumps(document).encode(), Content_Type=kind)) as (one, _):  # noqa: SIM117
-        with pytest.raises(RegistryFault):
+    kind, document, words = DOCUMENTS[what]
+    with client(lambda e: e.send(200, json.dumps(document).encode(), Content_Type=kind)) as (one, server):
+        with pytest.raises(RegistryFault) as caught:
             one.manifest("1")
+        assert caught.value.message.startswith(f"{server.host}/app:1: ")
+    assert words in caught.value.message
 
 
 def test_what_the_header_adds_to_a_type_does_not_count() -> None:
