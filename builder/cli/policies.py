@@ -33,6 +33,7 @@ def opened_policies(
     """
     default = _default(request, definition, remotes)
     if not request.policies and default is None:
+        _read_dockerfile(request, definition, remotes)
         yield
         return
     from builder.policy.engine import Engine
@@ -43,9 +44,16 @@ def opened_policies(
         found = groups(PolicyFile(*default) if default is not None else None, request.policies)
         if found:
             _put(request, definition, remotes, report, found, engine, debug)
+        _read_dockerfile(request, definition, remotes)
         yield
     finally:
         engine.close()
+
+
+def _read_dockerfile(request: BuildRequest, definition: Definition, remotes: Remotes) -> None:
+    """Ask whether the client's folder with the Dockerfile may be read, which is a source of its own in BuildKit."""
+    if remotes.rules is not None and (definition.source is None or request.file == "-"):
+        remotes.rules.local("dockerfile")
 
 
 def _beside(request: BuildRequest, definition: Definition) -> tuple[str, str] | None:
@@ -138,8 +146,6 @@ def _put(
     remotes.rules = rules
     if definition.source is not None:
         remotes.used(definition.source)
-    else:
-        rules.rego.local("dockerfile")
 
 
 def _texts(group: PolicyGroup, files: ContextFiles) -> list[tuple[str, bytes]]:

@@ -39,6 +39,12 @@ def test_denied_images_folders_and_urls(lapstrake: Lapstrake, tmp_path: Path) ->
         assert "Traceback" not in done.err
 
 
+def test_the_folder_of_the_dockerfile_is_a_source_too(lapstrake: Lapstrake, tmp_path: Path) -> None:
+    context = folder(tmp_path / "context", {"Dockerfile": "FROM scratch\nLABEL a=b\n"})
+    env = policy(tmp_path / "policy.json", {"action": "DENY", "selector": {"identifier": "local://*"}})
+    assert 'source "local://dockerfile" denied by policy' in lapstrake.build(context, env=env).err
+
+
 def test_another_image_stands_in(lapstrake: Lapstrake, tmp_path: Path) -> None:
     context = folder(tmp_path / "context", {"Dockerfile": "FROM base\nRUN echo 1 > /one\n"})
     lapstrake.built(context, "-t", "real:1")
