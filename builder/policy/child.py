@@ -94,6 +94,8 @@ def _answer(question: dict[str, Any], made: dict[str, Tree]) -> dict[str, Any]:
         return {"error": "its rules are nested too deep"}
     except MemoryError:
         return {"error": "it takes too much memory"}
+    except Exception as error:  # ours, and no leave for a source
+        return {"error": f"internal error: {type(error).__name__}: {error}"}
     answer: dict[str, Any] = {"value": to_plain(values[0])} if values else {}
     return {**answer, "printed": talk.printed, "calls": talk.calls}
 

@@ -414,7 +414,7 @@ class Evaluator:
                 yield self._builtins[call.name](*args)
             except Undefined:
                 return
-            except (TypeError, ValueError, ArithmeticError, AttributeError, IndexError, LookupError):
+            except (TypeError, ValueError, ArithmeticError, AttributeError, LookupError, StopIteration):
                 return  # what OPA calls a built-in error: the call is undefined
 
     def _function(self, group: Group, args: tuple[Value, ...], context: Context) -> Iterator[Value]:

@@ -162,10 +162,7 @@ def _glob(pattern: Value, delimiters: Value, value: Value) -> bool:
             found.append(re.escape(char))
     if depth:
         raise Undefined
-    try:
-        return re.fullmatch("".join(found), a_text(value), re.DOTALL) is not None
-    except re.error:
-        raise Undefined from None
+    return _compiled(f"(?s){''.join(found)}").fullmatch(a_text(value)) is not None
 
 
 FUNCTIONS: Mapping[str, Callable[..., Value]] = {
