@@ -193,7 +193,7 @@ def _begin(temp: str, mount: Mount, fill: Callable[[str], None]) -> None:
     fill(temp)
     if mount.mode >= 0:
         os.chown(temp, mount.uid, mount.gid)
-        os.chmod(temp, mount.mode)
+        os.chmod(temp, mount.mode & 0o777)  # as the mkdir of BuildKit's file operations
 
 
 def _entered(parent: str) -> int:

@@ -82,8 +82,6 @@ class _Recipe:
         name = r.choice([f"s{len(self.stages)}", f"Build-{len(self.stages)}", "", f"s{len(self.stages)}"])
         platform = r.choices(["", "--platform=$BUILDPLATFORM ", "--platform=linux/amd64 ", "--platform=$TARGETPLATFORM ", "--platform=linux/$A "], [40, 1, 1, 1, 0.2])[0]  # fmt: skip
         lines = [f"FROM {platform}{base}" + (f" {r.choice(['AS', 'AS', 'as', 'As'])} {name}" if name else "")]
-        if name:
-            self.stages.append(name.lower())
         weights = dict(PROFILES[self.profile])
         if base == "scratch":
             weights.update(run=0, mount=0, script=0, seen=0)
@@ -91,6 +89,8 @@ class _Recipe:
         for _ in range(r.randint(1, 7)):
             kind = r.choices(list(weights), list(weights.values()))[0]
             lines.append(makers[kind]())
+        if name:
+            self.stages.append(name.lower())
         return lines
 
     # Instructions of the config
@@ -540,7 +540,7 @@ class _Recipe:
             )
             rest = rest[:cut] + join + rest[cut + 1 :]
         gap = r.choice([" "] * 15 + ["  ", "\t", " \t "])
-        end = r.choice([""] * 20 + [" ", "\t", " # tail", " \\"])
+        end = r.choice([""] * 90 + [" ", "\t", " ", "\t", " # tail", " \\"])
         return f"{word}{gap}{rest}{end}" if rest else word
 
     def _ignore(self) -> None:

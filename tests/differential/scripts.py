@@ -32,7 +32,7 @@ def seen(r: Random) -> str:
     """A step that writes down what it sees."""
     out = r.choice(["/s1", "/s2", "/tmp/s3"])
     return r.choice(
-        [f"env | sort > {out}", f"id > {out}", f"pwd > {out}", f"find /w /d /l /tmp -exec stat -c '%n %F %a %u:%g %h' {{}} + > /tmp/.f; grep -v /tmp/ /tmp/.f | sort > {out}; rm /tmp/.f",
+        [f"env | sort > {out}", f"id > {out}", f"pwd > {out}", f"find /w /d /l /tmp -exec stat -c '%n %F %a %u:%g' {{}} + > /tmp/.f; grep -v /tmp/ /tmp/.f | sort > {out}; rm /tmp/.f",
          f"find /w /d -type f -exec md5sum {{}} + | sort > {out}", f"hostname > {out}; umask >> {out}", f"cat /etc/hosts > {out}", f"ls /proc/self/fd | wc -l > {out}",
          f"grep -e Cap -e Groups -e Seccomp: -e NoNew /proc/self/status > {out}", f"ls -l /dev | awk '{{print $1,$3,$4,$NF}}' | sort > {out}", f"ulimit -a > {out}",
          f"cut -d' ' -f1,3 /proc/self/mountinfo > /dev/null; echo $0 > {out}", f"stat -c '%n %a %u:%g' / /tmp /root /etc /proc /sys /dev /dev/shm /dev/pts > {out}", f"cat /proc/sys/kernel/domainname > {out}"]
