@@ -100,7 +100,7 @@ class BaseImages:
 
         image, top = self._found(name, platform)
         if top is None and self._remote is not None:
-            top = self._remote.top(Reference.parse(name), platform)
+            top = self._remote.top(Reference.parse(name), platform, image)
         digest = top or image.descriptor.digest
         look = None
         if self._remote is not None:

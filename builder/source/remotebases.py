@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 from msgspec.structs import replace
 
+from builder.errors import SourceFault
 from builder.graph.event import Event, Finished, Started, Transfer
 from builder.images.image import Image, parse
 from builder.images.naming import BASE_MEMO, BASE_NAME, BASE_TOP
@@ -69,12 +70,19 @@ class RemoteBases:
             self._sources[layer.blob.digest] = (reference, image.layers)
         return image
 
-    def top(self, reference: Reference, platform: Platform) -> Digest:
-        """The digest that the name of an image stands for: of an index, or of its manifest."""
+    def top(self, reference: Reference, platform: Platform, image: Image) -> Digest:
+        """The digest that the name of an image stood for when it was resolved: of an index, or of its manifest.
+
+        Raises SourceFault where nobody knows any more, and the registry has another image by now.
+        """
         name = record.digest((str(reference), str(platform)))
         known = record.recall(self._store.index.memo(BASE_MEMO, name), Descriptor)
-        noted = known.annotations.get(BASE_TOP, "") if known is not None else ""
-        return Digest.parse(noted) if noted else self._note(reference, platform)[0]
+        if known is not None and known.digest == image.descriptor.digest and BASE_TOP in known.annotations:
+            return Digest.parse(known.annotations[BASE_TOP])
+        top, now = self._note(reference, platform)
+        if now.descriptor.digest != image.descriptor.digest:
+            raise SourceFault(f"{reference}: the registry has another image by now", "build again")
+        return top
 
     def attested(self, reference: Reference) -> Attested:
         """What a registry has beside an image, which is named by its digest. No request is made yet."""

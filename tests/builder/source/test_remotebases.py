@@ -160,3 +160,16 @@ def test_what_nobody_waits_for_is_ended(slow: tuple[Slow, Bases, tuple[Layer, ..
     made.remote.close()
     assert not made.store.blobs.has(second.digest) and not registry.go.is_set()
     assert os.listdir(made.store.path("tmp")) == []
+
+
+def test_a_digest_is_that_of_the_image_that_is_used(registry: MemoryRegistry, tmp_path: Path) -> None:
+    name = f"{registry.server.host}/app:1"
+    reference, first = Reference.parse(name), registry.tags["app", "1"]
+    made = Bases(tmp_path)
+    image = made.remote.resolve(reference, AMD64)
+    registry.add_image("app", "1", [{"a": b"other"}])
+    assert str(made.remote.top(reference, AMD64, image)) == first
+    Bases(tmp_path, always=True).remote.resolve(reference, AMD64)  # another build, to which it is something else
+    with pytest.raises(SourceFault, match="the registry has another image by now"):
+        made.remote.top(reference, AMD64, image)
+    assert made.bases.facts(name, AMD64).digest == registry.tags["app", "1"]
