@@ -91,11 +91,8 @@ class Evaluator:
             yield from self._match(expr.right, element, found, context)
 
     def _holds(self, expr: Expr, pair: tuple[Value, Value], env: Env, context: Context) -> bool:
-        outer = {n: v for n, v in env.items() if n not in _names(expr.left) and n not in _names(expr.right)}
         return any(
-            True
-            for found in self._member(expr, *pair, outer, context)
-            for _ in self._body(expr.body, 0, found, context)
+            True for found in self._member(expr, *pair, env, context) for _ in self._body(expr.body, 0, found, context)
         )
 
     def _with(self, withs: tuple[With, ...], env: Env, context: Context) -> Context:
@@ -456,14 +453,6 @@ def _is_open(term: Term, env: Env) -> bool:
     if isinstance(term, ObjectTerm):
         return any(_is_open(value, env) for _, value in term.pairs)
     return False
-
-
-def _names(term: Term) -> tuple[str, ...]:
-    if isinstance(term, Var):
-        return (term.name,)
-    if isinstance(term, ArrayTerm):
-        return tuple(name for item in term.items for name in _names(item))
-    return ()
 
 
 def _placed(given: Any, path: tuple[str, ...], value: Value) -> Value:

@@ -14,6 +14,7 @@ from builder.policy.rego.faults import RegoError
 from builder.policy.rego.nodes import Rule, Scalar
 from builder.policy.rego.parser import parse_rule
 from builder.policy.rego.resolve import Resolver
+from builder.policy.rego.scopes import Scopes
 
 
 class Group(msgspec.Struct):
@@ -36,6 +37,7 @@ Tree = dict[str, Any]
 def compiled(modules: Iterable[Module], builtins: Mapping[str, int | None]) -> Tree:
     """builtins: how many arguments each has, None for any number. Raises RegoError, with file and line."""
     parsed = [(module, [r for words in module.rules for r in parse_rule(words, module.name)]) for module in modules]
+    parsed = [(module, list(map(Scopes(module.name).rule, rules))) for module, rules in parsed]
     wide = {_path(module, rule) for module, rules in parsed for rule in rules if len(_ground(rule)) < len(rule.path)}
     tree: Tree = {}
     for module, rules in parsed:

@@ -27,6 +27,7 @@ from builder.policy.rego.nodes import (
     Var,
     With,
 )
+from builder.policy.rego.scopes import written
 from builder.policy.rego.variables import (
     ROOTS,
     Names,
@@ -299,8 +300,7 @@ class Resolver:
                 raise self._unsafe(term.line, name)
 
     def _unsafe(self, line: int, name: str) -> RegoError:
-        shown = "_" if name.startswith("_") and name[1:].isdigit() else name
-        return self._fault(line, "rego_unsafe_var_error", f"var {shown} is unsafe")
+        return self._fault(line, "rego_unsafe_var_error", f"var {written(name)} is unsafe")
 
     def _fault(self, line: int, code: str, message: str) -> RegoError:
         return RegoError(f"{self._where}:{line}", code, message)
