@@ -74,7 +74,13 @@ def plain_layers(archive: Path) -> list[dict[str, bytes] | bytes]:
 @pytest.fixture
 def project(tmp_path: Path, base: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     """The working directory; the environment is what a shell there has."""
-    files = {"Dockerfile": DOCKERFILE, "ci/Dockerfile": DOCKERFILE, "src/main.c": "int main;\n", "token.txt": "s3cr3t"}
+    files = {
+        "Dockerfile": DOCKERFILE,
+        "ci/Dockerfile": DOCKERFILE,
+        "policy.rego": 'package docker\ndefault allow := true\ndecision := {"allow": allow}\n',
+        "src/main.c": "int main;\n",
+        "token.txt": "s3cr3t",
+    }
     programs = {
         "bin/lapstrake": f'#!/bin/sh\nexec {sys.executable} -m builder.cli.start "$@"\n',
         "tests/smoke": "#!/bin/sh\ntest -s /made\n",
