@@ -33,7 +33,8 @@ FOLDERS = (b"etc/ssl/certs", b"etc/pki/tls/certs")
 """Where OpenSSL, and so Python, finds authorities one by one (openssl-rehash(1))."""
 
 _LIMIT = 10 << 20  # bytes of a bundle
-_CERTIFICATE = re.compile(rb"-----BEGIN CERTIFICATE-----\s+([A-Za-z0-9+/=\s]+?)-----END CERTIFICATE-----[ \t]*\r?\n?")
+# A step may write anything: two repetitions side by side that take the same bytes would try all ways to share them.
+_CERTIFICATE = re.compile(rb"-----BEGIN CERTIFICATE-----(\s[A-Za-z0-9+/=\s]++)-----END CERTIFICATE-----[ \t]*+\r?\n?")
 
 
 class _Added(msgspec.Struct, frozen=True):

@@ -82,6 +82,13 @@ def test_a_bundle_that_is_written_anew_in_other_lines(draft, pem):
     assert content(draft, BUNDLE) == b"after"
 
 
+def test_a_certificate_that_never_ends_takes_no_time(draft, pem):
+    endless = b"-----BEGIN CERTIFICATE-----" + b"\n" * (2 << 20)
+    with inside(draft, pem), open(f"{draft.root.path}/{BUNDLE}", "wb") as file:
+        file.write(endless + pem)
+    assert content(draft, BUNDLE) == endless
+
+
 def test_what_stands_in_its_place_is_not_followed(draft, pem, tmp_path):
     """A step leaves a link out of its root, a pipe, a folder where files of ours were."""
     outside = tmp_path / "outside"
