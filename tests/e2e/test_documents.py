@@ -42,6 +42,7 @@ ENV A=1
 COPY --from=build /work/made /made
 COPY --chmod=755 tests /tests
 """
+POLICY = 'package docker\ndefault allow := true\ndecision := {"allow": allow}\n'
 CONF = """\
 unqualified-search-registries = ["docker.io"]
 [[registry]]
@@ -77,7 +78,9 @@ def project(tmp_path: Path, base: Path, monkeypatch: pytest.MonkeyPatch) -> Iter
     files = {
         "Dockerfile": DOCKERFILE,
         "ci/Dockerfile": DOCKERFILE,
-        "policy.rego": 'package docker\ndefault allow := true\ndecision := {"allow": allow}\n',
+        "Dockerfile.rego": POLICY,
+        "policy.rego": POLICY,
+        "policy_test.rego": "package docker\ntest_all if allow\n",
         "src/main.c": "int main;\n",
         "token.txt": "s3cr3t",
     }
@@ -94,7 +97,8 @@ def project(tmp_path: Path, base: Path, monkeypatch: pytest.MonkeyPatch) -> Iter
     registry = Registry()
     layers = plain_layers(base)
     images = [registry.add_image("library/debian", "", layers, architecture) for architecture in ("amd64", "arm64")]
-    registry.add_index("library/debian", "bookworm-slim", images)
+    for tag in ("latest", "bookworm", "bookworm-slim"):
+        registry.add_index("library/debian", tag, images)
     registry.add_index("team/app", "latest", images)
     with running(registry) as host, serving(lambda e: e.send(200, b"{}")) as engine:
         (tmp_path / "registries.conf").write_text(CONF.replace("HOST", host))
@@ -117,6 +121,7 @@ def commands(document: str) -> list[str]:
 MADE = {
     "README.md": ("app.tar", "app/index.json", "out/made", "all.tar", "cache.tar.zst"),
     "docs/explain.md": (),
+    "docs/policy.md": (),
     "docs/shared-cache.md": ("cache/index.json",),
 }
 
