@@ -17,18 +17,11 @@ from collections.abc import Callable, Iterable
 import msgspec
 
 from builder.errors import LayerFault
-from builder.layer import inode, whiteout, xattrs
+from builder.layer import inode, whiteout
 from builder.layer.entry import Content, Entry, Item, Kind, shown
+from builder.layer.inodemaker import SECOND, InodeMaker
 from builder.layer.opendirs import OpenDirs
 from builder.layer.remove import remove
-
-_NEW = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
-_SECOND = 10**9  # ns
-_HOLE = 64 << 10
-_ZEROS = bytes(1 << 20)
-_UNMAPPED = (errno.EINVAL, errno.EPERM)
-_UNSUPPORTED = (errno.ENOTSUP, errno.EPERM, errno.EINVAL, errno.ENOSPC, errno.E2BIG, errno.ERANGE)
-_NODES = {Kind.CHAR: stat.S_IFCHR, Kind.BLOCK: stat.S_IFBLK, Kind.FIFO: stat.S_IFIFO}
 
 _ABSENT = (None, Kind.WHITEOUT)  # what a folder may be made over
 
@@ -75,13 +68,13 @@ class _Tree(ABC):
     """What both forms share: members become inodes."""
 
     def __init__(self, dirs: OpenDirs, devices: bool, below: Below | None) -> None:
-        self._dirs, self._devices, self._below = dirs, devices, below
+        self._dirs, self._below = dirs, below
+        self._maker = InodeMaker(dirs, devices)
         self._written: dict[bytes, Kind] = {b"": Kind.DIR}  # and the parents of what was written
         self._folders: dict[bytes, tuple[int, int]] = {}  # mode, mtime in ns: set last
         self._implied: set[bytes] = set()  # folders that were made and are no member (yet)
         self._gone: set[bytes] = set()  # what is deleted below
         self._hiding: set[bytes] = set()  # folders that hide what is in them below
-        self._lost = {"owners": 0, "devices": 0, "xattrs": 0}
 
     def run(self, items: Iterable[Item]) -> Unpacked:
         for entry, content in items:
@@ -92,7 +85,8 @@ class _Tree(ABC):
         for path in self._implied:
             self._inherit(path)
         self._finish()
-        return Unpacked(**self._lost, inherited=bool(self._implied))
+        lost = self._maker
+        return Unpacked(lost.owners, lost.devices, lost.xattrs, inherited=bool(self._implied))
 
     @abstractmethod
     def whiteout(self, entry: Entry) -> None:
@@ -120,8 +114,8 @@ class _Tree(ABC):
         elif entry.kind is Kind.DIR:
             self._folder(path, member=True)
             self._implied.discard(path)
-            self._folders[path] = (entry.mode, entry.mtime * _SECOND)
-            self._attributes(self._dirs.fd(path), entry)
+            self._folders[path] = (entry.mode, entry.mtime * SECOND)
+            self._maker.attributes(self._dirs.fd(path), entry)
         elif not path:
             raise LayerFault(f"layer makes its root a {entry.kind.value}")
         else:
@@ -179,8 +173,8 @@ class _Tree(ABC):
         model = self._below(path) if self._below and not self._hidden(path) else None
         if model is None or model.kind is not Kind.DIR:
             model = Entry(path=path, kind=Kind.DIR, mode=0o755)
-        self._folders[path] = (model.mode, model.mtime * _SECOND)
-        self._attributes(self._dirs.fd(path), model)
+        self._folders[path] = (model.mode, model.mtime * SECOND)
+        self._maker.attributes(self._dirs.fd(path), model)
 
     def _hidden(self, path: bytes) -> bool:
         """Whether this layer deletes what is there below."""
@@ -195,12 +189,12 @@ class _Tree(ABC):
     def _leaf(self, entry: Entry, content: Content | None) -> None:
         fd, name = self.parent(entry.path)
         try:
-            made = self._make(fd, name, entry, content)
+            made = self._maker.make(fd, name, entry, content)
         except FileExistsError:
             self._forget(entry.path)
             fd, name = self.parent(entry.path)  # anew: making a hard link may have closed it
             remove(fd, name)
-            made = self._make(fd, name, entry, content)
+            made = self._maker.make(fd, name, entry, content)
         if made:
             self._written[entry.path] = entry.kind
 
@@ -213,83 +207,6 @@ class _Tree(ABC):
                     del table[gone]
             self._folders.pop(path, None)
             self._implied = {key for key in self._implied if key != path and not key.startswith(beneath)}
-
-    def _make(self, fd: int, name: bytes, entry: Entry, content: Content | None) -> bool:
-        kind = entry.kind
-        if kind is Kind.FILE:
-            self._file(fd, name, entry, content)
-            return True
-        if kind is Kind.HARDLINK:
-            self._hardlink(fd, name, entry)
-            return True
-        if kind is Kind.SYMLINK:
-            os.symlink(entry.link, name, dir_fd=fd)
-        else:
-            if kind is not Kind.FIFO and (not self._devices or entry.device == whiteout.DEVICE):
-                self._lost["devices"] += 1
-                return False
-            try:
-                os.mknod(name, _NODES[kind] | 0o600, os.makedev(*entry.device), dir_fd=fd)
-            except PermissionError:
-                self._lost["devices"] += 1
-                return False
-        self._owner(lambda: os.chown(name, entry.uid, entry.gid, dir_fd=fd, follow_symlinks=False))
-        if kind is not Kind.SYMLINK:
-            os.chmod(inode.proc_path(fd, name), entry.mode)
-        times = (entry.mtime * _SECOND,) * 2
-        os.utime(name, ns=times, dir_fd=fd, follow_symlinks=False)
-        return True
-
-    def _file(self, dir_fd: int, name: bytes, entry: Entry, content: Content | None) -> None:
-        fd = os.open(name, _NEW, 0o600, dir_fd=dir_fd)
-        try:
-            if entry.size:
-                _write(fd, entry, content)
-            self._attributes(fd, entry)
-            os.fchmod(fd, entry.mode)
-            os.utime(fd, ns=(entry.mtime * _SECOND,) * 2)
-        finally:
-            os.close(fd)
-
-    def _hardlink(self, fd: int, name: bytes, entry: Entry) -> None:
-        target, _, last = entry.link.rpartition(b"/")
-        if b".." in entry.link.split(b"/") or entry.link.startswith(b"/"):
-            raise LayerFault(f"hard link {shown(entry.path)} leaves the root: {shown(entry.link)}")
-        try:
-            # A copy of the descriptor, since opening the target's folder may close the one that it was.
-            own = os.dup(fd)
-            try:
-                os.link(last, name, src_dir_fd=self._dirs.fd(target), dst_dir_fd=own, follow_symlinks=False)
-            finally:
-                os.close(own)
-        except FileExistsError:
-            raise
-        except OSError as error:
-            raise LayerFault(
-                f"hard link {shown(entry.path)} points to {shown(entry.link)}: {error.strerror}"
-            ) from error
-
-    def _attributes(self, fd: int, entry: Entry) -> None:
-        self._owner(lambda: os.fchown(fd, entry.uid, entry.gid))
-        lost = False
-        for name, value in entry.xattrs:
-            if not xattrs.kept(name):
-                continue
-            try:
-                os.setxattr(fd, name, value)
-            except OSError as error:
-                if error.errno not in _UNSUPPORTED:
-                    raise
-                lost = True
-        self._lost["xattrs"] += lost
-
-    def _owner(self, change: Callable[[], None]) -> None:
-        try:
-            change()
-        except OSError as error:
-            if error.errno not in _UNMAPPED:
-                raise
-            self._lost["owners"] += 1
 
     def _finish(self) -> None:
         # Children first: a folder without permission bits would bar the way to them, and their making sets its time.
@@ -379,23 +296,3 @@ class _PlainTree(_Tree):
 
 def _components(path: bytes) -> list[bytes]:
     return path.split(b"/") if path else []
-
-
-def _write(fd: int, entry: Entry, content: Content | None) -> None:
-    left = entry.size
-    hole = False
-    for data in content.chunks() if content is not None else ():
-        left -= len(data)
-        if left < 0:
-            break
-        hole = len(data) >= _HOLE and _ZEROS.startswith(data)
-        if hole:
-            os.lseek(fd, len(data), os.SEEK_CUR)
-            continue
-        view = memoryview(data)
-        while view:
-            view = view[os.write(fd, view) :]
-    if left:
-        raise LayerFault(f"content of {shown(entry.path)} is not as long as its entry says")
-    if hole:
-        os.ftruncate(fd, entry.size)
