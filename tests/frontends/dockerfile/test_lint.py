@@ -28,6 +28,7 @@ FINDINGS = [
     ("FROM a\nWORKDIR x", "WorkdirRelativePath", 'Relative workdir "x" can have unexpected results if the base image changes', 2),
     ("FROM a\nENV FOO=1 BAR=$FO", "UndefinedVar", "Usage of undefined variable '$FO'", 2),
     ("FROM a\nENV FOOD=1\nLABEL x=$FOOT", "UndefinedVar", "Usage of undefined variable '$FOOT' (did you mean $FOOD?)", 3),
+    ("FROM a\nHEALTHCHECK NONE\nHEALTHCHECK NONE", "MultipleInstructionsDisallowed", "Multiple HEALTHCHECK instructions should not be used in the same stage because only the last one will be used", 2),
     ('FROM a\nCMD ["x"]\nCMD ["y"]', "MultipleInstructionsDisallowed", "Multiple CMD instructions should not be used in the same stage because only the last one will be used", 2),
     ("FROM a\nENV a b", "LegacyKeyValueFormat", '"ENV key=value" should be used instead of legacy "ENV key value" format', 2),
     ("FROM --platform=$TARGETPLATFORM a", "RedundantTargetPlatform", "Setting platform to predefined $TARGETPLATFORM in FROM is redundant as this is the default behavior", 1),

@@ -20,8 +20,23 @@ from tests.frontends.dockerfile.programs import Build, fault, last
             Mount(kind="cache", target="/c", readonly=False, id="/c", sharing="shared", mode=0o755),
         ),
         (
-            "type=cache,id=i,target=/c,sharing=locked,mode=0700,uid=1,gid=2,ro",
-            Mount(kind="cache", target="/c", id="i", sharing="locked", mode=0o700, uid=1, gid=2),
+            "type=cache,id=i,target=/c,sharing=locked,mode=0700,uid=19,gid=20,ro",
+            Mount(kind="cache", target="/c", id="i", sharing="locked", mode=0o700, uid=19, gid=20),
+        ),
+        (
+            "type=cache,from=img,source=/s,target=/c",  # mode and owner are those of the folder that it begins with
+            Mount(
+                kind="cache",
+                target="/c",
+                input=1,
+                source="/s",
+                readonly=False,
+                id="/c",
+                sharing="shared",
+                mode=-1,
+                uid=-1,
+                gid=-1,
+            ),
         ),
         ("type=tmpfs,target=/t,size=64m", Mount(kind="tmpfs", target="/t", readonly=False, size=64 << 20)),
         ("type=secret,id=k", Mount(kind="secret", target="/run/secrets/k", id="k", mode=0o400)),
