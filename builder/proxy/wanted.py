@@ -108,7 +108,8 @@ def _place(request: h11.Request, tunnel: Origin | None) -> tuple[Origin, str, tu
         target = text.partition("#")[0]
     else:
         named, target = place(text)
-        login = userinfo(text.partition("?")[0])
+        scheme, _, rest = text.partition("://")
+        login = userinfo(f"{scheme}://{_authority(rest)[0]}")  # a path may be longer than a URL of ours
     assert named is not None
     if tunnel is not None and named != tunnel:
         raise Refusal(421, f"a request for {named.name} came by a tunnel to {tunnel.name}")
@@ -120,9 +121,14 @@ def place(url: str) -> tuple[Origin, str]:
     kind, separator, rest = url.partition("://")
     if not separator or kind.lower() not in ("http", "https") or not url.isascii():
         raise Refusal(400, "the build's proxy passes http and https URLs only")
-    cut = re.search(r"[/?#]", rest)
-    authority, target = (rest[: cut.start()], rest[cut.start() :].partition("#")[0]) if cut else (rest, "")
+    authority, target = _authority(rest)
     return _origin(f"{kind.lower()}://{authority}"), target if target.startswith("/") else "/" + target
+
+
+def _authority(rest: str) -> tuple[str, str]:
+    """What follows `scheme://`: the host with what belongs to it; path and query, without a fragment."""
+    cut = re.search(r"[/?#]", rest)
+    return (rest[: cut.start()], rest[cut.start() :].partition("#")[0]) if cut else (rest, "")
 
 
 def _unreserved(digits: str) -> str:

@@ -457,6 +457,16 @@ def test_no_spelling_of_a_path_gets_past_a_policy(behind, path):
         assert server.seen == []
 
 
+def test_a_long_path_is_passed(behind):
+    path = "/" + "a" * 20_000
+    with serving(hello) as server, behind() as proxy:
+        url = server.url.replace("://", "://me:pw@")
+        answer = proxy.raw(f"GET {url}{path} HTTP/1.1\r\nHost: {server.host}\r\nConnection: close\r\n\r\n".encode())
+        assert answer.startswith(b"HTTP/1.1 200 ")
+        assert server.seen[0].path == path
+        assert server.seen[0].headers["authorization"] == "Basic bWU6cHc="
+
+
 def test_a_path_is_sent_as_it_was_written(behind):
     asked = []
 
