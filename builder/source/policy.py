@@ -2,7 +2,8 @@
 
 A policy is JSON: `{"rules": [{"action": "CONVERT", "selector": {"identifier": "docker-image://docker.io/library/a:*"},
 "updates": {"identifier": "docker-image://docker.io/library/a:${1}@sha256:…"}}]}`. Sources are named
-`docker-image://docker.io/library/a:1`, `https://host/file`, `git://host/path#ref:folder` and `local://context`.
+`docker-image://docker.io/library/a:1`, `https://host/file`, `git://host/path#ref:folder`, `local://context`, and
+`oci-layout://base` or `docker-archive://base` for the image of --build-context base=.
 """
 
 from __future__ import annotations
@@ -98,10 +99,16 @@ class SourcePolicy:
 
     def local(self, name: str) -> None:
         """Whether a folder of the client may be read. Raises SourceFault."""
-        if self._rules:
-            used, _ = self._decide(f"local://{name}", {})
-            if used != f"local://{name}":
-                raise SourceFault(f'source policy: "local://{name}" cannot be converted')
+        self._fixed(f"local://{name}")
+
+    def archive(self, kind: str, name: str) -> None:
+        """Whether a named context that is an image in a file, `oci-layout://name`, may be read. Raises SourceFault."""
+        self._fixed(f"{kind}://{name}")
+
+    def _fixed(self, identifier: str) -> None:
+        """Of a source that nothing can stand in for."""
+        if self._rules and self._decide(identifier, {})[0] != identifier:
+            raise SourceFault(f'source policy: "{identifier}" cannot be converted')
 
     def _http(self, source: HttpSource) -> HttpSource:
         given = {_CHECKSUM: source.checksum} if source.checksum else {}

@@ -55,7 +55,8 @@ class SourceRules:
             self.rego.local(name)
 
     def archive(self, kind: str, name: str) -> None:
-        """An image in a file of the client, of which a policy knows nothing. Raises SourceFault."""
+        """An image in a file of the client, of which a policy in Rego knows nothing. Raises SourceFault."""
+        self.json.archive(kind, name)
         if self.rego is not None:
             raise SourceFault(
                 f"failed to build policy input: unsupported source scheme: {kind}",

@@ -7,6 +7,7 @@ import pytest
 from builder.errors import SourceFault
 from builder.graph.operation import GitSource, HttpSource
 from builder.source.policy import SourcePolicy, git_identifier
+from builder.source.sourcerules import SourceRules
 
 SHA = "sha256:" + "ab" * 32
 
@@ -135,6 +136,16 @@ def test_folders_of_the_client() -> None:
     policy(rule("ALLOW", "local://context")).local("context")
     with pytest.raises(SourceFault, match='source "local://context" denied by policy'):
         policy(rule("DENY", "local://*")).local("context")
+
+
+@pytest.mark.parametrize("kind", ["oci-layout", "docker-archive"])
+def test_images_in_files_of_the_client(kind: str) -> None:
+    only = rule("DENY", "*"), rule("ALLOW", "docker-image://*")
+    with pytest.raises(SourceFault, match=f'source "{kind}://base" denied by policy'):
+        SourceRules(policy(*only)).archive(kind, "base")
+    SourceRules(policy(*only, rule("ALLOW", f"{kind}://base"))).archive(kind, "base")
+    with pytest.raises(SourceFault, match="cannot be converted"):
+        SourceRules(policy(rule("CONVERT", "*", "WILDCARD", "docker-image://a"))).archive(kind, "base")
 
 
 @pytest.mark.parametrize(
