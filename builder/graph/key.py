@@ -9,7 +9,7 @@ from cache import record
 from cache.digest import Digest
 
 KEY_VERSION = (
-    6  # a change of what goes into a key, or of how a layer is made, needs a new number: every step misses once
+    7  # a change of what goes into a key, or of how a layer is made, needs a new number: every step misses once
 )
 
 

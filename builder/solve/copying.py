@@ -12,7 +12,7 @@ from builder.layer.limits import Limits
 from builder.layer.tree import Tree, resolve
 from builder.solve.emptytree import EmptyTree
 from builder.solve.owner import owner
-from builder.solve.placement import Placement
+from builder.solve.placement import New, Placement
 from builder.solve.select import Selected
 from builder.solve.unpacking import Archive, extracted, is_archive
 
@@ -35,7 +35,8 @@ def place(
     placement = Placement(EmptyTree() if operation.link else base, operation, ids, mtime)
     archives = [_is_archive(source) for source in sources]
     for source, archive in zip(sources, archives, strict=True):
-        dest, is_folder = destination(placement, os.fsencode(operation.dest), archive or _is_dir(source))
+        new = (0o755, ids or (0, 0)) if archive else None  # --chmod is for what is copied
+        dest, is_folder = destination(placement, os.fsencode(operation.dest), archive or _is_dir(source), new)
         if isinstance(source, InlineFile):
             data = source.data.encode("utf-8", "surrogateescape")
             entry = Entry(path=b"", kind=Kind.FILE, mode=0o644, mtime=mtime, size=len(data))
@@ -67,7 +68,7 @@ def _is_archive(source: Source) -> bool:
     return is_archive(source[0], source[1].members[0])
 
 
-def destination(placement: Placement, written: bytes, wants_folder: bool) -> tuple[bytes, bool]:
+def destination(placement: Placement, written: bytes, wants_folder: bool, new: New | None = None) -> tuple[bytes, bool]:
     """The resolved destination of the next source, and whether it is a folder that things land in.
 
     Each source finds what those before it left: without a slash at its end, a new destination is the last file.
@@ -78,7 +79,7 @@ def destination(placement: Placement, written: bytes, wants_folder: bool) -> tup
         wants_folder or written.endswith(b"/") or not dest or (existing is not None and existing.kind is Kind.DIR)
     )
     if is_folder:
-        placement.make_dir(dest)
+        placement.make_dir(dest, new)
     return dest, is_folder
 
 

@@ -16,6 +16,9 @@ from builder.layer.entry import Content, Entry, Item, Kind
 from builder.layer.tree import Tree
 from builder.solve.chmod import mode_change, octal
 
+New = tuple[int, tuple[int, int]]
+"""Mode and owner of a folder that is made."""
+
 Member = tuple[Entry, Content | tuple[Any, int] | None]
 """An entry, and its bytes: a Content, or (archive, number of the member in it)."""
 
@@ -72,23 +75,24 @@ class Placement:
                 return None
         return self._base.lookup(path)
 
-    def make_parents(self, path: bytes) -> None:
+    def make_parents(self, path: bytes, new: New | None = None) -> None:
         """See that every folder above path is in the layer: as the base has it, else new."""
         parent = path.rpartition(b"/")[0]
         if parent or path:
-            self.make_dir(parent)
+            self.make_dir(parent, new)
 
-    def make_dir(self, path: bytes) -> None:
+    def make_dir(self, path: bytes, new: New | None = None) -> None:
+        """new: of folders that are missing; else it is as --chmod and --chown say."""
         mine = self._items.get(path)
         if mine is not None and mine[0].kind is not Kind.DIR:
             raise SourceFault(f"cannot copy to non-directory: /{path.decode(errors='backslashreplace')}")
         if not path or mine is not None:
             return
-        self.make_parents(path)
+        self.make_parents(path, new)
         existing = self._base_folder(path)
-        uid, gid = self._ids or (0, 0)
-        new = Entry(path=path, kind=Kind.DIR, mode=self._new_dir_mode, uid=uid, gid=gid, mtime=self._mtime)
-        self._items[path] = (existing or new, None)
+        mode, (uid, gid) = new or (self._new_dir_mode, self._ids or (0, 0))
+        made = Entry(path=path, kind=Kind.DIR, mode=mode, uid=uid, gid=gid, mtime=self._mtime)
+        self._items[path] = (existing or made, None)
         if existing is None:
             self._fresh.add(path)
 
@@ -113,7 +117,8 @@ class Placement:
         existing = self.lookup(path)
         if existing is not None and existing.kind is Kind.DIR:
             raise SourceFault(f"cannot replace to directory /{path.decode(errors='backslashreplace')} with file")
-        self._make_way(path)
+        self._check_name(path, source)
+        self.make_parents(path)
         self._items[path] = (self._as_mine(path, source, link), content)
 
     def put_member(
@@ -123,10 +128,8 @@ class Placement:
         existing = self.lookup(path)
         if existing is not None and (existing.kind is not Kind.DIR or source.kind is not Kind.DIR):
             self._take_away(path)
-        if source.kind is Kind.DIR:
-            self.make_parents(path)
-        else:
-            self._make_way(path)
+        self._check_name(path, source)
+        self.make_parents(path, (0o755, (0, 0)))
         uid, gid = ids or (source.uid, source.gid)
         self._items[path] = (
             msgspec.structs.replace(source, path=path, uid=uid, gid=gid, link=link or source.link),
@@ -139,13 +142,12 @@ class Placement:
         for name in [name for name in self._items if name == path or name.startswith(below)]:
             del self._items[name]
 
-    def _make_way(self, path: bytes) -> None:
-        if path.rpartition(b"/")[2].startswith(b".wh."):
+    def _check_name(self, path: bytes, source: Entry) -> None:
+        if source.kind is not Kind.DIR and path.rpartition(b"/")[2].startswith(b".wh."):
             raise LayerFault(
                 f"/{path.decode(errors='backslashreplace')} cannot be in a layer: names with .wh. mark deleted files",
                 "rename the file, or list it in .dockerignore",
             )
-        self.make_parents(path)
 
     def _as_mine(self, path: bytes, source: Entry, link: bytes) -> Entry:
         uid, gid = self._ids or (source.uid, source.gid)

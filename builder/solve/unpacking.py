@@ -28,7 +28,6 @@ class Archive:
 
     def plan(self, placement: Placement, folder: bytes, ids: tuple[int, int] | None) -> None:
         """First reading: put every member's place; that of the archive's own root changes nothing (go-archive)."""
-        placement.make_dir(folder)
         for number, (entry, _) in enumerate(self._members()):
             parent, _, name = _clean(entry.path).rpartition(b"/")
             at = resolve(placement, folder + b"/" + parent)
