@@ -26,6 +26,7 @@ from builder.policy.rego.program import Group, Tree
 from builder.policy.rego.values import Key, Obj, Set, Value, elements, equal, key, lookup, shown
 
 Env = dict[str, Value]
+Path = tuple[str, ...]
 Term = Any
 Builtins = Mapping[str, Callable[..., Value]]
 Ask = Callable[[str, tuple[Value, ...]], Iterable[Value]]
@@ -99,34 +100,32 @@ class Evaluator:
         given, data, functions = context.input, dict(context.data), dict(context.functions)
         for one in withs:
             target = one.target
-            if isinstance(target, Var) and target.name not in ("input", "data"):
-                functions[target.name] = self._replacement(one.value, env, context)
-                continue
-            value = next((v for v, _ in self._eval(one.value, env, context)), MISSING)
-            if isinstance(target, Ref) and target.head.name == "data" and value is MISSING:
-                path = tuple(part.value for part in target.parts)
-                functions[".".join(path)] = self._replacement(one.value, env, context)
-                continue
-            if value is MISSING:
-                raise RegoError(f"{self._where}:{one.line}", "eval_with_error", "the value of `with` is undefined")
+            name = target.head.name if isinstance(target, Ref) else target.name
             path = tuple(part.value for part in target.parts) if isinstance(target, Ref) else ()
-            root = target.head.name if isinstance(target, Ref) else target.name
-            if root == "data":
-                if not path:
-                    raise RegoError(f"{self._where}:{one.line}", "eval_with_error", "`with data` is not supported")
-                data[path] = value
+            if name == "input":
+                given = _placed(given, path, self._given(one, env, context))
+            elif name != "data":
+                functions[name] = self._stand_in(one, env, context)
+            elif isinstance(node := self._node(path), Group) and node.args is not None:
+                functions[".".join(path)] = self._stand_in(one, env, context)
             else:
-                given = _placed(given, path, value)
+                data = _replaced(data, path, self._given(one, env, context))
         return Context(given, data, functions)
 
-    def _replacement(self, term: Term, env: Env, context: Context) -> Any:
-        """Of a function: the path of another one, or a value."""
-        if isinstance(term, Ref) and isinstance(term.head, Var) and term.head.name == "data":
-            path = tuple(part.value for part in term.parts if isinstance(part, Scalar))
-            node = self._node(path)
+    def _stand_in(self, one: With, env: Env, context: Context) -> Any:
+        """For a function: the name of a built-in one, the rules of another, or a value, in a tuple."""
+        if one.function:
+            return one.function
+        if isinstance(one.value, Ref) and isinstance(one.value.head, Var) and one.value.head.name == "data":
+            node = self._node(tuple(part.value for part in one.value.parts if isinstance(part, Scalar)))
             if isinstance(node, Group) and node.args is not None:
                 return node
-        return next(((v,) for v, _ in self._eval(term, env, context)), ())
+        return (self._given(one, env, context),)
+
+    def _given(self, one: With, env: Env, context: Context) -> Value:
+        for value, _ in self._eval(one.value, env, context):
+            return value
+        raise RegoError(f"{self._where}:{one.line}", "eval_with_error", "the value of `with` is undefined")
 
     # unification
 
@@ -205,7 +204,7 @@ class Evaluator:
             if context.input is not MISSING:
                 yield context.input, env
         elif var.name == "data":
-            yield self._document(self._tree, (), context), env
+            yield from self._data(self._tree, (), (), 0, env, context)
         elif var.name in env:
             yield env[var.name], env
         else:
@@ -291,7 +290,7 @@ class Evaluator:
         elif at == len(parts):
             yield self._document(node or {}, path, context), env
         else:
-            replaced = {p[len(path)] for p in context.data if len(p) > len(path) and p[: len(path)] == path}
+            replaced = _below(context.data, path)
             part = parts[at]
             if isinstance(part, Var) and part.name not in env:
                 for name in sorted({*(node or {}), *replaced}):
@@ -306,8 +305,8 @@ class Evaluator:
     def _document(self, node: Tree, path: tuple[str, ...], context: Context) -> Obj:
         """All that is at and below a package."""
         pairs = []
-        for name in node:
-            for value, _ in self._data(node[name], (*path, name), (), 0, {}, context):
+        for name in sorted({*node, *_below(context.data, path)}):
+            for value, _ in self._data(node.get(name), (*path, name), (), 0, {}, context):
                 pairs.append((name, value))
         return Obj(pairs)
 
@@ -400,15 +399,21 @@ class Evaluator:
             stand_in = context.functions[mark]
             if isinstance(stand_in, Group):
                 yield from self._function(stand_in, args, Context(context.input, context.data, {}, {}, context.busy))
+            elif isinstance(stand_in, str):
+                yield from self._native(stand_in, args)
             else:
                 yield from stand_in
         elif call.path:
             yield from self._function(self._node(call.path), args, context)
-        elif call.name in self._asked:
-            yield from self._ask(call.name, args)
+        else:
+            yield from self._native(call.name, args)
+
+    def _native(self, name: str, args: tuple[Value, ...]) -> Iterator[Value]:
+        if name in self._asked:
+            yield from self._ask(name, args)
         else:
             try:
-                yield self._builtins[call.name](*args)
+                yield self._builtins[name](*args)
             except Undefined:
                 return
             except (TypeError, ValueError, ArithmeticError, AttributeError, LookupError, StopIteration):
@@ -453,6 +458,19 @@ def _is_open(term: Term, env: Env) -> bool:
     if isinstance(term, ObjectTerm):
         return any(_is_open(value, env) for _, value in term.pairs)
     return False
+
+
+def _below(data: Mapping[Path, Value], path: Path) -> set[str]:
+    """Names right below a path that `with` has put something at or beneath."""
+    return {known[len(path)] for known in data if len(known) > len(path) and known[: len(path)] == path}
+
+
+def _replaced(data: Mapping[Path, Value], path: Path, value: Value) -> dict[Path, Value]:
+    """What `with` has put in place of parts of data, with one more: of what is there already, or over it."""
+    for known in data:
+        if len(known) <= len(path) and path[: len(known)] == known:
+            return {**data, known: _placed(data[known], path[len(known) :], value)}
+    return {**{known: v for known, v in data.items() if known[: len(path)] != path}, path: value}
 
 
 def _placed(given: Any, path: tuple[str, ...], value: Value) -> Value:

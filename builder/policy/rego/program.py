@@ -53,7 +53,8 @@ def compiled(modules: Iterable[Module], builtins: Mapping[str, int | None]) -> T
             module.package,
             {one.alias: one.path for one in module.imports if one.path[0] in ("data", "input")},
             names[module.package],
-            lambda path: _arity(tree, path),
+            lambda path: found.args if (found := _found(tree, path)) is not None else None,
+            lambda path: _found(tree, path) is not None,
             builtins,
         )
         for module, _ in parsed
@@ -122,8 +123,8 @@ def _child(tree: Tree, path: tuple[str, ...], place: str = "") -> Tree:
     return tree
 
 
-def _arity(tree: Tree, path: tuple[str, ...]) -> int | None:
+def _found(tree: Tree, path: tuple[str, ...]) -> Group | None:
     node: Any = tree
     for name in path:
         node = node.get(name) if isinstance(node, dict) else None
-    return node.args if isinstance(node, Group) else None
+    return node if isinstance(node, Group) else None

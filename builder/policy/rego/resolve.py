@@ -47,8 +47,8 @@ from builder.policy.rego.variables import (
 
 class Resolver:
     """Of one module. aliases: of its imports, to paths. rules: of its package. builtins: what else can be called, and
-    with how many arguments. arity: how many the function at a path has, None if there is none. Raises RegoError, with
-    file and line.
+    with how many arguments. arity: how many the function at a path has, None if there is none. is_rule: whether a rule
+    is at a path. Raises RegoError, with file and line.
     """
 
     def __init__(
@@ -58,10 +58,11 @@ class Resolver:
         aliases: Mapping[str, tuple[str, ...]],
         rules: Collection[str],
         arity: Callable[[tuple[str, ...]], int | None],
+        is_rule: Callable[[tuple[str, ...]], bool],
         builtins: Mapping[str, int | None],
     ) -> None:
         self._where, self._package, self._aliases, self._rules = where, package, aliases, rules
-        self._arity, self._builtins = arity, builtins
+        self._arity, self._is_rule, self._builtins = arity, is_rule, builtins
 
     def rule(self, rule: Rule) -> Rule:
         scope = frozenset(variables(rule.args or ()))
@@ -114,10 +115,33 @@ class Resolver:
 
     def _with(self, one: With, scope: Names) -> With:
         target = self._target(one.target)
-        name = _name(one.value)
+        wanted = self._wanted(target)
+        name, function = _name(one.value), ""
         if name in self._builtins and name.partition(".")[0] not in (*scope, *self._aliases, *self._rules):
-            return With(line=one.line, target=target, value=Scalar(line=one.line, value=None), function=name)
-        return With(line=one.line, target=target, value=self._term(one.value, scope))
+            function, count = name, self._builtins[name]
+            value: Term = Scalar(line=one.line, value=None)
+        else:
+            value = self._term(one.value, scope)
+            count = self._arity(_data_path(value))
+        if (function or count is not None) and count != wanted:
+            raise self._fault(one.line, "rego_type_error", f"{name} cannot stand in for what has other arguments")
+        return With(line=one.line, target=target, value=value, function=function)
+
+    def _wanted(self, target: Term) -> int | None:
+        """How many arguments the target of a `with` has, None for what is no function."""
+        if isinstance(target, Var):
+            return None if target.name in ROOTS else self._builtins[target.name]
+        path = _data_path(target)
+        whole = isinstance(target, Ref) and all(isinstance(part, Scalar) for part in target.parts)
+        if not whole or (target.head.name == "data" and not all(isinstance(part, str) for part in path)):
+            raise self._fault(
+                target.line, "rego_type_error", "`with` puts something in place of input.x, data.x or a function"
+            )
+        if any(self._is_rule(path[:length]) for length in range(1, len(path))):
+            raise self._fault(
+                target.line, "rego_compile_error", "with keyword cannot partially replace virtual document(s)"
+            )
+        return self._arity(path)
 
     def _target(self, target: Term) -> Term:
         """`input.x`, `data.x`, or a function: a Var of its name, or a reference into data."""
@@ -133,7 +157,7 @@ class Resolver:
             name = _name(target)
         else:
             return self._term(target, frozenset())
-        if name not in self._builtins:
+        if self._builtins.get(name) is None:
             raise self._fault(target.line, "rego_type_error", f"undefined function {name or 'behind with'}")
         return Var(line=target.line, name=name)
 
@@ -314,3 +338,10 @@ def _name(term: Term) -> str:
         return ""
     parts = [part.value for part in term.parts if isinstance(part, Scalar) and isinstance(part.value, str)]
     return ".".join([term.head.name, *parts]) if len(parts) == len(term.parts) else ""
+
+
+def _data_path(term: Term) -> tuple[str, ...]:
+    """Of a reference into data, () of anything else."""
+    if not isinstance(term, Ref) or not isinstance(term.head, Var) or term.head.name != "data":
+        return ()
+    return tuple(part.value for part in term.parts if isinstance(part, Scalar))
