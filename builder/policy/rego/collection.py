@@ -76,7 +76,8 @@ def _subset(whole: Value, part: Value) -> bool:
 
 
 def _within(whole: Value, part: Value) -> bool:
-    return _subset(whole, part) if isinstance(whole, Obj) and isinstance(part, Obj) else equal(whole, part)
+    alike = any(isinstance(whole, kind) and isinstance(part, kind) for kind in (Obj, Set, tuple))
+    return _subset(whole, part) if alike else equal(whole, part)
 
 
 def _member(value: Value, collection: Value) -> bool:

@@ -4,18 +4,20 @@ from __future__ import annotations
 
 import base64
 import json
+import re
 from collections.abc import Callable, Mapping
 from typing import Any
-from urllib.parse import parse_qs, quote_plus, unquote_plus
+from urllib.parse import parse_qs, quote_plus, unquote_to_bytes
 
 import yaml
 
 from builder.policy.rego.arguments import (
     a_kind,
     a_text,
+    bounded,
     some_texts,
 )
-from builder.policy.rego.faults import Undefined
+from builder.policy.rego.faults import RegoError, Undefined
 from builder.policy.rego.values import Obj, Value, as_json, from_plain
 
 
@@ -37,18 +39,29 @@ def _is_json(value: Value) -> bool:
 
 def _marshal_with(value: Value, options: Value) -> str:
     fields = dict(a_kind(options, Obj).items())
-    pretty = fields.get("pretty", "indent" in fields or "prefix" in fields)
+    pretty = a_kind(fields.pop("pretty", "indent" in fields or "prefix" in fields), bool)
+    indent, prefix = a_text(fields.pop("indent", "\t")), a_text(fields.pop("prefix", ""))
+    if fields:
+        raise Undefined
     if not pretty:
         return as_json(value)
-    text = json.dumps(json.loads(as_json(value)), indent=a_text(fields.get("indent", "\t")), ensure_ascii=False)
-    return text.replace("\n", "\n" + a_text(fields.get("prefix", "")))
+    text = json.dumps(json.loads(as_json(value)), indent=indent, ensure_ascii=False)
+    return bounded(prefix + text.replace("\n", f"\n{prefix}"))
 
 
 def _decoded(value: Value, *, url: bool = False) -> str:
     text = a_text(value)
     if url:
-        return base64.b64decode(text + "=" * (-len(text) % 4), altchars=b"-_", validate=True).decode()
-    return base64.b64decode(text, validate=True).decode()
+        return _text(base64.b64decode(text + "=" * (-len(text) % 4), altchars=b"-_", validate=True))
+    return _text(base64.b64decode(text, validate=True))
+
+
+def _text(raw: bytes) -> str:
+    """Raises RegoError where OPA would have a text that is no UTF-8: undefined, `not` would let it through."""
+    try:
+        return raw.decode()
+    except UnicodeDecodeError:
+        raise RegoError("", "eval_builtin_error", "what is decoded is no UTF-8") from None
 
 
 def _is_base64(value: Value) -> bool:
@@ -94,8 +107,21 @@ def _to_yaml(value: Value) -> str:
 
 
 def _query_object(value: Value) -> Value:
-    found = parse_qs(a_text(value), keep_blank_values=True, strict_parsing=bool(value))
+    text = _escapes(a_text(value))
+    if ";" in text:
+        raise Undefined
+    try:
+        found = parse_qs(text, keep_blank_values=True, errors="strict")
+    except UnicodeDecodeError:
+        raise RegoError("", "eval_builtin_error", "what is decoded is no UTF-8") from None
     return Obj((name, tuple(parts)) for name, parts in found.items())
+
+
+def _escapes(text: str) -> str:
+    """Raises Undefined for a % that no two digits follow."""
+    if re.search(r"%(?![0-9A-Fa-f]{2})", text):
+        raise Undefined
+    return text
 
 
 def _query(value: Value) -> str:
@@ -117,9 +143,9 @@ FUNCTIONS: Mapping[str, Callable[..., Value]] = {
     "base64url.encode_no_pad": lambda a: base64.urlsafe_b64encode(a_text(a).encode()).decode().rstrip("="),
     "base64url.decode": lambda a: _decoded(a, url=True),
     "hex.encode": lambda a: a_text(a).encode().hex(),
-    "hex.decode": lambda a: bytes.fromhex(a_text(a)).decode(),
+    "hex.decode": lambda a: _text(bytes.fromhex(a_text(a))),
     "urlquery.encode": lambda a: quote_plus(a_text(a)),
-    "urlquery.decode": lambda a: unquote_plus(a_text(a), errors="strict"),
+    "urlquery.decode": lambda a: _text(unquote_to_bytes(_escapes(a_text(a)).replace("+", " "))),
     "urlquery.encode_object": _query,
     "urlquery.decode_object": _query_object,
     "yaml.marshal": _to_yaml,

@@ -41,12 +41,25 @@ def _is_semver(value: Value) -> bool:
     return isinstance(value, str) and _SEMVER.match(value) is not None
 
 
+_GREGORIAN = 0x01B21DD213814000  # 1970, in 100 ns since 1582
+
+
 def _uuid(value: Value) -> Value:
     found = uuid.UUID(a_text(value))
     variant = {uuid.RFC_4122: "RFC4122", uuid.RESERVED_NCS: "NCS", uuid.RESERVED_MICROSOFT: "Microsoft"}.get(
         found.variant, "Future"
     )
-    return Obj({"variant": variant, "version": found.version or 0}.items())
+    fields: dict[str, Value] = {"variant": variant, "version": found.bytes[6] >> 4}
+    if fields["version"] in (1, 2):
+        first = found.bytes[10]
+        fields["time"] = (found.time - _GREGORIAN) * 100
+        fields["nodeid"] = found.bytes[10:].hex("-")
+        fields["macvariables"] = f"{'local' if first & 2 else 'global'}:{'multicast' if first & 1 else 'unicast'}"
+        fields["clocksequence"] = int.from_bytes(found.bytes[8:10], "big") & 0x3FFF
+    if fields["version"] == 2:
+        fields["id"] = found.time_low
+        fields["domain"] = {0: "Person", 1: "Group", 2: "Org"}.get(found.bytes[9], f"Domain{found.bytes[9]}")
+    return Obj(fields.items())
 
 
 def _cast(kind: type | tuple[type, ...]) -> Callable[[Value], Value]:

@@ -7,6 +7,7 @@ import random
 import re
 import time
 from collections.abc import Callable, Mapping
+from fractions import Fraction
 
 from builder.policy.rego.arguments import (
     LONGEST,
@@ -92,32 +93,48 @@ def _range(begin: Value, end: Value, step: Value) -> Value:
     return tuple(range(first, last + 1, by) if first <= last else range(first, last - 1, -by))
 
 
-_UNITS = {"": 1, "m": 0.001, "k": 10**3, "M": 10**6, "G": 10**9, "T": 10**12, "P": 10**15, "E": 10**18}
+_UNITS: dict[str, int | Fraction] = {
+    "": 1,
+    "m": Fraction(1, 1000),
+    "k": 10**3,
+    "M": 10**6,
+    "G": 10**9,
+    "T": 10**12,
+    "P": 10**15,
+    "E": 10**18,
+}
 
 
 _BINARY = {"ki": 1 << 10, "mi": 1 << 20, "gi": 1 << 30, "ti": 1 << 40, "pi": 1 << 50, "ei": 1 << 60}
 
 
+_AMOUNT = re.compile(r"([-+]?(?:\d+(?:\.\d*)?|\.\d+)(?:[eE][-+]?\d{1,4})?)([A-Za-z]*)", re.ASCII)
+_BYTES = {"": 1, "k": 10**3, "m": 10**6, "g": 10**9, "t": 10**12, "p": 10**15, "e": 10**18}
+
+
 def _units(value: Value) -> Value:
-    match = re.fullmatch(r"(-?\d+(?:\.\d+)?)([A-Za-z]*)", a_text(value).strip('"'), re.ASCII)
-    if match is None:
-        raise Undefined
-    unit = match[2]
+    number, unit = _amount(value)
     factor = _BINARY.get(unit.lower()) or _UNITS.get(unit) or _UNITS.get(unit.upper()) or _UNITS.get(unit.lower())
     if factor is None:
         raise Undefined
-    return bounded_number(_to_number(match[1]) * factor)
+    found = number * Fraction(factor)
+    return bounded_number(found.numerator if found.denominator == 1 else float(found))
 
 
 def _bytes(value: Value) -> Value:
-    match = re.fullmatch(r"(-?\d+(?:\.\d+)?)([kmgtpe]?i?)b?", a_text(value).strip('"').lower(), re.ASCII)
-    if match is None or match[2] == "i":
+    number, unit = _amount(value)
+    unit = unit.lower().removesuffix("b")
+    factor = _BINARY.get(unit) or _BYTES.get(unit)
+    if factor is None:
         raise Undefined
-    factor = (
-        _BINARY.get(match[2])
-        or {"": 1, "k": 10**3, "m": 10**6, "g": 10**9, "t": 10**12, "p": 10**15, "e": 10**18}[match[2]]
-    )
-    return bounded_number(int(_to_number(match[1]) * factor))
+    return bounded_number(int(number * factor))
+
+
+def _amount(value: Value) -> tuple[Fraction, str]:
+    match = _AMOUNT.fullmatch(a_text(value).strip('"'))
+    if match is None:
+        raise Undefined
+    return Fraction(match[1]), match[2]
 
 
 _SEED = time.time_ns()  # the same for all of a build

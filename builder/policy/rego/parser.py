@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Callable
 
 from builder.policy.rego.faults import RegoError
@@ -350,7 +351,10 @@ class _Parser:
         line = token.line
         if token.kind == "number":
             self._at += 1
-            return Scalar(line=line, value=_number(token.text))
+            value = _number(token.text)
+            if value in (math.inf, -math.inf):
+                raise RegoError(f"{self._where}:{line}", "rego_parse_error", "a number is too large")
+            return Scalar(line=line, value=value)
         if token.kind == "string":
             self._at += 1
             return Scalar(line=line, value=self._text(token))

@@ -16,6 +16,7 @@ from builder.policy.rego.arguments import (
     bounded,
 )
 from builder.policy.rego.faults import Undefined
+from builder.policy.rego.globs import globs_match
 from builder.policy.rego.values import Value
 
 _OPTIONS = re2.Options()
@@ -174,6 +175,7 @@ FUNCTIONS: Mapping[str, Callable[..., Value]] = {
     "regex.find_n": _find,
     "regex.find_all_string_submatch_n": _submatches,
     "regex.replace": _regex_replace,
+    "regex.globs_match": globs_match,
     "glob.match": _glob,
     "glob.quote_meta": lambda a: re.sub(r"([*?\\\[\]{}])", r"\\\1", a_text(a)),
 }

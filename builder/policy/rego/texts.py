@@ -62,14 +62,16 @@ def _fixes(method: str) -> Callable[[Value, Value], bool]:
 
 
 def _render(text: Value, values: Value) -> str:
-    """Go's text/template, as far as it is `{{.name}}`."""
+    """Go's text/template, as far as it is `{{.name}}` of texts, numbers and booleans."""
     fields = dict(a_kind(values, Obj).items())
     source = a_text(text)
     if re.search(r"\{\{(?!\s*\.\w+\s*\}\})", source):
         raise RegoError("", "eval_builtin_error", "strings.render_template knows {{.name}} only")
 
     def field(match: re.Match[str]) -> str:
-        value = fields[match[1]]
+        value = fields.get(match[1], "<undefined>")
+        if not isinstance(value, str | int | float):
+            raise RegoError("", "eval_builtin_error", "strings.render_template knows texts, numbers and booleans only")
         return value if isinstance(value, str) else as_json(value)
 
     return bounded(re.sub(r"\{\{\s*\.(\w+)\s*\}\}", field, source))

@@ -156,6 +156,6 @@ def _nanoseconds(when: datetime) -> int:
 
 
 def _bounded(value: int) -> int:
-    if abs(value) >= _LATEST:
+    if not -_LATEST <= value < _LATEST:
         raise Undefined
     return value

@@ -7,7 +7,18 @@ from typing import Any
 
 from msgspec.structs import replace
 
-from builder.policy.rego.nodes import ArrayTerm, Call, Comprehension, Expr, ObjectTerm, Ref, SetTerm, Template, Var
+from builder.policy.rego.nodes import (
+    ArrayTerm,
+    Call,
+    Comprehension,
+    Expr,
+    ObjectTerm,
+    Ref,
+    Scalar,
+    SetTerm,
+    Template,
+    Var,
+)
 
 ROOTS = ("input", "data")
 Names = frozenset[str]
@@ -194,15 +205,27 @@ def _every(term: Term) -> Iterator[str]:
 
 
 def pairwise(expr: Expr) -> Iterator[Expr]:
-    """`[a, b] = [c, d]` is `a = c` and `b = d`."""
-    left, right = expr.left, expr.right
-    if (
-        expr.kind == "unify"
-        and isinstance(left, ArrayTerm)
-        and isinstance(right, ArrayTerm)
-        and len(left.items) == len(right.items)
-    ):
-        for one, other in zip(left.items, right.items, strict=True):
-            yield from pairwise(replace(expr, left=one, right=other))
-    else:
+    """`[a, b] = [c, d]` is `a = c` and `b = d`; so are the values of two objects with the same keys."""
+    pairs = _pairs(expr.left, expr.right) if expr.kind == "unify" else None
+    if pairs is None:
         yield expr
+        return
+    for one, other in pairs:
+        yield from pairwise(replace(expr, left=one, right=other))
+
+
+def _pairs(left: Term, right: Term) -> list[tuple[Term, Term]] | None:
+    if isinstance(left, ArrayTerm) and isinstance(right, ArrayTerm):
+        return list(zip(left.items, right.items, strict=True)) if len(left.items) == len(right.items) else None
+    if not isinstance(left, ObjectTerm) or not isinstance(right, ObjectTerm):
+        return None
+    one, other = _by_key(left), _by_key(right)
+    if one is None or other is None or one.keys() != other.keys():
+        return None
+    return [(value, other[name]) for name, value in one.items()]
+
+
+def _by_key(term: ObjectTerm) -> dict[str, Term] | None:
+    """None where a key is no text, or is there twice."""
+    found = {k.value: v for k, v in term.pairs if isinstance(k, Scalar) and isinstance(k.value, str)}
+    return found if len(found) == len(term.pairs) else None

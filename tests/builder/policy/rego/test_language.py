@@ -86,6 +86,9 @@ def test_membership_and_templates(asked: Asked, expression: str, value: object) 
         ('v if {"a": 1}.a == 1', True),
         ("default v := 1\nv := 2 if { false }", 1),
         ("v if { true }\nelse := 3", True),
+        ('v := [x, y] if { {"a": x, "b": 2} = {"a": 1, "b": y} }', [1, 2]),
+        ('v := x if { {"a": [x], "b": w} = {"a": [3], "b": x} }\nw := 3', 3),
+        ('default v := 0\nv if { {"a": 1} = {"b": 1} }', 0),
     ],
 )
 def test_bodies(asked: Asked, rules: str, value: object) -> None:
@@ -105,6 +108,7 @@ def test_bodies(asked: Asked, rules: str, value: object) -> None:
         ("a[x].f(y) := 1 if x := 1", "names of functions and of default rules have no variables"),
         ("default a[x] := 1", "names of functions and of default rules have no variables"),
         ("v if { f(1) with g.h as 2 }\nf(x) := x", "undefined function g.h"),
+        ("v := 2e308", "a number is too large"),
         ("v if 1, 2", "'in' was expected"),
         ("v := (1, 2)", "'in' was expected"),
         ("v if {1, 2}", "'in' was expected"),
