@@ -8,34 +8,27 @@ the store). Only what the target needs is demanded; what is cached demands nothi
 from __future__ import annotations
 
 import os
-import queue
 import threading
 from collections import deque
 from collections.abc import Callable
 
-import msgspec
-
-from builder.errors import Canceled, LostResult, StepFault
-from builder.graph.event import Cached, Event, Failed, Finished, Missed, Started
+from builder.errors import Canceled, StepFault
+from builder.graph.event import Cached, Event, Failed, Finished, Started
 from builder.graph.graph import BuildGraph, Vertex
 from builder.graph.inputs import read_by_path, root_of, standing_on
 from builder.graph.operation import FileSource, GitSource, HttpSource, ImageSource, LocalSource
 from builder.layer.layer import Layer
-from builder.solve import result
 from builder.solve.executor import Executor, Task
 from builder.solve.imported import Imported
 from builder.solve.lookup import Lookup
-from builder.solve.result import Result
 from builder.solve.stratum import Stratum
-from builder.solve.turns import Turns, shaped_on
+from builder.solve.turns import Turns
+from builder.solve.workers import Clock, Outcome, Workers
 from cache.digest import Digest
 from cache.errors import Fault
 from cache.store import Store
-from cache.waiting import LOOK
 
 _AT_LEAST = 8  # steps that may run at once on few cores: many only wait, for a network or a disk
-
-Clock = Callable[[], float]
 
 
 class _Node:
@@ -49,18 +42,6 @@ class _Node:
         self.measuring = False
         self.done = False  # its tree can be used
         self.stratum: Stratum | None = None
-
-
-class _Outcome(msgspec.Struct):
-    """What a worker thread reports.
-
-    stage: identified or measured; of a step: failed, found (another build's), or tree and then packed.
-    """
-
-    vertex: Digest
-    stage: str
-    contents: tuple[Digest, ...] = ()
-    error: BaseException | None = None
 
 
 class Scheduler:
@@ -93,17 +74,16 @@ class Scheduler:
         self._emit = emit
         self._clock = clock
         self._now = now
-        self._stored, self._why = stored, why
+        self._stored = stored
         self.lookup = self._lookup = Lookup(graph, store, self._packed_layer, forget, imported)
         self._turns = Turns(store, forget, emit, clock)
+        self._workers = Workers(store, executor, self._lookup, self._turns, emit, clock, now, why)
         self._nodes: dict[Digest, _Node] = {}
         self._bases: dict[Digest, tuple[Stratum, ...]] = {}
         self._dependents: dict[Digest, list[Digest]] = {}
         self._ready: deque[Digest] = deque()
-        self._outcomes: queue.SimpleQueue[_Outcome] = queue.SimpleQueue()
         self._limit = at_once or max(_AT_LEAST, 2 * (os.cpu_count() or 1))
         self._slots = 0
-        self._threads = 0
         self._canceled = threading.Event()
         self._by_key: dict[Digest, Digest] = {}
 
@@ -115,8 +95,8 @@ class Scheduler:
             for target in targets:
                 self._demand(target)
             self._start_ready()
-            while self._threads:
-                failure = self._take(self._next()) or failure
+            while self._workers.busy:
+                failure = self._take(self._workers.next()) or failure
                 if failure is not None:
                     break
                 self._start_ready()
@@ -167,7 +147,7 @@ class Scheduler:
         if isinstance(vertex.operation, HttpSource | GitSource):
             node.submitted = True
             self._emit(Started(digest, self._name(digest), self._clock()))
-            self._spawn(self._task(digest), self._run_identify)
+            self._workers.identify(self._task(digest))
             return
         key = self._lookup.key(digest)
         if key is None:
@@ -195,7 +175,7 @@ class Scheduler:
         self._require(digest, read_by_path(vertex))
         if not self._nodes[digest].waiting:
             self._nodes[digest].measuring = True
-            self._spawn(self._task(digest), self._run_measure)
+            self._workers.measure(self._task(digest))
 
     def _hit(self, digest: Digest, key: Digest) -> bool:
         """Whether a step need not run. A linked copy may be found before what it stands on, and is not whole then."""
@@ -244,7 +224,7 @@ class Scheduler:
             self._slots += 1
             task = self._task(digest)
             self._executor.prepare(task)
-            self._spawn(task, self._run_step)
+            self._workers.step(task, self._name(digest))
 
     def _task(self, digest: Digest) -> Task:
         vertex = self._graph.vertices[digest]
@@ -258,78 +238,12 @@ class Scheduler:
             stratum=self._nodes[digest].stratum,
         )
 
-    def _spawn(self, task: Task, work: Callable[[Task], None]) -> None:
-        self._threads += 1
-        threading.Thread(target=work, args=(task,), name=f"step-{task.digest.short}", daemon=True).start()
-
-    def _run_identify(self, task: Task) -> None:
-        source = task.vertex.operation
-        assert isinstance(source, HttpSource | GitSource)
-        try:
-            identity = self._executor.identify(source)
-            self._outcomes.put(_Outcome(task.digest, "identified", contents=(identity,)))
-        except BaseException as error:
-            self._outcomes.put(_Outcome(task.digest, "identified", error=error))
-
-    def _run_measure(self, task: Task) -> None:
-        try:
-            self._outcomes.put(_Outcome(task.digest, "measured", contents=self._executor.measure(task)))
-        except BaseException as error:
-            self._outcomes.put(_Outcome(task.digest, "measured", error=error))
-
-    def _run_step(self, task: Task) -> None:
-        self._outcomes.put(self._outcome(task))
-
-    def _prove(self, task: Task) -> None:
-        """Nothing is filed under a key that is made of what others say. Raises LostResult where they are wrong."""
-        told = self._lookup.told(task.digest)
-        if told is not None and self._executor.measure(task) != told:
-            self._lookup.refute(task.digest)
-            raise LostResult("what a cache says of a selection is wrong", "build again: it is looked at")
-
-    def _outcome(self, task: Task) -> _Outcome:
-        """Perform a step, unless another build turns out to have; gives the last that is to be said of it."""
-        assert task.stratum is not None
-        stage = "failed"
-        try:
-            key = self._lookup.key(task.digest)
-            assert key is not None
-            with self._turns.turn(task, key) as found:
-                if found is None:
-                    why = self._why(task)
-                    if why:
-                        self._emit(Missed(task.digest, why, self._clock()))
-                    self._prove(task)
-                    pack = self._executor.perform(task)
-                    stage = "packed"
-                    self._outcomes.put(_Outcome(task.digest, "tree"))
-                    found = Result(pack(), shaped_on(task), task.stratum.files, task.stratum.form)
-                    result.file(self._store, key, found, self._now, self._name(task.digest))
-                else:
-                    stage = "found"
-                task.stratum.files, task.stratum.form = found.files, found.form
-                task.stratum.pack_done(found.layer)
-            return _Outcome(task.digest, stage)
-        except BaseException as error:
-            task.stratum.pack_done(None)
-            return _Outcome(task.digest, stage, error=error)
-
     def _packed_layer(self, digest: Digest) -> Layer | None:
         node = self._nodes.get(digest)
         return node.stratum.layer if node is not None and node.stratum is not None else None
 
-    def _next(self) -> _Outcome:
-        """The next outcome, waited for. A Ctrl-C that comes while Python is about to wait does not end the waiting."""
-        while True:
-            try:
-                return self._outcomes.get(timeout=LOOK)
-            except queue.Empty:
-                pass
-
-    def _take(self, outcome: _Outcome) -> BaseException | None:
+    def _take(self, outcome: Outcome) -> BaseException | None:
         node = self._nodes[outcome.vertex]
-        if outcome.stage != "tree":
-            self._threads -= 1
         if outcome.stage in ("tree", "found", "failed"):
             self._slots -= 1
         if outcome.error is not None:
@@ -357,7 +271,7 @@ class Scheduler:
             self._stored(outcome.vertex, layer)
         return None
 
-    def _fail(self, outcome: _Outcome, error: BaseException) -> None:
+    def _fail(self, outcome: Outcome, error: BaseException) -> None:
         if not self._nodes[outcome.vertex].submitted:  # its key could not be made: it was never announced
             self._emit(Started(outcome.vertex, self._name(outcome.vertex), self._clock()))
         canceled = isinstance(error, Canceled) or self._canceled.is_set()
@@ -369,8 +283,8 @@ class Scheduler:
         self._canceled.set()
         self._executor.cancel()
         self._turns.cancel()
-        while self._threads:
-            self._take(self._next())
+        while self._workers.busy:
+            self._take(self._workers.next())
 
     def _name(self, digest: Digest) -> str:
         info = self._graph.info.get(digest)
