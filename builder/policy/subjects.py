@@ -130,7 +130,10 @@ class HttpSubject(msgspec.Struct, frozen=True):
         return url + ("?…" if mark else "")
 
     def input(self, needs: frozenset[str]) -> Input:
-        parts = urllib.parse.urlsplit(self.source.url)
+        try:
+            parts = urllib.parse.urlsplit(self.source.url)
+        except ValueError as error:
+            raise PolicyFault(f"failed to build policy input: invalid URL {self.shown}: {error}") from None
         http = Http(
             url=self.source.url,
             schema=parts.scheme,

@@ -8,7 +8,6 @@ from __future__ import annotations
 import email.utils
 import os
 import threading
-import urllib.parse
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING
 
@@ -23,6 +22,7 @@ from builder.layer.openarchive import open_archive
 from builder.source.archivefile import looks_like_tar, read_member
 from builder.source.httpbody import Changed, HttpBody
 from builder.source.sourcetree import SourceTree
+from builder.transport.address import origin
 from cache import record
 from cache.blobs import BlobStore
 from cache.digest import Digest
@@ -238,7 +238,7 @@ class Downloads:
         return self._mtime if fetched.modified is None else fetched.modified
 
     def _headers(self, url: str) -> dict[str, str]:
-        host = urllib.parse.urlsplit(url).hostname or ""
+        host = origin(url).host
         found: dict[str, str] = {}
         for name, prefix in ((f"HTTP_AUTH_HEADER_{host}", ""), (f"HTTP_AUTH_TOKEN_{host}", "Bearer ")):
             value = self._secrets(name)

@@ -325,3 +325,11 @@ def test_what_a_material_does_not_say_is_an_error(asked: Asked) -> None:
     )
     with pytest.raises(PolicyFault, match=r"image\.provenance.materials\[0\].image.labels cannot be found out"):
         looked.decide(_Built())
+
+
+@pytest.mark.parametrize("url", ["https://[x/f", "https://a]b/f", "https://\u2100/f"])
+def test_what_is_no_url_is_not_allowed(asked: Asked, url: str) -> None:
+    with pytest.raises(PolicyFault, match="failed to build policy input: invalid URL"):
+        asked.policy('package docker\ndecision := {"allow": true}').decide(
+            HttpSubject(HttpSource(url=url, name="f"), Looks())
+        )

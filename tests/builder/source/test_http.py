@@ -222,6 +222,12 @@ def test_statuses(store: Store, status: int) -> None:
                 opened.get(source(server))
 
 
+@pytest.mark.parametrize("url", ["https://[x/f", "https://a]b/f", "https://\u2100/f", "https://a:b/f"])
+def test_what_is_no_url(store: Store, url: str) -> None:
+    with fetching(lambda e: e.send(200), store) as (_, opened), pytest.raises(TransportFault, match="invalid URL"):
+        opened.get(HttpSource(url=url, name="f"))
+
+
 def test_a_body_above_the_limit(store: Store) -> None:
     with fetching(lambda e: e.send(200, bytes(LIMIT + 1)), store) as (server, opened):
         with pytest.raises(SourceFault, match=f"more than {LIMIT} bytes"):
