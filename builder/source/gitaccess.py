@@ -52,7 +52,10 @@ def access(remote: str, secrets: Secrets, agents: Agents, known_hosts: Sequence[
         return GitAccess(remote, shown, (), tuple(_ssh(agents, known_hosts).items()))
     if scheme == "git":
         return GitAccess(remote, shown)
-    parts = urllib.parse.urlsplit(remote)
+    try:
+        parts = urllib.parse.urlsplit(remote)
+    except ValueError:
+        raise SourceFault(f"invalid git remote {shown!r}") from None
     user, at, host = parts.netloc.rpartition("@")
     url = urllib.parse.urlunsplit((parts.scheme, host, parts.path, "", ""))
     scope = next((prefix for prefix in _SHARED if url.startswith(prefix)), url)

@@ -43,7 +43,16 @@ def test_a_password_leaves_the_url() -> None:
 
 @pytest.mark.parametrize(
     "remote",
-    ["-oProxyCommand=x", "ext::sh -c id", "/etc", "../x", "file:///etc", "a@-oProxyCommand:x", "https://h/\nx"],
+    [
+        "-oProxyCommand=x",
+        "ext::sh -c id",
+        "/etc",
+        "../x",
+        "file:///etc",
+        "a@-oProxyCommand:x",
+        "https://h/\nx",
+        "https://[x/a",
+    ],
 )
 def test_what_git_must_not_be_given(remote: str) -> None:
     with pytest.raises(Fault, match="git remote"):
