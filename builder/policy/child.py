@@ -20,8 +20,9 @@ from builder.policy.names import FUNCTIONS
 from builder.policy.rego.builtins import ARITIES, BUILTINS
 from builder.policy.rego.evaluate import Evaluator
 from builder.policy.rego.faults import Needed, RegoError
+from builder.policy.rego.group import Tree
 from builder.policy.rego.parser import parse_term
-from builder.policy.rego.program import Tree, compiled
+from builder.policy.rego.program import compiled
 from builder.policy.rego.values import Obj, Value, from_plain, lookup, to_plain
 from builder.policy.tokens import tokens
 

@@ -7,7 +7,7 @@ from pathlib import Path
 from builder.errors import PolicyFault, SourceFault
 from builder.policy.module import Module
 from builder.policy.names import FUNCTIONS, HELPERS
-from builder.policy.rego.builtins import BUILTINS
+from builder.policy.rego.builtins import ARITIES, BUILTINS
 from builder.policy.rego.evaluate import Evaluator
 from builder.policy.rego.faults import Needed, RegoError
 from builder.policy.rego.parser import parse_term
@@ -79,7 +79,7 @@ def rego(data: bytes) -> None:
     """A policy has a value, or none, or a fault with words in it. Ranges, which can be long, are left out."""
     try:
         modules = [Module.read("p.rego", b"package docker\n" + data), Module.read("h.rego", HELPERS.encode())]
-        functions = BUILTINS.keys() - {"numbers.range", "numbers.range_step"} | FUNCTIONS.keys() | {"print"}
+        functions = {name: n for name, n in {**ARITIES, **FUNCTIONS}.items() if not name.startswith("numbers.range")}
         engine = Evaluator(compiled(modules, functions), BUILTINS, frozenset(FUNCTIONS), lambda *_: (), lambda _: None)
         for value in engine.value(parse_term(tokens("data", "query"), "query"), from_plain(INPUT)):
             to_plain(value)

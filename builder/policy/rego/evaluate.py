@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
 
-from builder.policy.rego.context import MISSING, Busy, Context
+from builder.policy.rego.context import MISSING, Context
 from builder.policy.rego.faults import Needed, RegoError, Undefined
+from builder.policy.rego.group import Group, Tree
 from builder.policy.rego.nodes import (
     ArrayTerm,
     Call,
@@ -22,7 +23,6 @@ from builder.policy.rego.nodes import (
     With,
 )
 from builder.policy.rego.part import Part
-from builder.policy.rego.program import Group, Tree
 from builder.policy.rego.values import Key, Obj, Set, Value, elements, equal, key, lookup, shown
 
 Env = dict[str, Value]
@@ -321,8 +321,7 @@ class Evaluator:
     def _rule(self, group: Group, context: Context) -> Any:
         """The value of a rule that is no function, MISSING if it has none."""
         if group.path not in context.known:
-            with Busy(context, group.path, group):
-                context.known[group.path] = self._computed(group, context)
+            context.known[group.path] = self._computed(group, context)
         return context.known[group.path]
 
     def _computed(self, group: Group, context: Context) -> Any:
@@ -398,7 +397,7 @@ class Evaluator:
         if mark in context.functions:
             stand_in = context.functions[mark]
             if isinstance(stand_in, Group):
-                yield from self._function(stand_in, args, Context(context.input, context.data, {}, {}, context.busy))
+                yield from self._function(stand_in, args, Context(context.input, context.data))
             elif isinstance(stand_in, str):
                 yield from self._native(stand_in, args)
             else:
@@ -423,12 +422,10 @@ class Evaluator:
         try:
             mark = (group.path, key(args))
         except Needed:  # of what is not all known, nothing is remembered
-            with Busy(context, group.path, group):
-                value = self._result(group, args, context)
+            value = self._result(group, args, context)
         else:
             if mark not in context.known:
-                with Busy(context, mark, group):
-                    context.known[mark] = self._result(group, args, context)
+                context.known[mark] = self._result(group, args, context)
             value = context.known[mark]
         if value is not MISSING:
             yield value

@@ -2,36 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Container, Iterable, Iterator, Mapping
+from collections.abc import Container, Iterable, Mapping
 from itertools import takewhile
 from typing import Any
 
-import msgspec
 from msgspec.structs import replace
 
 from builder.policy.module import Module
 from builder.policy.rego.faults import RegoError
+from builder.policy.rego.group import Group, Tree, groups
 from builder.policy.rego.nodes import Rule, Scalar
 from builder.policy.rego.parser import parse_rule
+from builder.policy.rego.recursion import check_recursion
 from builder.policy.rego.resolve import Resolver
 from builder.policy.rego.scopes import Scopes
-
-
-class Group(msgspec.Struct):
-    """All rules of one name. where: the file of each. args: how many arguments, None if it is no function."""
-
-    path: tuple[str, ...]
-    rules: list[tuple[str, Rule]] = msgspec.field(default_factory=list)
-    args: int | None = None
-
-    @property
-    def place(self) -> str:
-        where, rule = self.rules[0]
-        return f"{where}:{rule.line}"
-
-
-Tree = dict[str, Any]
-"""A Group or another one, by name."""
 
 
 def compiled(modules: Iterable[Module], builtins: Mapping[str, int | None]) -> Tree:
@@ -59,8 +43,9 @@ def compiled(modules: Iterable[Module], builtins: Mapping[str, int | None]) -> T
         )
         for module, _ in parsed
     }
-    for group in _groups(tree):
+    for group in groups(tree):
         group.rules = [(where, resolvers[where].rule(rule)) for where, rule in group.rules]
+    check_recursion(tree)
     return tree
 
 
@@ -81,14 +66,6 @@ def _add(tree: Tree, wide: Container[tuple[str, ...]], module: Module, rule: Rul
     length = next((n for n in range(shortest, len(path)) if path[:n] in wide), len(path))
     rule = replace(rule, path=rule.path[length - shortest :])
     _group(tree, path[:length], module.name, rule).rules.append((module.name, rule))
-
-
-def _groups(tree: Tree) -> Iterator[Group]:
-    for child in tree.values():
-        if isinstance(child, Group):
-            yield child
-        else:
-            yield from _groups(child)
 
 
 def _group(tree: Tree, path: tuple[str, ...], where: str, rule: Rule) -> Group:

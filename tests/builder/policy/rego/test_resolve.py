@@ -35,6 +35,13 @@ def read(text: str, **files: str) -> None:
         ("allow := [y | some x in [1]]", "var y is unsafe"),
         ("default allow := x", "var x is unsafe"),
         ('m := $"a {z}"', "var z is unsafe"),
+        ("p if q\nq if p", "rule data.docker.p is recursive: data.docker.p -> data.docker.q -> data.docker.p"),
+        ("p if false\nelse := p", "rule data.docker.p is recursive"),
+        ("f(x) := f(x - 1) if x > 0", "rule data.docker.f is recursive"),
+        ("p if not data.docker[x].y", "rule data.docker.p is recursive"),
+        ("p := [1 | data]", "rule data.docker.p is recursive"),
+        ("p if { true with input.x as p }", "rule data.docker.p is recursive"),
+        ("p if q with input as 1\nq if p with data.docker.p as 2", "is recursive"),
     ],
 )
 def test_what_opa_refuses_is_refused(text: str, message: str) -> None:

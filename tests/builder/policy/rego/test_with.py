@@ -25,7 +25,6 @@ from tests.builder.policy.conftest import Asked
         ),
         ("v := x if x := w with data.x.b as 1\nw := z if z := u with data.x as 2\nu := data.x", 2),
         ("v := x if x := data.x with data as {\"x\": 1}", 1),
-        ("v := x if x := data with data as {\"x\": 1}", {"x": 1}),
     ],
 )  # fmt: skip
 def test_values(asked: Asked, rules: str, value: object) -> None:
