@@ -98,8 +98,6 @@ FUNCTIONS: Mapping[str, Callable[..., Value]] = {
     "internal.member_2": _member,
     "internal.member_3": lambda k, v, c: any(equal(v, part) for _, part in lookup(c, k)),
     "count": _count,
-    "any": lambda a: any(value is True for value in a_list(a)),
-    "all": lambda a: all(value is True for value in a_list(a)),
     "sort": lambda a: tuple(sorted(a_list(a), key=key)),
     "array.concat": lambda a, b: (*a_kind(a, tuple), *a_kind(b, tuple)),
     "array.flatten": _flatten,

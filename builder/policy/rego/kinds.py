@@ -9,7 +9,6 @@ import uuid
 from collections.abc import Callable, Mapping
 
 from builder.policy.rego.arguments import (
-    a_list,
     a_text,
 )
 from builder.policy.rego.faults import Undefined
@@ -62,15 +61,6 @@ def _uuid(value: Value) -> Value:
     return Obj(fields.items())
 
 
-def _cast(kind: type | tuple[type, ...]) -> Callable[[Value], Value]:
-    def cast(value: Value) -> Value:
-        if not isinstance(value, kind):
-            raise Undefined
-        return value
-
-    return cast
-
-
 def _type(value: Value) -> str:
     if isinstance(value, bool):
         return "boolean"
@@ -103,12 +93,6 @@ FUNCTIONS: Mapping[str, Callable[..., Value]] = {
     "lte": lambda a, b: key(a) <= key(b),
     "gt": lambda a, b: key(a) > key(b),
     "gte": lambda a, b: key(a) >= key(b),
-    "cast_object": _cast(Obj),
-    "cast_null": _cast(type(None)),
-    "cast_boolean": _cast(bool),
-    "cast_string": _cast(str),
-    "cast_set": lambda a: Set(a_list(a)),
-    "cast_array": lambda a: tuple(a_list(a)),
     "is_number": lambda a: isinstance(a, int | float) and not isinstance(a, bool),
     "is_string": lambda a: isinstance(a, str),
     "is_boolean": lambda a: isinstance(a, bool),

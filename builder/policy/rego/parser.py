@@ -133,11 +133,22 @@ class _Parser:
         if default and (not given or contains):
             raise self._bad("a default rule gives a value to a name")
         body = self._rule_body(required=not given and not default)
+        if default:
+            self._check_default(value, args or ())
         clause = Clause(line=line, value=value, body=body, other=None if contains else self._other())
+        if clause.other is not None and any(not isinstance(part, Scalar) for part in path):
+            raise self._bad("else cannot be used on rules with variables in their names")
         self.end()
         return [
             Rule(line=line, name=name, path=tuple(path), args=args, clause=clause, contains=contains, default=default)
         ]
+
+    def _check_default(self, value: Term, args: tuple[Term, ...]) -> None:
+        names = [arg.name for arg in args if isinstance(arg, Var)]
+        if len(set(names)) < len(args):
+            raise self._bad("a default rule has variables for arguments, each once")
+        if not _is_plain(value):
+            raise self._bad("the value of a default rule cannot contain variables, references or calls")
 
     def _rule_body(self, required: bool) -> tuple[Expr, ...]:
         if self._take("if"):
@@ -485,6 +496,18 @@ class _Parser:
         except ValueError:
             raise RegoError(f"{self._where}:{token.line}", "rego_parse_error", "invalid escape in a string") from None
         return found
+
+
+def _is_plain(term: Term) -> bool:
+    """Whether it has no variables but those of comprehensions."""
+    match term:
+        case Scalar() | Comprehension():
+            return True
+        case ArrayTerm() | SetTerm():
+            return all(map(_is_plain, term.items))
+        case ObjectTerm():
+            return all(_is_plain(part) for pair in term.pairs for part in pair)
+    return False
 
 
 def _dotted(term: Term, parts: list[Term]) -> str:

@@ -169,7 +169,6 @@ def _glob(pattern: Value, delimiters: Value, value: Value) -> bool:
 FUNCTIONS: Mapping[str, Callable[..., Value]] = {
     "regex.is_valid": _is_regex,
     "regex.match": _search,
-    "re_match": _search,
     "regex.split": _regex_split,
     "regex.template_match": _template_match,
     "regex.find_n": _find,

@@ -16,6 +16,7 @@ from builder.policy.rego.parser import parse_rule
 from builder.policy.rego.recursion import check_recursion
 from builder.policy.rego.resolve import Resolver
 from builder.policy.rego.scopes import Scopes
+from builder.policy.rego.variables import ROOTS
 
 
 def compiled(modules: Iterable[Module], builtins: Mapping[str, int | None]) -> Tree:
@@ -24,6 +25,8 @@ def compiled(modules: Iterable[Module], builtins: Mapping[str, int | None]) -> T
     parsed = [(module, list(map(Scopes(module.name).rule, rules))) for module, rules in parsed]
     wide = {_path(module, rule) for module, rules in parsed for rule in rules if len(_ground(rule)) < len(rule.path)}
     tree: Tree = {}
+    for module, _ in parsed:
+        _check_imports(module)
     for module, rules in parsed:
         _child(tree, module.package)
         for rule in rules:
@@ -35,7 +38,7 @@ def compiled(modules: Iterable[Module], builtins: Mapping[str, int | None]) -> T
         module.name: Resolver(
             module.name,
             module.package,
-            {one.alias: one.path for one in module.imports if one.path[0] in ("data", "input")},
+            {one.alias: one.path for one in module.imports if one.path[0] in ROOTS},
             names[module.package],
             lambda path: found.args if (found := _found(tree, path)) is not None else None,
             lambda path: _found(tree, path) is not None,
@@ -47,6 +50,21 @@ def compiled(modules: Iterable[Module], builtins: Mapping[str, int | None]) -> T
         group.rules = [(where, resolvers[where].rule(rule)) for where, rule in group.rules]
     check_recursion(tree)
     return tree
+
+
+def _check_imports(module: Module) -> None:
+    seen: set[str] = set()
+    for one in module.imports:
+        place, shown = f"{module.name}:{one.line}", ".".join(one.path)
+        if one.path[0] in ("future", "rego"):
+            if one.path != ("rego", "v1") and one.path[:2] != ("future", "keywords"):
+                raise RegoError(place, "rego_parse_error", f"invalid import {shown}")
+            continue
+        if one.path[0] not in ROOTS:
+            raise RegoError(place, "rego_parse_error", f"import {shown} must begin with data or input")
+        if one.alias in seen or (one.alias in ROOTS and len(one.path) > 1):
+            raise RegoError(place, "rego_compile_error", f"import must not shadow {one.alias}")
+        seen.add(one.alias)
 
 
 def _ground(rule: Rule) -> tuple[str, ...]:
@@ -64,6 +82,9 @@ def _add(tree: Tree, wide: Container[tuple[str, ...]], module: Module, rule: Rul
     path = _path(module, rule)
     shortest = len(module.package) + 1
     length = next((n for n in range(shortest, len(path)) if path[:n] in wide), len(path))
+    if length < len(path) and rule.clause.other is not None:
+        problem = f"rule data.{'.'.join(path)} cannot have else, for there is a rule with a variable in its place"
+        raise RegoError(f"{module.name}:{rule.line}", "rego_type_error", problem)
     rule = replace(rule, path=rule.path[length - shortest :])
     _group(tree, path[:length], module.name, rule).rules.append((module.name, rule))
 
