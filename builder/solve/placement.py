@@ -35,6 +35,7 @@ class Placement:
         self._new_dir_mode = 0o755 if given is None else given & 0o777  # mkdir(2) of Go knows no other bits
         self._items: dict[bytes, Member] = {}
         self._fresh: set[bytes] = set()  # folders that the base lacks: all in them is of this layer
+        self._within: dict[bytes, set[bytes]] | None = None  # paths by folder, once a folder is taken away
 
     @property
     def ids(self) -> tuple[int, int] | None:
@@ -92,7 +93,7 @@ class Placement:
         existing = self._base_folder(path)
         mode, (uid, gid) = new or (self._new_dir_mode, self._ids or (0, 0))
         made = Entry(path=path, kind=Kind.DIR, mode=mode, uid=uid, gid=gid, mtime=self._mtime)
-        self._items[path] = (existing or made, None)
+        self._put(path, (existing or made, None))
         if existing is None:
             self._fresh.add(path)
 
@@ -108,7 +109,7 @@ class Placement:
         if existing is not None and existing.kind is not Kind.DIR:
             raise SourceFault(f"cannot copy to non-directory: /{path.decode(errors='backslashreplace')}")
         self.make_parents(path)
-        self._items[path] = (self._as_mine(path, source, b""), None)
+        self._put(path, (self._as_mine(path, source, b""), None))
         if existing is None:
             self._fresh.add(path)
 
@@ -119,7 +120,7 @@ class Placement:
             raise SourceFault(f"cannot replace to directory /{path.decode(errors='backslashreplace')} with file")
         self._check_name(path, source)
         self.make_parents(path)
-        self._items[path] = (self._as_mine(path, source, link), content)
+        self._put(path, (self._as_mine(path, source, link), content))
 
     def put_member(
         self, path: bytes, source: Entry, link: bytes, ids: tuple[int, int] | None, origin: tuple[Any, int]
@@ -131,16 +132,27 @@ class Placement:
         self._check_name(path, source)
         self.make_parents(path, (0o755, (0, 0)))
         uid, gid = ids or (source.uid, source.gid)
-        self._items[path] = (
-            msgspec.structs.replace(source, path=path, uid=uid, gid=gid, link=link or source.link),
-            origin,
-        )
+        member = msgspec.structs.replace(source, path=path, uid=uid, gid=gid, link=link or source.link)
+        self._put(path, (member, origin))
 
     def _take_away(self, path: bytes) -> None:
         """Forget what this layer has at path and below; what the base has there is hidden by what comes."""
-        below = path + b"/"
-        for name in [name for name in self._items if name == path or name.startswith(below)]:
-            del self._items[name]
+        mine = self._items.pop(path, None)
+        if mine is None or mine[0].kind is not Kind.DIR:
+            return
+        if self._within is None:
+            self._within = {}
+            for name in self._items:
+                self._within.setdefault(name.rpartition(b"/")[0], set()).add(name)
+        todo = [path]
+        while todo:
+            names = self._within.pop(todo.pop(), set())
+            todo += [name for name in names if self._items.pop(name, None) is not None]
+
+    def _put(self, path: bytes, member: Member) -> None:
+        self._items[path] = member
+        if self._within is not None:
+            self._within.setdefault(path.rpartition(b"/")[0], set()).add(path)
 
     def _check_name(self, path: bytes, source: Entry) -> None:
         if source.kind is not Kind.DIR and path.rpartition(b"/")[2].startswith(b".wh."):

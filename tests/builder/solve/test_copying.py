@@ -295,6 +295,17 @@ def test_the_root_of_an_archive_changes_no_folder():
     assert names(copy(["t"], "/", context={"t": data}, unpack=True)) == ["f"]
 
 
+def test_members_that_come_twice_are_not_looked_for_among_all_others():
+    """10,000 of each would be some 10^9 comparisons, half a minute: an archive of a few MB held a builder for days."""
+    many = [(f"d{n}/f", tarfile.REGTYPE, b"") for n in range(10_000)]
+    twice = [(f"d{n}", tarfile.REGTYPE, b"") for n in range(10_000)]
+    layer = copy(
+        ["t"], "/to", context={"t": _tar([*many, *many, *twice, ("d0", tarfile.DIRTYPE, ""), many[0]])}, unpack=True
+    )
+    assert len(layer) == 10_002
+    assert (layer["to/d0"][0], layer["to/d0/f"][0], layer["to/d1"][0]) == ("dir", "file", "file")
+
+
 @pytest.mark.parametrize("data", [b"", b"plain text", b"\x1f\x8b broken", b"\0" * 2048, b"BZh91AY"])
 def test_what_is_no_archive_is_copied(data):
     assert copy(["t"], "/to", context={"t": data}, unpack=True)["to"][4] == data
