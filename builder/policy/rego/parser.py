@@ -2,36 +2,20 @@
 
 from __future__ import annotations
 
-import json
-import math
-from collections.abc import Callable
-
 from builder.policy.rego.faults import RegoError
 from builder.policy.rego.nodes import (
     ArrayTerm,
-    Call,
     Clause,
     Comprehension,
     Expr,
     ObjectTerm,
-    Ref,
     Rule,
     Scalar,
     SetTerm,
-    Template,
     Var,
-    With,
 )
+from builder.policy.rego.terms import Term, TermParser
 from builder.policy.tokens import Token
-
-_COMPARE = {"==": "equal", "!=": "neq", "<": "lt", "<=": "lte", ">": "gt", ">=": "gte"}
-_SUM, _PRODUCT = {"+": "plus", "-": "minus"}, {"*": "mul", "/": "div", "%": "rem"}
-_LITERALS = {"null": None, "true": True, "false": False}
-_WORDS = frozenset(
-    ("package", "import", "as", "default", "else", "if", "not", "some", "every", "in", "contains", "with")
-)
-_DEPTH = 200
-Term = object
 
 
 def parse_rule(tokens: tuple[Token, ...], where: str) -> list[Rule]:
@@ -47,60 +31,7 @@ def parse_term(tokens: tuple[Token, ...], where: str) -> Term:
     return term
 
 
-class _Parser:
-    def __init__(self, tokens: tuple[Token, ...], where: str) -> None:
-        self._tokens, self._where = tokens, where
-        self._at = 0
-        self._depth = 0
-        self._pipe = True  # whether | is the union of sets, which it is not at the begin of a comprehension
-        self._hidden = 0
-
-    # tokens
-
-    def _peek(self, ahead: int = 0) -> Token | None:
-        at = self._at + ahead
-        return self._tokens[at] if at < len(self._tokens) else None
-
-    def _is(self, text: str, ahead: int = 0) -> bool:
-        token = self._peek(ahead)
-        if token is None or token.text != text or token.kind not in ("mark", "name"):
-            return False
-        return token.kind == "mark" or not self._is_head(ahead)
-
-    def _is_head(self, ahead: int = 0) -> bool:
-        """Whether a reference begins here: `if.x` is one, though `if` is a keyword."""
-        after = self._peek(ahead + 1)
-        return after is not None and after.kind == "mark" and after.text == "." and after.joined
-
-    def _take(self, text: str) -> bool:
-        if self._is(text):
-            self._at += 1
-            return True
-        return False
-
-    def _want(self, text: str) -> Token:
-        if not self._is(text):
-            raise self._bad(f"{text!r} was expected")
-        self._at += 1
-        return self._tokens[self._at - 1]
-
-    def _bad(self, problem: str) -> RegoError:
-        token = self._peek()
-        line = token.line if token is not None else self._tokens[-1].line
-        found = "the statement ends" if token is None else f"there is {token.text!r:.40}"
-        return RegoError(f"{self._where}:{line}", "rego_parse_error", f"{problem}, {found}")
-
-    def end(self) -> None:
-        if self._at < len(self._tokens):
-            raise self._bad("the end was expected")
-
-    @property
-    def _line(self) -> int:
-        token = self._peek() or self._tokens[-1]
-        return token.line
-
-    # rules
-
+class _Parser(TermParser):
     def rule(self) -> list[Rule]:
         default = self._take("default")
         line = self._line
@@ -205,22 +136,18 @@ class _Parser:
     def _expr(self) -> Expr:
         line = self._line
         expr = self._plain_expr(line)
-        withs: list[With] = []
-        while self._is("with"):
-            begin = self._line
-            self._at += 1
-            target = self._reference()
-            self._want("as")
-            withs.append(With(line=begin, target=target, value=self.term()))
+        withs = self._withs()
         if withs and expr.kind == "some":
             raise self._bad("`with` was not expected")
         return Expr(
             line=line, kind=expr.kind, term=expr.term, left=expr.left, right=expr.right, names=expr.names,
-            body=expr.body, withs=tuple(withs),
+            body=expr.body, withs=withs,
         )  # fmt: skip
 
     def _plain_expr(self, line: int) -> Expr:
         if self._take("not"):
+            if self._is("not"):
+                raise self._bad("an expression was expected")
             return Expr(line=line, kind="not", body=(self._plain_expr(line),))
         if self._is("some") and not self._is("(", 1):
             self._at += 1
@@ -242,15 +169,6 @@ class _Parser:
             return Expr(line=line, kind="unify", left=left, right=self.term())
         return Expr(line=line, kind="term", term=self._pair_member(left))
 
-    def _pair_member(self, left: Term) -> Term:
-        """`k, v in xs`, behind its first part, where it may be: in a body and in brackets."""
-        line = self._line
-        if not self._take(","):
-            return left
-        value = self.term(plain=True)
-        self._want("in")
-        return self._members(Call(line=line, name="internal.member_3", args=(left, value, self._compare())))
-
     def _some(self, line: int) -> Expr:
         first = self.term(plain=True)
         second = None
@@ -268,235 +186,6 @@ class _Parser:
             raise self._bad("names of variables were expected")
         return Expr(line=line, kind="some", names=names)
 
-    # terms
-
-    def term(self, plain: bool = False) -> Term:
-        """plain: without `in`, which is a word of the expression around it."""
-        self._depth += 1
-        if self._depth > _DEPTH:
-            raise self._bad(f"terms are nested more than {_DEPTH} deep")
-        try:
-            return self._sets() if plain else self._member()
-        finally:
-            self._depth -= 1
-
-    def _member(self) -> Term:
-        return self._members(self._compare())
-
-    def _members(self, left: Term) -> Term:
-        while self._is("in"):
-            line = self._line
-            self._at += 1
-            left = Call(line=line, name="internal.member_2", args=(left, self._compare()))
-        return left
-
-    def _binary(self, names: dict[str, str], below: Callable[[], Term]) -> Term:
-        left = below()
-        while True:
-            token = self._peek()
-            if token is None or token.kind != "mark" or token.text not in names:
-                return left
-            self._at += 1
-            left = Call(line=token.line, name=names[token.text], args=(left, below()))
-
-    def _compare(self) -> Term:
-        return self._binary(_COMPARE, self._sets)
-
-    def _sets(self) -> Term:
-        return self._binary({"|": "or"} if self._pipe else {}, self._intersection)
-
-    def _intersection(self) -> Term:
-        return self._binary({"&": "and"}, self._sum)
-
-    def _sum(self) -> Term:
-        return self._binary(_SUM, self._product)
-
-    def _product(self) -> Term:
-        return self._binary(_PRODUCT, self._operand)
-
-    def _operand(self) -> Term:
-        line = self._line
-        if self._is("-"):
-            self._at += 1
-            operand = self._operand()
-            if (
-                isinstance(operand, Scalar)
-                and isinstance(operand.value, int | float)
-                and not isinstance(operand.value, bool)
-            ):
-                return Scalar(line=line, value=-operand.value)
-            return Call(line=line, name="minus", args=(Scalar(line=line, value=0), operand))
-        return self._suffixed(self._primary())
-
-    def _suffixed(self, term: Term) -> Term:
-        parts: list[Term] = []
-        line = self._line
-        while True:
-            token = self._peek()
-            if token is None or token.kind != "mark" or not token.joined:
-                break
-            if token.text == ".":
-                self._at += 1
-                parts.append(Scalar(line=token.line, value=self._name(words=True)))
-            elif token.text == "[":
-                self._at += 1
-                parts.append(self._open(self.term))
-                self._want("]")
-            elif token.text == "(":
-                name = _dotted(term, parts)
-                if not name:
-                    raise self._bad("the name of a function was expected")
-                self._at += 1
-                call = Call(line=token.line, name=name, args=self._list(")"))
-                return self._suffixed(call)
-            else:
-                break
-        if not parts:
-            return term
-        return Ref(line=line, head=term, parts=tuple(parts))
-
-    def _primary(self) -> Term:
-        token = self._peek()
-        if token is None:
-            raise self._bad("a term was expected")
-        line = token.line
-        if token.kind == "number":
-            self._at += 1
-            value = _number(token.text)
-            if value in (math.inf, -math.inf):
-                raise RegoError(f"{self._where}:{line}", "rego_parse_error", "a number is too large")
-            return Scalar(line=line, value=value)
-        if token.kind == "string":
-            self._at += 1
-            return Scalar(line=line, value=self._text(token))
-        if token.kind == "template":
-            return self._template()
-        if token.kind == "name":
-            if token.text in _LITERALS and not self._is_head():
-                self._at += 1
-                return Scalar(line=line, value=_LITERALS[token.text])
-            if token.text == "set" and self._is("(", 1) and self._is(")", 2):
-                self._at += 3
-                return SetTerm(line=line, items=())
-            if token.text == "contains" and self._is("(", 1):
-                self._at += 1
-                return Var(line=line, name="contains")
-            return Var(line=line, name=self._name())
-        if token.text == "[":
-            self._at += 1
-            return self._open(lambda: self._array(line))
-        if token.text == "{":
-            self._at += 1
-            return self._open(lambda: self._braces(line))
-        if token.text == "(":
-            self._at += 1
-            inner = self._open(lambda: self._pair_member(self.term()))
-            self._want(")")
-            return inner
-        raise self._bad("a term was expected")
-
-    def _open(self, read: Callable[[], Term]) -> Term:
-        """Within brackets | is the union again."""
-        before, self._pipe = self._pipe, True
-        try:
-            return read()
-        finally:
-            self._pipe = before
-
-    def _element(self) -> Term:
-        """The first one within brackets, behind which | begins a body."""
-        before, self._pipe = self._pipe, False
-        try:
-            return self.term()
-        finally:
-            self._pipe = before
-
-    def _array(self, line: int) -> Term:
-        if self._take("]"):
-            return ArrayTerm(line=line, items=())
-        first = self._element()
-        if self._take("|"):
-            return Comprehension(line=line, kind="array", value=first, body=self._body("]"))
-        return ArrayTerm(line=line, items=self._rest(first, "]"))
-
-    def _braces(self, line: int) -> Term:
-        if self._take("}"):
-            return ObjectTerm(line=line, pairs=())
-        first = self._element()
-        if self._take(":"):
-            value = self._element()
-            if self._take("|"):
-                return Comprehension(line=line, kind="object", key=first, value=value, body=self._body("}"))
-            pairs = [(first, value)]
-            while not self._take("}"):
-                self._want(",")
-                if self._take("}"):
-                    break
-                name = self.term()
-                self._want(":")
-                pairs.append((name, self.term()))
-            return ObjectTerm(line=line, pairs=tuple(pairs))
-        if self._take("|"):
-            return Comprehension(line=line, kind="set", value=first, body=self._body("}"))
-        return SetTerm(line=line, items=self._rest(first, "}"))
-
-    def _rest(self, first: Term, end: str) -> tuple[Term, ...]:
-        items = [first]
-        while not self._take(end):
-            self._want(",")
-            if self._take(end):
-                break
-            items.append(self.term())
-        return tuple(items)
-
-    def _list(self, end: str) -> tuple[Term, ...]:
-        if self._take(end):
-            return ()
-        before, self._pipe = self._pipe, True
-        try:
-            return self._rest(self.term(), end)
-        finally:
-            self._pipe = before
-
-    def _template(self) -> Term:
-        """Texts and terms by turns; the last text has `end` for its quote."""
-        line = self._line
-        parts: list[Term] = []
-        while True:
-            token = self._peek()
-            if token is None or token.kind != "template":
-                raise self._bad("the text of a template string was expected")
-            self._at += 1
-            parts.append(Scalar(line=token.line, value=self._text(token)))
-            if token.ends:
-                return Template(line=line, parts=tuple(parts))
-            parts.append(self._open(self.term))
-
-    def _reference(self) -> Term:
-        return self._suffixed(Var(line=self._line, name=self._name()))
-
-    def _name(self, words: bool = False) -> str:
-        """words: keywords are names, as they are behind a dot and before one."""
-        token = self._peek()
-        plain = words or self._is_head()
-        if token is None or token.kind != "name" or (not plain and (token.text in _WORDS or token.text in _LITERALS)):
-            raise self._bad("a name was expected")
-        self._at += 1
-        if token.text == "_" and not words:
-            self._hidden += 1
-            return f"_{token.offset}"
-        return token.text
-
-    def _text(self, token: Token) -> str:
-        text = token.text.replace("\\{", "{") if token.kind == "template" else token.text
-        if token.raw:
-            return text
-        try:
-            found: str = json.loads(f'"{text}"', strict=False)
-        except ValueError:
-            raise RegoError(f"{self._where}:{token.line}", "rego_parse_error", "invalid escape in a string") from None
-        return found
-
 
 def _is_plain(term: Term) -> bool:
     """Whether it has no variables but those of comprehensions."""
@@ -508,17 +197,3 @@ def _is_plain(term: Term) -> bool:
         case ObjectTerm():
             return all(_is_plain(part) for pair in term.pairs for part in pair)
     return False
-
-
-def _dotted(term: Term, parts: list[Term]) -> str:
-    if not isinstance(term, Var):
-        return ""
-    names = [part.value for part in parts if isinstance(part, Scalar) and isinstance(part.value, str)]
-    return ".".join([term.name, *names]) if len(names) == len(parts) else ""
-
-
-def _number(text: str) -> int | float:
-    if text.isdecimal():
-        return int(text)
-    value = float(text)
-    return int(value) if value.is_integer() and abs(value) < 2**53 else value

@@ -70,6 +70,7 @@ def test_a_package_may_have_a_keyword_in_its_name(asked: Asked) -> None:
         ("$`{1},\n{true},\n{2}`", "1,\ntrue,\n2"),
         ("$`\\{1} {1}`", "{1} 1"),
         ('$"\\{1} {$"{1}"}"', "{1} 1"),
+        ('$"a {input.x with input as {"x": 4}} {input.y with input as {}}"', "a 4 <undefined>"),
     ],
 )
 def test_membership_and_templates(asked: Asked, expression: str, value: object) -> None:
@@ -109,6 +110,8 @@ def test_bodies(asked: Asked, rules: str, value: object) -> None:
         ("default a[x] := 1", "names of functions and of default rules have no variables"),
         ("v if { f(1) with g.h as 2 }\nf(x) := x", "undefined function g.h"),
         ("v := 2e308", "a number is too large"),
+        ("v if not not true", "an expression was expected, there is 'not'"),
+        ('v := f("a")\nf($"{x}") := x', "var x is unsafe"),
         ("v if 1, 2", "'in' was expected"),
         ("v := (1, 2)", "'in' was expected"),
         ("v if {1, 2}", "'in' was expected"),
