@@ -71,6 +71,7 @@ class _Tree(ABC):
         self._dirs, self._below = dirs, below
         self._maker = InodeMaker(dirs, devices)
         self._written: dict[bytes, Kind] = {b"": Kind.DIR}  # and the parents of what was written
+        self._within: dict[bytes, set[bytes]] | None = None  # these by folder, once one is written over
         self._folders: dict[bytes, tuple[int, int]] = {}  # mode, mtime in ns: set last
         self._implied: set[bytes] = set()  # folders that were made and are no member (yet)
         self._gone: set[bytes] = set()  # what is deleted below
@@ -143,7 +144,7 @@ class _Tree(ABC):
             exists = self._exists(fd, name)
             if not exists:
                 os.mkdir(name, 0o700, dir_fd=fd)
-            self._written[step] = Kind.DIR
+            self._wrote(step, Kind.DIR)
             if exists:
                 self.keep_date(step)
                 continue
@@ -196,23 +197,44 @@ class _Tree(ABC):
             remove(fd, name)
             made = self._maker.make(fd, name, entry, content)
         if made:
-            self._written[entry.path] = entry.kind
+            self._wrote(entry.path, entry.kind)
 
     def _forget(self, path: bytes) -> None:
         """Something is written over `path`; if that was a folder, what this layer wrote there is gone."""
-        if self._written.pop(path, None) is Kind.DIR:
-            beneath = path + b"/"
-            for table in (self._written, self._folders):
-                for gone in [key for key in table if key.startswith(beneath)]:
-                    del table[gone]
-            self._folders.pop(path, None)
-            self._implied = {key for key in self._implied if key != path and not key.startswith(beneath)}
+        if self._written.pop(path, None) is not Kind.DIR:
+            return
+        if self._within is None:
+            self._within = {}
+            for name in self._written:
+                self._note(name)
+        todo = [path]
+        while todo:
+            one = todo.pop()
+            self._folders.pop(one, None)
+            self._implied.discard(one)
+            names = self._within.pop(one, set())
+            todo += [name for name in names if self._written.pop(name, None) is not None]
+
+    def _wrote(self, path: bytes, kind: Kind) -> None:
+        self._written[path] = kind
+        if self._within is not None:
+            self._note(path)
+
+    def _note(self, path: bytes) -> None:
+        if path:
+            assert self._within is not None
+            self._within.setdefault(path.rpartition(b"/")[0], set()).add(path)
 
     def _finish(self) -> None:
         # Children first: a folder without permission bits would bar the way to them, and their making sets its time.
         for path in sorted(self._folders, key=_components, reverse=True):
             mode, mtime = self._folders[path]
-            fd = self._dirs.fd(path)
+            try:
+                fd = self._dirs.fd(path)
+            except (FileNotFoundError, NotADirectoryError):
+                if self._written.get(path) is Kind.DIR:
+                    raise
+                continue  # it was to keep its date, and was deleted later
             os.fchmod(fd, mode)
             os.utime(fd, ns=(mtime, mtime))
 
@@ -234,7 +256,7 @@ class _OverlayTree(_Tree):
         elif have is None and path.rpartition(b"/")[0] not in self._hiding:
             fd, name = self.parent(path)
             os.mknod(name, stat.S_IFCHR | 0o600, os.makedev(*whiteout.DEVICE), dir_fd=fd)
-            self._written[path] = Kind.WHITEOUT
+            self._wrote(path, Kind.WHITEOUT)
 
     def opaque(self, path: bytes) -> None:
         # A whiteout in it would have nothing to hide, and readdir(3) would show its name: overlayfs filters those of

@@ -174,6 +174,27 @@ def test_a_whiteout_then_a_file_beneath_without_a_folder(tmp_path: Path) -> None
     assert (tmp_path / "out/d/f").exists()
 
 
+@pytest.mark.parametrize(
+    "then",
+    [_mark(Kind.WHITEOUT, b"a"), _mark(Kind.WHITEOUT, b"a/b"), _mark(Kind.OPAQUE, b"a"), _file(b"a"), _file(b"a/b")],
+)
+def test_a_folder_that_goes_after_something_in_it(tmp_path: Path, then: Item) -> None:
+    out = tmp_path / "out"
+    _write(out, [_file(b"a/b/c")], "plain")
+    _write(out, [_mark(Kind.WHITEOUT, b"a/b/c"), then], "plain")
+    assert not (out / "a/b").is_dir()
+
+
+@_BOTH
+def test_what_is_written_over_is_not_looked_for_among_all_others(tmp_path: Path, form: str) -> None:
+    """10,000 times among 10,000 would take a minute; a layer has up to 20 million members."""
+    many = [_file(b"f%d" % n) for n in range(10_000)]
+    over = [item for n in range(5_000) for item in (_dir(b"d"), _file(b"d/x"), _file(b"d"))]
+    _write(tmp_path / "out", [*many, *over, _file(b"e/f/g"), _file(b"e"), _file(b"z/f"), _file(b"z"), _dir(b"z")], form)
+    assert (tmp_path / "out/d").is_file() and (tmp_path / "out/e").is_file()
+    assert list((tmp_path / "out/z").iterdir()) == []
+
+
 @pytest.mark.parametrize("last", [False, True])
 def test_marks_in_a_plain_tree_delete_only_what_was_there_before(tmp_path: Path, last: bool) -> None:
     out = tmp_path / "out"
