@@ -54,8 +54,9 @@ def _union_all(value: Value) -> Value:
 
 
 def _get(value: Value, path: Value, default: Value) -> Value:
+    a_kind(value, Obj)
     for part in path if isinstance(path, tuple) else (path,):
-        found = next(lookup(a_kind(value, Obj | tuple | Set), part), None)  # type: ignore[arg-type]
+        found = next(lookup(value, part), None)
         if found is None:
             return default
         value = found[1]

@@ -71,13 +71,18 @@ def _to_number(value: Value) -> Value:
         return int(bool(value))
     if isinstance(value, str):
         if not re.fullmatch(r"-?(0|[1-9]\d*)(\.\d+)?([eE][+-]?\d+)?", value, re.ASCII) or len(value) > 300:
+            if _AMOUNT.fullmatch(value) and value[-1] in "0123456789.":
+                raise RegoError("", "eval_builtin_error", f"{value!r:.60} is a number to Go only")
             raise Undefined
         return bounded_number(int(value) if re.fullmatch(r"-?\d+", value, re.ASCII) else float(value))
     return a_number(value)
 
 
 def _format_int(value: Value, base: Value) -> str:
-    number, radix = math.floor(a_number(value)), a_whole(base)
+    given, radix = a_number(value), a_whole(base)
+    if given < 0 and given != int(given):
+        raise RegoError("", "eval_builtin_error", f"format_int is for whole numbers, not {given}")
+    number = int(given)
     form = {2: "b", 8: "o", 10: "d", 16: "x"}.get(radix)
     if form is None:
         raise Undefined

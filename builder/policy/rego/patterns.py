@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from functools import cache
 from typing import Any
 
@@ -52,6 +52,15 @@ def _compiled(pattern: Value) -> Any:
         raise Undefined from None
 
 
+def _matches(pattern: Value, text: str) -> Iterator[Any]:
+    """As Go has them: an empty one right behind another does not count."""
+    end = -1
+    for match in _compiled(pattern).finditer(text):
+        if match.end() > end:
+            end = match.end()
+            yield match
+
+
 def _limited(found: Iterable[Value], number: Value) -> Value:
     count = a_whole(number)
     values = tuple(found)
@@ -59,23 +68,23 @@ def _limited(found: Iterable[Value], number: Value) -> Value:
 
 
 def _find(pattern: Value, value: Value, number: Value) -> Value:
-    return _limited((match[0] for match in _compiled(pattern).finditer(a_text(value))), number)
+    return _limited((match[0] for match in _matches(pattern, a_text(value))), number)
 
 
 def _submatches(pattern: Value, value: Value, number: Value) -> Value:
-    found = (tuple(part or "" for part in (m[0], *m.groups())) for m in _compiled(pattern).finditer(a_text(value)))
+    found = (tuple(part or "" for part in (m[0], *m.groups())) for m in _matches(pattern, a_text(value)))
     return _limited(found, number)
 
 
 def _regex_split(pattern: Value, value: Value) -> Value:
-    compiled, text = _compiled(pattern), a_text(value)
-    parts, begin = [], 0
-    for match in compiled.finditer(text):
-        if match.end() == 0 or (match.start() == match.end() == len(text)):
-            continue
-        parts.append(text[begin : match.start()])
+    text = a_text(value)
+    parts, begin, end = [], 0, 0
+    for match in _matches(pattern, text):
+        end = match.start()
+        if match.end():
+            parts.append(text[begin:end])
         begin = match.end()
-    return (*parts, text[begin:])
+    return tuple(parts) if text and end == len(text) else (*parts, text[begin:])
 
 
 def _regex_replace(value: Value, pattern: Value, by: Value) -> Value:
@@ -94,7 +103,7 @@ def _regex_replace(value: Value, pattern: Value, by: Value) -> Value:
         return re.sub(r"\$(?:\$|\{(\w+)\}|(\w+))", group, template)
 
     text, parts, begin = a_text(value), [], 0
-    for match in _compiled(pattern).finditer(text):
+    for match in _matches(pattern, text):
         parts += [text[begin : match.start()], expand(match)]
         begin = match.end()
     return bounded("".join(parts) + text[begin:])

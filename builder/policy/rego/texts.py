@@ -61,6 +61,18 @@ def _fixes(method: str) -> Callable[[Value, Value], bool]:
     return found
 
 
+def _lower(char: str) -> str:
+    """As Go has it: one character for one, whatever stands beside it."""
+    return char.lower()[0]
+
+
+def _upper(char: str) -> str:
+    return next((one for one in (char.upper(), char.title()) if len(one) == 1), char)
+
+
+_SPACE = "\t\n\v\f\r \x85\xa0\u1680\u2028\u2029\u202f\u205f\u3000" + "".join(map(chr, range(0x2000, 0x200B)))
+
+
 def _render(text: Value, values: Value) -> str:
     """Go's text/template, as far as it is `{{.name}}` of texts, numbers and booleans."""
     fields = dict(a_kind(values, Obj).items())
@@ -88,8 +100,8 @@ FUNCTIONS: Mapping[str, Callable[..., Value]] = {
     "indexof": _index,
     "indexof_n": _indexes,
     "substring": _substring,
-    "lower": lambda a: a_text(a).lower(),
-    "upper": lambda a: a_text(a).upper(),
+    "lower": lambda a: "".join(map(_lower, a_text(a))),
+    "upper": lambda a: "".join(map(_upper, a_text(a))),
     "contains": lambda a, b: a_text(b) in a_text(a),
     "startswith": lambda a, b: a_text(a).startswith(a_text(b)),
     "endswith": lambda a, b: a_text(a).endswith(a_text(b)),
@@ -100,6 +112,6 @@ FUNCTIONS: Mapping[str, Callable[..., Value]] = {
     "trim_right": lambda a, b: a_text(a).rstrip(a_text(b)) if a_text(b) else a,
     "trim_prefix": lambda a, b: a_text(a).removeprefix(a_text(b)),
     "trim_suffix": lambda a, b: a_text(a).removesuffix(a_text(b)),
-    "trim_space": lambda a: a_text(a).strip(),
+    "trim_space": lambda a: a_text(a).strip(_SPACE),
     "sprintf": lambda form, values: bounded(sprintf(a_text(form), list(a_kind(values, tuple)))),
 }
