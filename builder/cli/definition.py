@@ -25,7 +25,7 @@ class Definition(msgspec.Struct, frozen=True):
     """name, text: of the Dockerfile. context: absolute path of its folder, "" if it is a remote source.
 
     ignore_file: beside the Dockerfile, which may not be there; None if the context has no ignore file at all.
-    archive: the source is a tar archive.
+    archive: the source is a tar archive. owners: see LocalContext.
     """
 
     name: str
@@ -34,6 +34,7 @@ class Definition(msgspec.Struct, frozen=True):
     ignore_file: str | None = None
     source: RemoteSource | None = None
     archive: bool = False
+    owners: dict[bytes, tuple[int, int]] = msgspec.field(default_factory=dict)
 
     def ignore(self, folder: str) -> Ignore | None:
         """What a folder's ignore file hides."""
@@ -71,9 +72,10 @@ def opened_definition(request: BuildRequest, stdin: BinaryIO, scratch: str, remo
     from builder.cli.bounds import unpack_limits
     from builder.source.piped import received
 
-    with received(stdin, scratch, unpack_limits(os.environ)) as (folder, text):
+    with received(stdin, scratch, unpack_limits(os.environ)) as found:
         name = request.file or "Dockerfile"
-        yield Definition(os.path.basename(name), _beneath(folder, name) if text is None else text, folder)
+        text = _beneath(found.folder, name) if found.text is None else found.text
+        yield Definition(os.path.basename(name), text, found.folder, owners=found.owners)
 
 
 def _keeps_git_dir(request: BuildRequest) -> bool:

@@ -79,7 +79,8 @@ class Folders:
     def _context(self, folder: str) -> LocalContext:
         root = os.path.realpath(folder)
         stats = self._stat_index(root)
-        return LocalContext(root, self._ignore(folder), stats, DEFAULT_EPOCH, exact=self._exact_modes)
+        owners = self._definition.owners if folder == self._definition.context else {}
+        return LocalContext(root, self._ignore(folder), stats, DEFAULT_EPOCH, exact=self._exact_modes, owners=owners)
 
     def _ignore(self, folder: str) -> Ignore | None:
         if folder not in self._ignores:

@@ -12,8 +12,9 @@ import os
 import stat as _stat
 import threading
 from collections import OrderedDict
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from operator import itemgetter
+from types import MappingProxyType
 
 from msgspec.structs import replace
 
@@ -25,6 +26,7 @@ from builder.source.sourcetree import SourceTree
 from cache.stats import StatIndex
 
 _CHUNK = 1 << 20
+_ROOT = (0, 0)
 _OPEN_FOLDERS = 64  # descriptors kept of folders looked at last
 _KINDS = {
     _stat.S_IFREG: Kind.FILE,
@@ -45,15 +47,20 @@ Xattrs = tuple[tuple[bytes, bytes], ...]
 class LocalContext(SourceTree):
     """root: absolute path of a folder. ignore: None shows everything. mtime: what every member is dated.
 
-    exact: modes are shown as they are, also where they only say which umask the client has.
+    exact: modes are shown as they are, also where they only say which umask the client has. owners: (uid, gid) by path,
+    of what an archive was unpacked from; all else is 0:0, whoever has it on disk.
     """
 
-    def __init__(self, root: str, ignore: Ignore | None, stats: StatIndex, mtime: int, *, exact: bool = False) -> None:
+    def __init__(
+        self, root: str, ignore: Ignore | None, stats: StatIndex, mtime: int, *, exact: bool = False,
+        owners: Mapping[bytes, tuple[int, int]] = MappingProxyType({}),
+    ) -> None:  # fmt: skip
         self.root = root
         self._ignore = ignore
         self._stats = stats
         self._mtime = mtime
         self._exact = exact
+        self._owners = owners
         self._seen: dict[bytes, os.stat_result] = {}
         self._attributes: dict[bytes, Xattrs] = {}  # of files that have some, read after their status
         self._hashed: dict[bytes, str] = {}
@@ -192,10 +199,13 @@ class LocalContext(SourceTree):
             link = os.fsencode(os.readlink(name, dir_fd=folder))
         elif kind is not Kind.DIR and kind is not Kind.FIFO:
             device = (os.major(status.st_rdev), os.minor(status.st_rdev))
+        uid, gid = self._owners.get(path, _ROOT)
         return Entry(
             path=path,
             kind=kind,
             mode=mode,
+            uid=uid,
+            gid=gid,
             mtime=self._mtime,
             size=size,
             link=link,

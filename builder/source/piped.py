@@ -8,6 +8,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Protocol
 
+import msgspec
+
 from builder.errors import LayerFault, SourceFault
 from builder.layer.entry import Item
 from builder.layer.limits import Limits
@@ -15,6 +17,7 @@ from builder.layer.plain import open_plain
 from builder.layer.remove import remove
 from builder.layer.tarread import TarReader
 from builder.layer.unpack import apply_plain
+from builder.source.owners import Owner, Owners
 from cache.wholefile import temp_name
 
 _MAGIC_AT, _MAGIC = 257, b"ustar"
@@ -26,9 +29,17 @@ class _Readable(Protocol):
     def read(self, size: int, /) -> bytes: ...
 
 
+class Received(msgspec.Struct, frozen=True):
+    """folder: the context's. text: of the Dockerfile, where the input was just that. owners: see LocalContext."""
+
+    folder: str
+    text: bytes | None
+    owners: dict[bytes, Owner]
+
+
 @contextmanager
-def received(stream: _Readable, scratch: str, limits: Limits) -> Iterator[tuple[str, bytes | None]]:
-    """The context's folder, as long as the block lasts, and the Dockerfile's text where the input was just that.
+def received(stream: _Readable, scratch: str, limits: Limits) -> Iterator[Received]:
+    """What came, as long as the block lasts.
 
     scratch: a folder of the store for what is being written. limits: of an archive. Raises SourceFault.
     """
@@ -37,7 +48,9 @@ def received(stream: _Readable, scratch: str, limits: Limits) -> Iterator[tuple[
     fd = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
         fcntl.flock(fd, fcntl.LOCK_EX)  # it is in use: see Store.tidy
-        yield folder, _receive(stream, fd, limits)
+        owners = Owners()
+        text = _receive(stream, fd, limits, owners)
+        yield Received(folder, text, owners.by_path())
     finally:
         os.close(fd)
         parent = os.open(scratch, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
@@ -47,13 +60,13 @@ def received(stream: _Readable, scratch: str, limits: Limits) -> Iterator[tuple[
             os.close(parent)
 
 
-def _receive(stream: _Readable, fd: int, limits: Limits) -> bytes | None:
+def _receive(stream: _Readable, fd: int, limits: Limits, owners: Owners) -> bytes | None:
     try:
         plain = open_plain(stream, limit=limits.size, ratio=limits.ratio, grace=limits.grace)
         head = _exactly(plain, _BLOCK)
         whole = _Again(head, plain)
         if head[_MAGIC_AT : _MAGIC_AT + len(_MAGIC)] == _MAGIC:
-            apply_plain(_members(whole, limits), fd, devices=False)
+            apply_plain(_members(whole, limits, owners), fd, devices=False)
             return None
     except LayerFault as error:
         raise SourceFault(
@@ -69,9 +82,10 @@ def _receive(stream: _Readable, fd: int, limits: Limits) -> bytes | None:
     return text
 
 
-def _members(stream: _Again, limits: Limits) -> Iterator[Item]:
+def _members(stream: _Again, limits: Limits, owners: Owners) -> Iterator[Item]:
     for entry, content in TarReader(stream, limits, what="the archive"):
         if entry.path:  # the folder itself stays ours
+            owners.tell(entry)
             yield entry, content
 
 

@@ -79,22 +79,29 @@ class Engine:
         return f"unix:///proc/{self._child()}/root/run/docker.sock"
 
     def run(
-        self, *args: str, cwd: Path = Path("/"), env: Mapping[str, str] | None = None
+        self, *args: str, cwd: Path = Path("/"), env: Mapping[str, str] | None = None, stdin: Path = Path(os.devnull)
     ) -> subprocess.CompletedProcess[str]:
         inside = ["nsenter", f"--target={self._child()}", "--mount", "--root", "--wd=/"]
         plain = {"PATH": "/usr/sbin:/usr/bin", "HOME": "/run", "BUILDKIT_PROGRESS": "plain", **(env or {})}
         words = ["env", "-i", f"--chdir={cwd}", *(f"{name}={value}" for name, value in plain.items())]
-        return subprocess.run(
-            [*inside, *words, "docker", "--host=unix:///run/docker.sock", *args],
-            stdin=subprocess.DEVNULL, capture_output=True, text=True, errors="replace", timeout=240, check=False,
-        )  # fmt: skip
+        with stdin.open("rb") as given:
+            return subprocess.run(
+                [*inside, *words, "docker", "--host=unix:///run/docker.sock", *args],
+                stdin=given, capture_output=True, text=True, errors="replace", timeout=240, check=False,
+            )  # fmt: skip
 
     def build(
-        self, context: Path, archive: Path, *args: str, cwd: Path = Path("/"), env: Mapping[str, str] | None = None
+        self,
+        context: Path,
+        archive: Path,
+        *args: str,
+        cwd: Path = Path("/"),
+        env: Mapping[str, str] | None = None,
+        stdin: Path = Path(os.devnull),
     ) -> subprocess.CompletedProcess[str]:
         """Build into a `docker load` archive, and nothing else: no FROM of another build finds it. Needs containerd."""
         output = f"--output=type=docker,dest={archive}"
-        return self.run(*_BUILD, output, *args, str(context), cwd=cwd, env=env)
+        return self.run(*_BUILD, output, *args, str(context), cwd=cwd, env=env, stdin=stdin)
 
     def store(self, context: Path, tag: str, *args: str, cwd: Path = Path("/")) -> None:
         """Build an image that a FROM finds under its tag."""
