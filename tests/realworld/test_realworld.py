@@ -46,7 +46,10 @@ def shapes() -> list[str]:
 
 
 def images(dockerfile: str) -> set[str]:
-    """What the Dockerfile takes from a registry; variables have the defaults of the first ARG of their name."""
+    """What the Dockerfile takes from a registry; variables have the defaults of the first ARG of their name.
+
+    What is named by variables without one is left out.
+    """
     defaults: dict[str, str] = {}
     for name, value in _ARG.findall(dockerfile):
         defaults.setdefault(name, _VARIABLE.sub(lambda word: defaults.get(word[1], ""), value.strip('"')))
@@ -54,7 +57,7 @@ def images(dockerfile: str) -> set[str]:
     stages = {stage.lower() for _, stage in named if stage} | {"scratch"}
     found = [image for image, _ in named] + _COPIED.findall(dockerfile)
     expanded = {_VARIABLE.sub(lambda word: defaults.get(word[1], word[2] or word[0]), image) for image in found}
-    return {image for image in expanded if image.lower() not in stages and not image.isdigit()}
+    return {image for image in expanded if image.lower() not in stages and not image.isdigit() and "$" not in image}
 
 
 @pytest.fixture(scope="session")

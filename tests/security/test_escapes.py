@@ -54,12 +54,9 @@ def test_links_in_the_context(lapstrake: Lapstrake, tmp_path: Path, host: Path, 
     os.symlink("../host/secret", context / "up")
     os.symlink("../host", context / "dir")
     os.symlink(host, context / "absolute")
-    if source == "dir/*":
-        lapstrake.built(context, "-o", f"type=docker,dest={tmp_path}/a.tar")
-        assert not [name for name in flatten(tmp_path / "a.tar").files if name.startswith("out")]
-    else:
-        assert f'"/{source}": not found' in lapstrake.refused(context).err
-    silent(lapstrake.store, tmp_path / "a.tar")
+    missing = "lstat /host: no such file or directory" if source == "dir/*" else f'"/{source}": not found'
+    assert missing in lapstrake.refused(context).err
+    silent(lapstrake.store)
     unharmed(host)
 
 
