@@ -1,7 +1,5 @@
-"""Names of a module become what they stand for, and bodies are put in an order in which each variable has a value.
-
-OPA's compiler does the same (ast/compile.go): imports and rules of the package are references into `data`, calls name
-a rule or a built-in function, an expression waits for the variables that others bind.
+"""Names of a module become what they stand for: imports and rules of the package are references into `data`, calls
+name a rule or a built-in function, as OPA's compiler has it (ast/compile.go).
 """
 
 from __future__ import annotations
@@ -27,20 +25,13 @@ from builder.policy.rego.nodes import (
     Var,
     With,
 )
-from builder.policy.rego.scopes import written
+from builder.policy.rego.ordering import Ordering
 from builder.policy.rego.variables import (
     ROOTS,
     Names,
     Term,
     declared,
-    given_by,
     given_by_all,
-    needed,
-    needed_by_pattern,
-    outside,
-    pairwise,
-    pattern,
-    shared,
     variables,
 )
 
@@ -61,6 +52,7 @@ class Resolver:
         is_rule: Callable[[tuple[str, ...]], bool],
         builtins: Mapping[str, int | None],
     ) -> None:
+        self._ordering = Ordering(where)
         self._where, self._package, self._aliases, self._rules = where, package, aliases, rules
         self._arity, self._is_rule, self._builtins = arity, is_rule, builtins
 
@@ -71,16 +63,16 @@ class Resolver:
         path = tuple(self._term(part, inner) for part in rule.path)
         bound = scope | given_by_all(clause.body)
         for part in path:
-            self._known(part, bound)
-        return replace(rule, args=args, clause=clause, path=tuple(self._put(part, bound) for part in path))
+            self._ordering.known(part, bound)
+        return replace(rule, args=args, clause=clause, path=tuple(self._ordering.put(part, bound) for part in path))
 
     def _clause(self, clause: Clause, scope: Names, bound: Names) -> tuple[Names, Clause]:
         inner = scope | declared(clause.body)
-        body = self._order([self._expr(one, inner) for one in clause.body], bound)
+        body = self._ordering.order([self._expr(one, inner) for one in clause.body], bound)
         value = self._term(clause.value, inner)
         behind = bound | given_by_all(body)
-        self._known(value, behind)
-        value = self._put(value, behind)
+        self._ordering.known(value, behind)
+        value = self._ordering.put(value, behind)
         other = self._clause(clause.other, scope, bound)[1] if clause.other is not None else None
         return inner, replace(clause, value=value, body=body, other=other)
 
@@ -226,105 +218,6 @@ class Resolver:
         elif call.name in self._builtins:
             return (), self._builtins[call.name]
         raise self._fault(call.line, "rego_type_error", f"undefined function {call.name}")
-
-    # order
-
-    def _order(self, body: list[Expr], bound: Names) -> tuple[Expr, ...]:
-        around = bound | frozenset(name for expr in body for name in outside(expr))
-        found: list[Expr] = []
-        waiting = [part for expr in body for part in pairwise(expr)]
-        while waiting:
-            ready = (expr for expr in waiting if not self._missing(expr, bound, around))
-            expr = next(ready, None)
-            if expr is None:
-                raise self._unsafe(waiting[0].line, self._missing(waiting[0], bound, around)[0])
-            waiting.remove(expr)
-            found.append(self._closed(expr, bound, around))
-            bound |= given_by(expr)
-        return tuple(found)
-
-    def _missing(self, expr: Expr, bound: Names, around: Names) -> list[str]:
-        """Variables that must have values before, and have none."""
-        wanted = [name for w in expr.withs for name in needed(w.value, around)]
-        match expr.kind:
-            case "some":
-                return []
-            case "unify" | "assign":
-                left, right = list(pattern(expr.left)), list(pattern(expr.right))
-                wanted += [*needed_by_pattern(expr.left, around), *needed_by_pattern(expr.right, around)]
-                if (
-                    expr.kind == "assign"
-                    or all(name in bound for name in right)
-                    or not all(name in bound for name in left)
-                ):
-                    wanted += right
-            case "in":
-                wanted += needed(expr.term, around)
-                wanted += [
-                    name
-                    for part in (expr.left, expr.right)
-                    if part is not None
-                    for name in needed_by_pattern(part, around)
-                ]
-            case "every" | "not":
-                wanted += shared(expr, around)
-            case _:
-                wanted += needed(expr.term, around)
-        return [name for name in dict.fromkeys(wanted) if name not in bound]
-
-    def _closed(self, expr: Expr, bound: Names, around: Names) -> Expr:
-        """With the bodies inside it in order: what they have of the body around is bound by now, or never will be."""
-        known = bound | (given_by(expr) & around)
-        put = partial(self._put, known=known)
-        body = expr.body
-        if expr.kind == "every":
-            own = frozenset(variables([part for part in (expr.left, expr.right) if part is not None]))
-            body = self._order(list(body), known | own)
-        elif expr.kind == "not":
-            body = self._order(list(body), known)
-        return replace(
-            expr,
-            term=None if expr.term is None else put(expr.term),
-            left=None if expr.left is None else put(expr.left),
-            right=None if expr.right is None else put(expr.right),
-            body=body,
-            withs=tuple(replace(w, value=put(w.value)) for w in expr.withs),
-        )
-
-    def _put(self, term: Term, known: Names) -> Term:
-        several = partial(self._put_all, known=known)
-        match term:
-            case Ref():
-                return replace(term, head=self._put(term.head, known), parts=several(term.parts))
-            case ArrayTerm() | SetTerm():
-                return replace(term, items=several(term.items))
-            case ObjectTerm():
-                return replace(term, pairs=tuple((self._put(k, known), self._put(v, known)) for k, v in term.pairs))
-            case Template():
-                return replace(term, parts=several(term.parts))
-            case Call():
-                return replace(term, args=several(term.args))
-            case Comprehension():
-                body = self._order(list(term.body), known)
-                inner = known | given_by_all(body)
-                for part in (term.key, term.value):
-                    if part is not None:
-                        self._known(part, inner)
-                key = None if term.key is None else self._put(term.key, inner)
-                return replace(term, key=key, value=self._put(term.value, inner), body=body)
-        return term
-
-    def _put_all(self, terms: Iterable[Term], known: Names) -> tuple[Term, ...]:
-        return tuple(self._put(one, known) for one in terms)
-
-    def _known(self, term: Term, bound: Names) -> None:
-        """Raises RegoError where a head has a variable that its body does not bind."""
-        for name in needed(term, bound):
-            if name not in bound:
-                raise self._unsafe(term.line, name)
-
-    def _unsafe(self, line: int, name: str) -> RegoError:
-        return self._fault(line, "rego_unsafe_var_error", f"var {written(name)} is unsafe")
 
     def _fault(self, line: int, code: str, message: str) -> RegoError:
         return RegoError(f"{self._where}:{line}", code, message)

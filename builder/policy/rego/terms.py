@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import math
+import re
 from abc import ABC, abstractmethod
 from collections.abc import Callable
 
-from builder.policy.rego.faults import RegoError
 from builder.policy.rego.nodes import (
     ArrayTerm,
     Call,
@@ -141,8 +141,8 @@ class TermParser(Reader, ABC):
         if token.kind == "number":
             self._at += 1
             value = _number(token.text)
-            if value in (math.inf, -math.inf):
-                raise RegoError(f"{self._where}:{line}", "rego_parse_error", "a number is too large")
+            if value == math.inf or re.match(r"0\d", token.text):
+                raise self._bad("a number as in JSON, below 1.8e308, was expected")
             return Scalar(line=line, value=value)
         if token.kind == "string":
             self._at += 1
