@@ -21,6 +21,7 @@ _BLANKS = "".join(f"\\u{ord(ch):04x}" for ch in SPACE)
 _MISSING_BRACE = "syntax error: missing '}'"
 _MISSING_SLASH = "syntax error: missing '/' in ${}"
 _BAD = "syntax error: bad substitution"
+_UNSUPPORTED = "unsupported modifier ({}) in substitution"
 _OPEN_QUOTE = "unexpected end of statement while looking for matching {}-quote"
 
 
@@ -103,11 +104,16 @@ class Grammar:
             parser.exhaust_lexer()
         except UnexpectedInput as error:
             rest = text[error.pos_in_stream or 0 :]
-        opened = [value.type for value in parser.parser_state.value_stack if hasattr(value, "type")]
+        tokens = [value for value in parser.parser_state.value_stack if hasattr(value, "type")]
+        if tokens and tokens[-1].type == "RBRACE":  # closed, but the parser had nothing after it to go on with
+            tokens = tokens[: max(at for at, token in enumerate(tokens) if token.type == "OPEN")]
+        opened = [token.type for token in tokens]
         if rest and not rest.startswith("'"):
             return _stopped_at(rest)
         if "OPEN" in opened:
             inner = opened[opened.index("OPEN") :]
+            if inner == ["OPEN"] and tokens[-1] != "${":
+                return _UNSUPPORTED.format("\ufffd")  # the end of the text, as Go prints it as a character
             return _MISSING_SLASH if "REPLACE" in inner[:2] and "SLASH" not in inner[:3] else _MISSING_BRACE
         return _OPEN_QUOTE.format("single" if rest else "double")
 
@@ -150,7 +156,7 @@ def _stopped_at(rest: str) -> str:
     modifier = rest[:2] if rest[0] == ":" else rest[0]
     if rest[0] == ":" and "}" not in rest[2:]:
         return _MISSING_BRACE
-    return f"unsupported modifier ({modifier}) in substitution"
+    return _UNSUPPORTED.format(modifier)
 
 
 def _grammar(name: str) -> str:

@@ -166,12 +166,7 @@ def fold_expose(fold: Fold, instruction: Expose) -> None:
     expander = Expander(fold.env)
     names: list[str] = []
     for text in [text for word in instruction.ports for text in expander.split(word)]:
-        ports = parse_ports(text)
-        if ports.cased:
-            fold.report("ExposeProtoCasing", instruction, text)
-        if ports.mapped:
-            fold.report("ExposeInvalidFormat", instruction, text)
-        names += ports.names
+        names += parse_ports(text, lambda rule, text=text: fold.report(rule, instruction, text))  # type: ignore[misc]
         if len(names) > _MOST_PORTS:
             raise LowerFault(f"EXPOSE names more than {_MOST_PORTS} ports", "name a range once")
     fold.runtime = replace(fold.runtime, exposed=tuple(dict.fromkeys((*fold.runtime.exposed, *names))))

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from frontends.dockerfile.statement import Statement
 
 # Part of what a remembered tree is named by: raise it with any change of the grammar or of the tree's classes.
-PARSE_VERSION = 3
+PARSE_VERSION = 4
 
 
 class Memo(Protocol):

@@ -2,24 +2,21 @@
 
 from __future__ import annotations
 
-import msgspec
+import re
+from collections.abc import Callable
 
 from frontends.dockerfile.gotext import quote
 from frontends.errors import LowerFault
 
 HIGHEST = 65535
+_NUMBER = re.compile(r"[+-]?0*[0-9]{1,9}", re.ASCII)
 
 
-class Ports(msgspec.Struct, frozen=True):
-    """names: `80/tcp`, ranges unrolled. mapped: an address or host port was given. cased: the protocol is not lower."""
+def parse_ports(text: str, warn: Callable[[str], None] = lambda rule: None) -> tuple[str, ...]:
+    """`80/tcp`, ranges unrolled. Raises LowerFault in BuildKit's words.
 
-    names: tuple[str, ...]
-    mapped: bool
-    cased: bool
-
-
-def parse_ports(text: str) -> Ports:
-    """Raises LowerFault in BuildKit's words."""
+    warn: gets rules of lint that the text breaks: the protocol is not lower, an address or host port was given.
+    """
     *address, container = text.rsplit(":", 2)
     ip, host = (address[0], address[1]) if len(address) == 2 else ("", address[0]) if address else ("", "")
     port, _, protocol = container.partition("/")
@@ -27,6 +24,10 @@ def parse_ports(text: str) -> Ports:
         raise LowerFault(f"invalid port: {quote(text)}: no port specified")
     if protocol.lower() not in ("", "tcp", "udp", "sctp"):
         raise LowerFault(f"invalid port: {quote(text)}: invalid proto: {protocol}", "it is one of tcp, udp, sctp")
+    if protocol != protocol.lower():
+        warn("ExposeProtoCasing")
+    if ip or host:
+        warn("ExposeInvalidFormat")
     _check_address(ip)
     found = _range(port)
     if found is None:
@@ -34,20 +35,23 @@ def parse_ports(text: str) -> Ports:
     if host:
         _check_host(host, port, found)
     name = protocol.lower() or "tcp"
-    return Ports(tuple(f"{number}/{name}" for number in found), bool(ip or host), protocol != protocol.lower())
+    return tuple(f"{number}/{name}" for number in found)
 
 
 def _range(text: str) -> range | None:
     first, dash, last = text.partition("-")
     low = _number(first)
-    high = _number(last) if dash else low
+    high = _number(last) if dash and first != last else low
     return range(low, high + 1) if low is not None and high is not None and high >= low else None
 
 
 def _number(text: str) -> int | None:
-    if not text.isascii() or not text.isdigit() or len(text) > 20:
+    """As Go's strconv.ParseInt reads it: a sign and leading zeros are taken."""
+    found = _NUMBER.fullmatch(text)
+    if found is None:
         return None
-    return int(text) if int(text) <= HIGHEST else None
+    number = int(found[0])
+    return number if 0 <= number <= HIGHEST else None
 
 
 def _check_host(host: str, port: str, found: range) -> None:
@@ -63,7 +67,10 @@ def _check_address(ip: str) -> None:
         return
     import ipaddress
 
+    if ip.startswith("[") and not ip.endswith("]"):
+        raise LowerFault(f"invalid IP address {ip}: address {ip}:: missing ']' in address")
+    plain = ip[1:-1] if ip.startswith("[") else ip
     try:
-        ipaddress.ip_address(ip[1:-1] if ip.startswith("[") and ip.endswith("]") else ip)
+        ipaddress.ip_address(plain)
     except ValueError:
-        raise LowerFault(f"invalid IP address: {ip}") from None
+        raise LowerFault(f"invalid IP address: {plain}") from None
