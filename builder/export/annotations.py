@@ -59,11 +59,12 @@ def of_image(
 ) -> tuple[dict[str, str], dict[str, str]]:
     """Those of the manifest and those of its descriptor.
 
-    What names the platform wins over what names none. joined: the image is in an index, which has the others. Raises
-    OutputFault for what a single image has no place for.
+    What names the platform wins over what names none; what names another is passed over, as in BuildKit. joined: the
+    image is in an index. Raises OutputFault for what a single image has no place for.
     """
-    found = _by_kind(given, (platform,), strict=not joined)
-    if not joined and (found["index"] or found["index-descriptor"]):
+    given = tuple(given)
+    found = _by_kind(given, (platform,), strict=False)
+    if not joined and any(one.kind.startswith("index") for one in given):
         raise OutputFault("index annotations not supported for single platform export", "use manifest: annotations")
     return found["manifest"], found["manifest-descriptor"]
 

@@ -150,9 +150,12 @@ def _interval(flags: Flags, name: str) -> int:
 
 
 def _retries(text: str) -> int:
-    if not re.fullmatch(r"([+-]?[0-9]{1,10})?", text):
+    if not re.fullmatch(r"([+-]?[0-9]+)?", text):
         raise ParseFault(f"strconv.ParseInt: parsing {quote(text)}: invalid syntax", "--retries takes a whole number")
-    retries = int(text or "0")
+    sign, digits = text[: len(text) - len(text.lstrip("+-"))], text.lstrip("+-0")
+    if len(digits) > 10:
+        raise ParseFault(f"strconv.ParseInt: parsing {quote(text)}: value out of range")
+    retries = int(f"{sign}{digits or 0}")
     if retries < 0:
         raise ParseFault(f"--retries cannot be negative ({retries})")
     if retries >= 2**31:

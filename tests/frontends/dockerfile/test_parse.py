@@ -79,6 +79,8 @@ LINE_FAULTS = [
     ("HEALTHCHECK --interval=5x CMD x", 'time: unknown unit "x" in duration "5x"'),
     ("HEALTHCHECK --timeout=soon CMD x", 'time: invalid duration "soon"'),
     ("HEALTHCHECK --retries=-1 CMD x", "--retries cannot be negative (-1)"),
+    ("HEALTHCHECK --retries=2147483648 CMD x", 'strconv.ParseInt: parsing "2147483648": value out of range'),
+    (f"HEALTHCHECK --retries={'9' * 30} CMD x", f'strconv.ParseInt: parsing "{"9" * 30}": value out of range'),
     ("HEALTHCHECK --retries=x CMD x", 'strconv.ParseInt: parsing "x": invalid syntax'),
     ("HEALTHCHECK --retry=1 CMD x", "unknown flag: --retry"),
     ("ONBUILD", "ONBUILD requires at least one argument"),
