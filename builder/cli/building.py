@@ -84,8 +84,10 @@ def run(request: BuildRequest, root: str, shown: Shown, call: Call | None = None
             store.tidy()
             store.load_ballast()
             if call is not None:
-                answer = _session(request, store, [], renderer, shown, lambda session: session.reading.ask(call))
+                ask = _asking(call, shown)
+                answer, warnings = _session(request, store, [], renderer, shown, ask)
                 renderer.close(None)
+                click.echo(warnings, nl=False, err=True)
                 write_answer(request, answer.results)
                 _give(answer)
                 return
@@ -150,9 +152,18 @@ def _give(answer: Answer) -> None:
         raise click.exceptions.Exit(answer.status)
 
 
-def _notes(session: Session, shown: Shown) -> str:
+def _asking(call: Call, shown: Shown) -> Callable[[Session], tuple[Answer, str]]:
+    """What gives the answer, and the warnings that go with it."""
+    return lambda session: (session.reading.ask(call), _warnings(session, shown))
+
+
+def _warnings(session: Session, shown: Shown) -> str:
     color = sys.stderr.isatty() and not os.environ.get("NO_COLOR")
-    warnings = session.reading.summary(expanded=shown.expanded, color=color) if shown.warnings else ""
+    return session.reading.summary(expanded=shown.expanded, color=color) if shown.warnings else ""
+
+
+def _notes(session: Session, shown: Shown) -> str:
+    warnings = _warnings(session, shown)
     if not shown.summary or shown.mode == "rawjson":  # what reads that has the same in its lines
         return warnings
     from builder.cli.steptable import step_table

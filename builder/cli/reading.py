@@ -113,7 +113,8 @@ class Reading:
         document = self._document()
         if method == "targets":
             return lambda form: calls.show_targets(targets(document), document.source, form)
-        found = outline(document, self._lower_options(), self._bases.resolve, memo=self._memo)
+        options, resolve = self._lower_options(), self._bases.resolve
+        found = outline(document, options, resolve, memo=self._memo, ignored=self._hides, found=self._tell)
         return lambda form: calls.show_outline(found, document.source, form)
 
     def _linted(self, call: Call) -> Answer:

@@ -91,9 +91,21 @@ def _of_rules(lint: Lint) -> tuple[Warning, ...]:
     return tuple(warning for warning in lint.findings() if warning.rule)
 
 
-def outline(dockerfile: Dockerfile, options: LowerOptions, resolve: Resolver, *, memo: Memo | None = None) -> Outline:
-    """The parameters of the target. Arguments and faults as for `lower`."""
-    return _Lowering(dockerfile, options, resolve, memo, lambda path: False, _lint(dockerfile, options)).outline()
+def outline(
+    dockerfile: Dockerfile,
+    options: LowerOptions,
+    resolve: Resolver,
+    *,
+    memo: Memo | None = None,
+    ignored: Callable[[str], bool] = lambda path: False,
+    found: Callable[[tuple[Warning, ...]], None] = lambda findings: None,
+) -> Outline:
+    """The parameters of the target. found: told the findings, also before a fault. Else as for `lower`."""
+    lint = _lint(dockerfile, options)
+    try:
+        return _Lowering(dockerfile, options, resolve, memo, ignored, lint).outline()
+    finally:
+        found(lint.findings())
 
 
 def _lint(dockerfile: Dockerfile, options: LowerOptions) -> Lint:

@@ -70,7 +70,18 @@ def test_outline_and_targets(lapstrake: Lapstrake, tmp_path: Path) -> None:
         done.out
         == "TARGET:      app\nDESCRIPTION: is all of it\n\nBUILD ARG   VALUE   DESCRIPTION\nV           2       \n\n"
     )
+    assert "WARN" not in done.err
     assert lapstrake.built(context, "--call=targets").out == "TARGET        DESCRIPTION\napp (default) is all of it\n"
+
+
+def test_an_outline_says_what_the_rules_found(lapstrake: Lapstrake, tmp_path: Path) -> None:
+    context = folder(tmp_path / "context", {"Dockerfile": "FROM base AS A\nMAINTAINER x\nENV B=$C\n"})
+    done = lapstrake.built(context, "--call=outline")
+    assert done.out.startswith("TARGET:")
+    for line in ("StageNameCasing: Stage name 'A'", "MaintainerDeprecated: ", "UndefinedVar: Usage of undefined"):
+        assert f"WARN: {line}" in done.err
+    assert " 3 warnings found (use --debug to expand):\n" in done.err
+    assert "WARN" not in lapstrake.built(context, "--call=targets").err
 
 
 def test_a_build_says_it_at_the_end(lapstrake: Lapstrake, tmp_path: Path) -> None:
