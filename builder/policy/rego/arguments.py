@@ -53,7 +53,7 @@ def bounded(text: str) -> str:
 
 def bounded_number(value: int | float) -> int | float:
     if isinstance(value, float) and not math.isfinite(value):
-        raise Undefined
+        raise RegoError("", "eval_builtin_error", "a number is too large")
     if isinstance(value, int) and value.bit_length() > 4096:
         raise RegoError("", "eval_builtin_error", "a number has more than 4096 bits")
     return int(value) if isinstance(value, float) and value.is_integer() and abs(value) < 2**53 else value

@@ -15,6 +15,7 @@ from builder.policy.rego.arguments import (
     a_kind,
     a_text,
     bounded,
+    bounded_number,
     some_texts,
 )
 from builder.policy.rego.faults import RegoError, Undefined
@@ -22,11 +23,15 @@ from builder.policy.rego.values import Obj, Value, as_json, from_plain
 
 
 def _parsed(text: Value) -> Value:
-    return from_plain(json.loads(a_text(text), parse_constant=_no_constant))
+    return from_plain(json.loads(a_text(text), parse_constant=_no_constant, parse_float=_finite))
 
 
 def _no_constant(text: str) -> None:
     raise ValueError(text)
+
+
+def _finite(text: str) -> int | float:
+    return bounded_number(float(text))
 
 
 def _is_json(value: Value) -> bool:

@@ -21,19 +21,31 @@ from builder.policy.rego.faults import RegoError, Undefined
 from builder.policy.rego.values import Set, Value, as_json, key
 
 
+def _exact(value: Value) -> int | Fraction:
+    """As it is written: 0.1 + 0.2 is 0.3, as in OPA, which counts with more bits than a float has."""
+    number = a_number(value)
+    return Fraction(repr(number)) if isinstance(number, float) else number
+
+
+def _rounded(value: int | Fraction) -> Value:
+    if value.denominator == 1:
+        return bounded_number(value.numerator)
+    if value and not float(value):
+        raise RegoError("", "eval_builtin_error", "a number is too small")
+    return bounded_number(float(value))
+
+
 def _minus(one: Value, other: Value) -> Value:
     if isinstance(one, Set) and isinstance(other, Set):
         return Set(value for value in one if value not in other)
-    return bounded_number(a_number(one) - a_number(other))
+    return _rounded(_exact(one) - _exact(other))
 
 
 def _div(one: Value, other: Value) -> Value:
-    one, other = a_number(one), a_number(other)
-    if not other:
+    by = _exact(other)
+    if not by:
         raise Undefined
-    if isinstance(one, int) and isinstance(other, int) and one % other == 0:
-        return one // other
-    return bounded_number(one / other)
+    return _rounded(Fraction(_exact(one)) / by)
 
 
 def _rem(one: Value, other: Value) -> Value:
@@ -59,11 +71,14 @@ def _extreme(pick: Callable[..., Value]) -> Callable[[Value], Value]:
 
 
 def _sum(value: Value) -> Value:
-    return bounded_number(sum(a_number(one) for one in a_list(value)))
+    return _rounded(sum(_exact(one) for one in a_list(value)))
 
 
 def _product(value: Value) -> Value:
-    return bounded_number(math.prod(a_number(one) for one in a_list(value)))
+    product: int | Fraction = 1
+    for one in a_list(value):
+        product = _exact(_rounded(product * _exact(one)))
+    return _rounded(product)
 
 
 def _to_number(value: Value) -> Value:
@@ -151,9 +166,9 @@ def _random(name: Value, most: Value) -> int:
 
 
 FUNCTIONS: Mapping[str, Callable[..., Value]] = {
-    "plus": lambda a, b: bounded_number(a_number(a) + a_number(b)),
+    "plus": lambda a, b: _rounded(_exact(a) + _exact(b)),
     "minus": _minus,
-    "mul": lambda a, b: bounded_number(a_number(a) * a_number(b)),
+    "mul": lambda a, b: _rounded(_exact(a) * _exact(b)),
     "div": _div,
     "rem": _rem,
     "abs": lambda a: abs(a_number(a)),

@@ -25,7 +25,8 @@ def value(expression: str) -> object:
 
 NANO = 1_700_000_000_123_456_789
 CASES: list[tuple[str, object]] = [
-    ("plus(1, 2)", 3), ("minus(1, 2)", -1), ("mul(2, 3)", 6), ("div(7, 2)", 3.5), ("div(6, 2)", 3), ("div(1, 0)", None),
+    ("0.1 + 0.2", 0.3), ("0.3 - 0.1", 0.2), ("1.1 * 3", 3.3), ("0.3 / 0.1", 3), ("sum([0.1, 0.2, 0.3])", 0.6), ("1 / 3", 1 / 3),
+    ("product([0.1, 0.2])", 0.02), ("1e308 * 10", 10**309), ("1e300 + 0.5 > 1e300", False), ("plus(1, 2)", 3), ("minus(1, 2)", -1), ("mul(2, 3)", 6), ("div(7, 2)", 3.5), ("div(6, 2)", 3), ("div(1, 0)", None),
     ("rem(7, 3)", 1), ("rem(-7, 3)", -1), ("rem(7, 0)", None), ("rem(7.5, 2)", None), ('1 + "a"', None), ("true + 1", None),
     ("abs(-2.5)", 2.5), ("ceil(1.1)", 2), ("floor(-1.1)", -2), ("round(2.5)", 3), ("round(-2.5)", -3),
     ("bits.or(6, 1)", 7), ("bits.and(6, 3)", 2), ("bits.xor(6, 3)", 5), ("bits.negate(1)", -2), ("bits.lsh(1, 4)", 16),
@@ -158,7 +159,7 @@ def test_none_is_left_out() -> None:
     "expression",
     [
         'sprintf("%5d", ["a"])', 'sprintf("%c", [65])', 'sprintf("%", [])', 'sprintf("%20000d", [1])', 'to_number("+1")', 'to_number(".5")',
-        "format_int(-5.5, 10)", 'base64.decode("/w==")', 'hex.decode("ff")', 'urlquery.decode("%ff")', 'urlquery.decode_object("a=%ff")',
+        "format_int(-5.5, 10)", "1e-300 * 1e-300", 'json.unmarshal("1e400")', 'to_number("1e400")', 'base64.decode("/w==")', 'hex.decode("ff")', 'urlquery.decode("%ff")', 'urlquery.decode_object("a=%ff")',
         'regex.globs_match("a*", "b*")', 'strings.render_template("{{.a}}", {"a": [1]})',
         "numbers.range(1, 1000000000)", "bits.lsh(1, 1000000)", 'time.clock([1, "Europe/Paris"])',
         'time.format([1, "UTC", "2006"])', 'time.parse_ns("MST", "UTC")', 'strings.render_template("{{if .a}}{{end}}", {})',
