@@ -49,7 +49,8 @@ class About(msgspec.Struct, frozen=True):
 
     @staticmethod
     def of(mount: Mount, base: Digest | None) -> About:
-        return About(mount.id, base, mount.source, mount.mode, mount.uid, mount.gid)
+        source = mount.source if base is not None else "/"  # of an empty one it is a part of the cache that is shown
+        return About(mount.id, base, source, mount.mode, mount.uid, mount.gid)
 
     @property
     def name(self) -> str:

@@ -66,7 +66,8 @@ class StepMounts:
                 self.mounts.append(self._bind(task, mount, left))
             elif mount.kind == "cache":
                 path = caches[self._caches.name(mount, _base(task, mount))]
-                self.mounts.append(BindMount(path, mount.target, readonly=mount.readonly))
+                part = mount.source if mount.input is None and mount.source != "/" else ""
+                self.mounts.append(BindMount(path, mount.target, path=part, readonly=mount.readonly))
             elif mount.kind == "tmpfs":
                 self.mounts.append(TmpfsMount(mount.target, size=mount.size, readonly=mount.readonly))
             elif mount.kind == "secret":

@@ -145,9 +145,12 @@ def _mount(fold: Fold, run: Run, placed: tuple[int, MountSpec], inputs: list[Dig
 
 
 def _with_first_content(cache: Mount, owned: bool) -> Mount:
-    """One that begins with a tree has that one's mode and owner; with its own it begins empty (dispatchRunMounts)."""
+    """One that begins with a tree has that one's mode and owner; with its own it begins empty (dispatchRunMounts).
+
+    A source without a tree is a folder of the cache, which is plain.
+    """
     if cache.input is None:
-        return cache
+        return cache if cache.source == "/" else replace(cache, mode=_CACHE_MODE, uid=0, gid=0)
     if owned and cache.source == "/":
         return replace(cache, input=None)
     return replace(cache, mode=-1, uid=-1, gid=-1)
