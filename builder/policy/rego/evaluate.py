@@ -171,8 +171,11 @@ class Evaluator(Solver):
                 yield self._builtins[name](*args)
             except Undefined:
                 return
-            except (TypeError, ValueError, ArithmeticError, AttributeError, LookupError, StopIteration):
+            except (ValueError, LookupError):
                 return  # what OPA calls a built-in error: the call is undefined
+            except (TypeError, ArithmeticError, AttributeError, StopIteration) as error:
+                problem = f"{name}: {type(error).__name__}: {error}"
+                raise RegoError(self._where, "eval_builtin_error", problem) from None
 
     def _function(self, group: Group, args: tuple[Value, ...], context: Context) -> Iterator[Value]:
         try:

@@ -11,6 +11,7 @@ from builder.policy.rego.values import Value
 
 _SECOND = 10**9
 _LATEST = 1 << 63
+_MOST_DAYS = 1_000_000
 _RFC3339 = re.compile(
     r"(\d{4})-(\d\d)-(\d\d)[Tt ](\d\d):(\d\d):(\d\d)(?:[.,](\d{1,9})\d*)?(?:([Zz])|([+-])(\d\d):(\d\d))\Z", re.ASCII
 )
@@ -111,6 +112,8 @@ def add_date(value: Value, years: Value, months: Value, days: Value) -> int:
     when = _moment(value)
     if not all(isinstance(part, int) and not isinstance(part, bool) for part in (years, months, days)):
         raise Undefined
+    if any(abs(part) > _MOST_DAYS for part in (years, months, days)):
+        raise Undefined
     month = when.month - 1 + months
     moved = when.replace(year=when.year + years + month // 12, month=month % 12 + 1, day=1)
     return _bounded(_nanoseconds(moved + timedelta(days=when.day - 1 + days)) + nanoseconds % _SECOND)
@@ -139,7 +142,7 @@ def _parts(value: Value) -> tuple[int, str]:
     nanoseconds, zone = (value[0], value[1]) if isinstance(value, tuple) and len(value) in (2, 3) else (value, "")
     if not isinstance(nanoseconds, int) or isinstance(nanoseconds, bool) or not isinstance(zone, str):
         raise Undefined
-    return nanoseconds, zone
+    return _bounded(nanoseconds), zone
 
 
 def _moment(value: Value) -> datetime:
