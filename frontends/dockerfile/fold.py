@@ -115,11 +115,12 @@ class Fold:
     # What the handlers in metadata.py, run.py and copying.py are made of.
 
     def expand(self, word: Word, instruction: Instruction) -> str:
-        """Expand with the environment so far; names that were never set are a finding."""
+        """Expand with the environment so far; names that were never set are a finding, also before a fault."""
         expander = Expander(self.env)
-        text = expander.expand(word)
-        self.report_missing(expander, instruction)
-        return text
+        try:
+            return expander.expand(word)
+        finally:
+            self.report_missing(expander, instruction)
 
     def report_missing(self, expander: Expander, instruction: Instruction) -> None:
         for name in expander.missing:

@@ -30,8 +30,10 @@ def fold_run(fold: Fold, run: Run) -> None:
     options = fold.shared.options
     _check_allowed(run, options.allow, options.network)
     expander = Expander(fold.env)
-    specs = [mount_spec(fields, expander) for fields in run.mounts]
-    fold.report_missing(expander, run)
+    try:
+        specs = [mount_spec(fields, expander) for fields in run.mounts]
+    finally:
+        fold.report_missing(expander, run)
     inputs: list[Digest] = []
     mounts = tuple(_mount(fold, run, spec, inputs) for spec in _with_places(specs))
     words, files = _words(run.command)
