@@ -70,7 +70,7 @@ def _select_with_parents(tree: Tree, path: bytes, pattern: str, ignore: Ignore |
 def _not_found(path: bytes) -> SourceFault:
     shown = quote("/" + path.decode(errors="surrogateescape"))
     return SourceFault(
-        f"failed to calculate checksum of ref: {shown}: not found",
+        f"failed to compute cache key: failed to calculate checksum of ref: {shown}: not found",
         "the path is relative to the build context, and .dockerignore may exclude it",
     )
 

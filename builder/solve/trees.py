@@ -83,7 +83,9 @@ class Trees:
         root = resolve(tree, os.fsencode(path).strip(b"/"))
         entry = tree.lookup(root)
         if entry is None or entry.kind is not Kind.DIR:
-            raise SourceFault(f"failed to calculate checksum of ref: {quote(path)}: not found")
+            raise SourceFault(
+                f"failed to compute cache key: failed to calculate checksum of ref: {quote(path)}: not found"
+            )
         fd = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
         try:
             apply_plain(_below(tree, root), fd)

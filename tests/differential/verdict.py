@@ -87,7 +87,6 @@ def _first_of_several(ours: Outcome, theirs: Outcome) -> bool:
 def _plain(words: str) -> str:
     """Without what is of one run or one program alone."""
     first = _guess(words.split("\n")[0])
-    first = first.replace("unsupported modifier (\ufffd) in substitution", "syntax error: missing '}'")  # it is the end
     first = re.sub(
         r"(failed to compute cache key: )?failed to calculate checksum of ref( \S+::\S+)?: ", "checksum of ref: ", first
     )
