@@ -11,6 +11,7 @@ import subprocess
 import threading
 import time
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -389,7 +390,8 @@ def test_killed_while_it_exports(lapstrake: Lapstrake, tmp_path: Path) -> None:
         process = lapstrake.start(context, *share)
         exports(process, place)
         time.sleep(moments.uniform(0, 0.03))
-        os.killpg(process.pid, signal.SIGKILL)
+        with suppress(ProcessLookupError):  # it may have ended by then
+            os.killpg(process.pid, signal.SIGKILL)
         process.communicate()
         done = machine(tmp_path, "b", lapstrake).built(context, "--cache-from", f"type=local,src={place}", "-t", "app")
         assert "refused" not in done.err
