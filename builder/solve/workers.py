@@ -16,6 +16,7 @@ from builder.solve.executor import Executor, Task
 from builder.solve.lookup import Lookup
 from builder.solve.result import Result
 from builder.solve.turns import Turns, shaped_on
+from builder.solve.uninterrupted import Uninterrupted
 from cache.digest import Digest
 from cache.store import Store
 from cache.waiting import LOOK
@@ -57,7 +58,7 @@ class Workers:
         self._clock = clock
         self._now = now
         self._why = why
-        self._outcomes: queue.SimpleQueue[Outcome] = queue.SimpleQueue()
+        self._outcomes: queue.SimpleQueue[Outcome | None] = queue.SimpleQueue()  # None: look up
         self._tasks = 0
 
     @property
@@ -78,20 +79,27 @@ class Workers:
         self._begin(task, lambda task: self._performed(task, name))
 
     def next(self) -> Outcome:
-        """The next outcome, waited for. A Ctrl-C that comes while Python is about to wait does not end the waiting."""
+        """The next outcome, waited for. A Ctrl-C ends that, also one that comes while Python is about to wait."""
         while True:
-            try:
-                outcome = self._outcomes.get(timeout=LOOK)
-            except queue.Empty:
-                continue
-            if outcome.stage != "tree":  # after which the same thread still packs
-                self._tasks -= 1
-            return outcome
+            with Uninterrupted(lambda: self._outcomes.put(None)):
+                outcome = self._waited()
+                if outcome is not None and outcome.stage != "tree":  # after which the same thread still packs
+                    self._tasks -= 1
+            if outcome is not None:
+                return outcome
+
+    def _waited(self) -> Outcome | None:
+        try:
+            return self._outcomes.get(timeout=LOOK)
+        except queue.Empty:
+            return None
 
     def _begin(self, task: Task, work: Callable[[Task], Outcome]) -> None:
-        self._tasks += 1
         name = f"step-{task.digest.short}"
-        threading.Thread(target=lambda: self._outcomes.put(work(task)), name=name, daemon=True).start()
+        thread = threading.Thread(target=lambda: self._outcomes.put(work(task)), name=name, daemon=True)
+        with Uninterrupted():
+            thread.start()
+            self._tasks += 1
 
     def _identified(self, task: Task) -> Outcome:
         source = task.vertex.operation
