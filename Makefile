@@ -35,7 +35,7 @@ check: lint test
 docs: $(VENV)/.dev
 	$(BIN)/python -m tests.commandpage > docs/commands.md
 
-bench: $(VENV)/.lapstrake
+bench: $(VENV)/.dev
 	$(BIN)/python -m bench $(BENCH)
 
 $(VENV)/.lapstrake: pyproject.toml
