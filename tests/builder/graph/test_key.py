@@ -39,7 +39,7 @@ def sample(field: Any) -> Any:
         return tuple(sample(item) for item in field.item_types)
     if isinstance(field, inspect.UnionType):
         return sample(next(one for one in field.types if not isinstance(one, inspect.NoneType)))
-    raise NotImplementedError(field)
+    raise TypeError(field)
 
 
 def others(value: Any) -> Iterator[Any]:
@@ -62,7 +62,7 @@ def others(value: Any) -> Iterator[Any]:
             for other in others(getattr(value, name)):
                 yield msgspec.structs.replace(value, **{name: other})
     else:
-        raise NotImplementedError(value)
+        raise TypeError(value)
 
 
 KINDS = (ImageSource, LocalSource, HttpSource, GitSource, Exec, Copy, MakeDir)
